@@ -1,0 +1,32 @@
+# `make seed` and `make test` do all the set-up: Python 3.11 to 3.13 is all that they need.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: test seed check format clean
+
+test: .venv/ready
+	$(BIN)/pytest $(ARGS)
+
+seed: .venv/ready
+	$(BIN)/python -m seed $(ARGS)
+
+check: .venv/ready
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/pyright
+
+format: .venv/ready
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+# Made again when the dependencies change.
+.venv/ready: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \
+		{ echo "Python 3.11 to 3.13 is needed; name one with: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	$(PYTHON) -m venv .venv || { echo "Install the venv module of $(PYTHON) (Debian: apt-get install python3-venv)." >&2; exit 1; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[embedded,cli,memory]' --group dev
+	@touch $@
+
+clean:
+	rm -rf .venv .data dist .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,55 @@
+"""An id type for each table.
+
+For the type checker a `PostId` is no `UserId`. At run time every id is a plain `bson.ObjectId`, and pydantic validates
+it by its class alone: a string of 24 digits is not an id. In JSON an id is that string.
+"""
+
+from typing import NewType
+
+from bson import ObjectId
+from pydantic_core import CoreSchema, core_schema
+
+UserId = NewType("UserId", ObjectId)
+SpaceId = NewType("SpaceId", ObjectId)
+PostId = NewType("PostId", ObjectId)
+CommentId = NewType("CommentId", ObjectId)
+LikeId = NewType("LikeId", ObjectId)
+CourseId = NewType("CourseId", ObjectId)
+ModuleId = NewType("ModuleId", ObjectId)
+LessonId = NewType("LessonId", ObjectId)
+EnrollmentId = NewType("EnrollmentId", ObjectId)
+LessonProgressId = NewType("LessonProgressId", ObjectId)
+EventId = NewType("EventId", ObjectId)
+RsvpId = NewType("RsvpId", ObjectId)
+MembershipId = NewType("MembershipId", ObjectId)
+NotificationId = NewType("NotificationId", ObjectId)
+ConversationId = NewType("ConversationId", ObjectId)
+MessageId = NewType("MessageId", ObjectId)
+PointsEntryId = NewType("PointsEntryId", ObjectId)
+GamificationRuleId = NewType("GamificationRuleId", ObjectId)
+LevelId = NewType("LevelId", ObjectId)
+FollowId = NewType("FollowId", ObjectId)
+ReportId = NewType("ReportId", ObjectId)
+SpaceVisitId = NewType("SpaceVisitId", ObjectId)
+CommunitySettingsId = NewType("CommunitySettingsId", ObjectId)
+
+StoryId = NewType("StoryId", ObjectId)
+ChapterId = NewType("ChapterId", ObjectId)
+SceneId = NewType("SceneId", ObjectId)
+CharacterId = NewType("CharacterId", ObjectId)
+
+
+def _core_schema(*_: object) -> CoreSchema:
+    # An is-instance schema runs inside pydantic's core: no Python call for each id of each document.
+    return core_schema.json_or_python_schema(
+        json_schema=core_schema.no_info_after_validator_function(
+            ObjectId, core_schema.str_schema(pattern="^[0-9a-f]{24}$")
+        ),
+        python_schema=core_schema.is_instance_schema(ObjectId),
+        serialization=core_schema.to_string_ser_schema(when_used="json"),
+    )
+
+
+for _type in [value for value in globals().values() if isinstance(value, NewType)]:
+    # A NewType is an object at run time, and pydantic asks any type for this hook before it looks at the supertype.
+    setattr(_type, "__get_pydantic_core_schema__", _core_schema)  # noqa: B010
