@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 Clock: TypeAlias = Callable[[], int]
-"""Gives the time now in Unix milliseconds. Every timestamp that a repository writes comes from its community's clock."""
+"""Gives the time now in Unix milliseconds; every timestamp that a repository writes comes from one."""
 
 SECOND = 1_000
 MINUTE = 60 * SECOND

@@ -4,9 +4,10 @@ For the type checker a `PostId` is no `UserId`. At run time every id is a plain 
 it by its class alone: a string of 24 digits is not an id. In JSON an id is that string.
 """
 
-from typing import NewType
+from typing import Annotated, NewType, TypeAlias
 
 from bson import ObjectId
+from pydantic import GetPydanticSchema
 from pydantic_core import CoreSchema, core_schema
 
 UserId = NewType("UserId", ObjectId)
@@ -37,6 +38,8 @@ StoryId = NewType("StoryId", ObjectId)
 ChapterId = NewType("ChapterId", ObjectId)
 SceneId = NewType("SceneId", ObjectId)
 CharacterId = NewType("CharacterId", ObjectId)
+GenerationToken = NewType("GenerationToken", ObjectId)
+"""Proves that a run of a scene's generation is the one that the scene waits for."""
 
 
 def _core_schema(*_: object) -> CoreSchema:
@@ -53,3 +56,6 @@ def _core_schema(*_: object) -> CoreSchema:
 for _type in [value for value in globals().values() if isinstance(value, NewType)]:
     # A NewType is an object at run time, and pydantic asks any type for this hook before it looks at the supertype.
     setattr(_type, "__get_pydantic_core_schema__", _core_schema)  # noqa: B010
+
+AnyId: TypeAlias = Annotated[ObjectId, GetPydanticSchema(_core_schema)]
+"""The id of a document of whatever table."""

@@ -1,0 +1,182 @@
+"""Where the data is: the two databases, open."""
+
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, ClassVar, Self, TypeVar, get_args
+
+import beanie
+from pymongo import AsyncMongoClient
+from pymongo.asynchronous.database import AsyncDatabase
+
+from datalayer import repositories
+from datalayer.clock import Clock, system_clock
+from datalayer.documents import COMMUNITY_DOCUMENTS, STORIES_DOCUMENTS, Document
+from datalayer.errors import InvalidInputError, ServerNotFoundError, StandaloneServerError
+from datalayer.repositories.boundary import guarded
+from datalayer.repositories.connection import Connection
+from datalayer.schema import SchemaMode, ensure_schema
+from datalayer.settings import Settings
+from datalayer.translation import TRANSLATED, translate
+
+T = TypeVar("T")
+
+SERVER_SELECTION_MS = 5_000
+"""How long a server may take to answer at all, where the URI says nothing of it."""
+
+
+class Database:
+    """An open database with its repositories."""
+
+    documents: ClassVar[tuple[type[Document], ...]]
+    default_name: ClassVar[str]
+
+    def __init__(self, database: AsyncDatabase[dict[str, Any]], clock: Clock) -> None:
+        self.database = database
+        self._connection = Connection(database, clock)
+
+    def __repr__(self) -> str:
+        # The client's own repr may show the credentials of its URI.
+        return f"<{type(self).__name__} {self.database.name!r}>"
+
+    @classmethod
+    @asynccontextmanager
+    async def connect(
+        cls, uri: str | None = None, *, schema: SchemaMode = "create", clock: Clock | None = None
+    ) -> AsyncGenerator[Self]:
+        """Open the database at the URI, and close it at the end.
+
+        Args:
+            uri: Where it is; the environment's `MONGODB_URI` by default. Its path is the name of the database.
+            schema: `create` makes the missing collections, validators and indexes; `verify` makes nothing and raises
+                for any difference; `skip` does not look.
+            clock: Gives Unix milliseconds; every timestamp that is written comes from it.
+
+        Raises:
+            ServerNotFoundError: No URI is given, here or in the environment.
+            UnavailableError: Nobody answers there within 5 s, or it is a standalone server.
+            SchemaDriftError: The database's schema differs.
+        """
+        client = _client(_uri(uri))
+        async with client:
+            database = client.get_default_database(cls.default_name)
+            async with cls.over(database, schema=schema, clock=clock) as opened:
+                yield opened
+
+    @classmethod
+    @asynccontextmanager
+    async def over(
+        cls, database: AsyncDatabase[dict[str, Any]], *, schema: SchemaMode = "create", clock: Clock | None = None
+    ) -> AsyncGenerator[Self]:
+        """Open a database whose client the caller owns: the same as `connect`, but nothing is closed at the end."""
+        if schema not in get_args(SchemaMode):
+            raise InvalidInputError("schema", f"must be one of {', '.join(get_args(SchemaMode))}")
+        try:
+            await _refuse_standalone(database)
+            await ensure_schema(database, cls.documents, schema)
+            await _bind_beanie(database, cls.documents)
+        except TRANSLATED as error:
+            raise translate(error) from error
+        yield cls(database, clock or system_clock)
+
+    @guarded
+    async def transaction(self, work: Callable[[], Awaitable[T]]) -> T:
+        """Run the work in one transaction: all that it does through the repositories happens, or nothing does.
+
+        It is tried again as a whole when it conflicts with others, for 30 s at most; so the work may run several times
+        and should do nothing else that cannot be repeated. Inside an open transaction it becomes a part of that.
+
+        Args:
+            work: An async callable without arguments, which awaits one repository call after the other.
+
+        Raises:
+            ConcurrentTransactionError: The work started tasks that used the repositories too.
+        """
+        return await self._connection.transaction(work)
+
+
+class Community(Database):
+    """The community platform."""
+
+    documents = COMMUNITY_DOCUMENTS
+    default_name = "community"
+
+    def __init__(self, database: AsyncDatabase[dict[str, Any]], clock: Clock) -> None:
+        super().__init__(database, clock)
+        connection = self._connection
+        self.users = repositories.Users(connection)
+        self.spaces = repositories.Spaces(connection)
+        self.space_visits = repositories.SpaceVisits(connection)
+        self.posts = repositories.Posts(connection)
+        self.comments = repositories.Comments(connection)
+        self.likes = repositories.Likes(connection)
+        self.follows = repositories.Follows(connection)
+        self.courses = repositories.Courses(connection)
+        self.modules = repositories.Modules(connection)
+        self.lessons = repositories.Lessons(connection)
+        self.enrollments = repositories.Enrollments(connection)
+        self.lesson_progress = repositories.Progress(connection)
+        self.events = repositories.Events(connection)
+        self.rsvps = repositories.Rsvps(connection)
+        self.memberships = repositories.Memberships(connection)
+        self.notifications = repositories.Notifications(connection)
+        self.conversations = repositories.Conversations(connection)
+        self.messages = repositories.Messages(connection)
+        self.points = repositories.Points(connection)
+        self.gamification_config = repositories.GamificationConfig(connection)
+        self.levels = repositories.Levels(connection)
+        self.reports = repositories.Reports(connection)
+        self.community_settings = repositories.SettingsRepository(connection)
+
+
+class Stories(Database):
+    """The story generator."""
+
+    documents = STORIES_DOCUMENTS
+    default_name = "stories"
+
+    def __init__(self, database: AsyncDatabase[dict[str, Any]], clock: Clock) -> None:
+        super().__init__(database, clock)
+        connection = self._connection
+        self.stories = repositories.StoryRepository(connection)
+        self.chapters = repositories.Chapters(connection)
+        self.scenes = repositories.Scenes(connection)
+        self.characters = repositories.Characters(connection)
+
+
+def _uri(uri: str | None) -> str:
+    if uri is not None and not isinstance(uri, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise InvalidInputError("uri", "must be a string")
+    found = uri or Settings().mongodb_uri
+    if not found:
+        raise ServerNotFoundError(
+            "No MongoDB server is configured.",
+            hint="Set MONGODB_URI, give connect() a URI, or start one with datalayer.embedded_server().",
+        )
+    return found
+
+
+def _client(uri: str) -> AsyncMongoClient[dict[str, Any]]:
+    options: dict[str, Any] = {}
+    if "serverselectiontimeoutms" not in uri.lower():
+        options["serverSelectionTimeoutMS"] = SERVER_SELECTION_MS
+    try:
+        return AsyncMongoClient[dict[str, Any]](uri, **options)
+    except (*TRANSLATED, ValueError) as error:
+        if isinstance(error, TRANSLATED):
+            raise translate(error) from error
+        raise InvalidInputError("uri", str(error)) from error
+
+
+async def _bind_beanie(database: AsyncDatabase[dict[str, Any]], documents: Sequence[type[Document]]) -> None:
+    """Let the documents be used as Beanie documents, on this database."""
+    initialize: Callable[..., Awaitable[None]] = beanie.init_beanie  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    await initialize(database, document_models=list(documents), skip_indexes=True)
+
+
+async def _refuse_standalone(database: AsyncDatabase[dict[str, Any]]) -> None:
+    hello = await database.command("hello")
+    if "setName" not in hello and hello.get("msg") != "isdbgrid":
+        raise StandaloneServerError(
+            "The server is a standalone one, and transactions need a replica set.",
+            hint="Start it with `mongod --replSet rs0` and run `rs.initiate()` once in mongosh; one node is enough.",
+        )

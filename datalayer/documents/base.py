@@ -1,0 +1,94 @@
+"""What all documents have in common.
+
+A document is a Beanie document whose construction costs what pydantic's core costs. Beanie's own base adds, for every
+instance, a Python constructor that looks the collection up, a Python validator for each id, and a hook on every read of
+an attribute; none of them is needed without links and lazy parsing, which are not used here.
+"""
+
+from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
+
+import beanie
+from bson import ObjectId
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+from datalayer.documents.codec import Codec, Wire
+from datalayer.documents.indexes import TableSettings
+from datalayer.ids import AnyId
+
+
+def _wire_name(name: str) -> str:
+    return "_id" if name == "id" else to_camel(name)
+
+
+# Strict, closed, and in camelCase on the wire, as the original's schema is.
+_CONFIG = ConfigDict(
+    strict=True,
+    extra="forbid",
+    alias_generator=_wire_name,
+    validate_by_name=True,
+    validate_by_alias=True,
+    validate_default=False,
+)
+
+
+class Record(BaseModel):
+    """An object inside a document."""
+
+    model_config = _CONFIG
+
+
+class Document(beanie.Document):
+    """A record of one collection; the fields in Python are the original's in snake_case.
+
+    `None` is how Python says that an optional field has no value; in MongoDB the field is absent then. A document that
+    is made without an `id` gets a new one.
+    """
+
+    model_config = _CONFIG
+
+    # The tables narrow it to the id type of their own.
+    id: Any = Field(default_factory=ObjectId)
+
+    # Beanie's optimistic locking, which is not used: it would be a field of every document.
+    revision_id: ClassVar[None] = None  # pyright: ignore[reportIncompatibleVariableOverride]
+
+    _codec: ClassVar[Codec[Any]]
+
+    if TYPE_CHECKING:
+        Settings: ClassVar[type[TableSettings]]
+    else:
+        __init__ = BaseModel.__init__
+        __getattribute__ = object.__getattribute__
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:  # noqa: ANN401
+        """Compile the class's way from and to the wire."""
+        super().__pydantic_init_subclass__(**kwargs)
+        # Beanie looks for the class of the ids here, and a NewType is none.
+        cls.model_fields["id"].annotation = cast("type", AnyId)
+        cls._codec = Codec(cls)
+
+    @classmethod
+    def from_wire(cls, wire: Wire) -> Self:
+        """The document that MongoDB returned; not validated again, since the database has done it.
+
+        Raises:
+            InvalidDocumentError: It was written past the schema, or by an older one; names collection, id and field.
+        """
+        return cls._codec.load(wire)
+
+    def to_wire(self) -> dict[str, object]:
+        """The document as MongoDB stores it."""
+        return self._codec.dump(self)
+
+    @classmethod
+    def lazy_parse(cls, *_args: object, **_kwargs: object) -> Self:
+        """Refused: a document here is never half parsed."""
+        message = "lazy parsing is not supported by these documents"
+        raise NotImplementedError(message)
+
+
+def new_id() -> Any:  # noqa: ANN401
+    """The default of a document's `id`."""
+    return Field(default_factory=ObjectId)

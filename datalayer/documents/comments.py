@@ -1,0 +1,32 @@
+"""Comments on posts, and replies to comments."""
+
+from datalayer.documents.base import Document, new_id
+from datalayer.documents.fields import Count, File, Name, Saying, Timestamp
+from datalayer.documents.indexes import Index, TableSettings
+from datalayer.ids import CommentId, PostId, UserId
+
+
+class Comment(Document):
+    """A comment, or with `parent_id` a reply to one. `author_*` are copies of the author's profile."""
+
+    id: CommentId = new_id()
+    post_id: PostId
+    author_id: UserId
+    author_name: Name
+    author_avatar: File | None = None
+    parent_id: CommentId | None = None
+    content: Saying
+    like_count: Count
+    created_at: Timestamp
+    edited_at: Timestamp | None = None
+    deleted_at: Timestamp | None = None
+
+    class Settings(TableSettings):
+        """The collection."""
+
+        name = "comments"
+        indexes = (
+            Index("by_postId", "postId"),
+            Index("by_authorId", "authorId"),
+            Index("by_parentId", "parentId"),
+        )

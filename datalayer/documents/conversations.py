@@ -1,0 +1,63 @@
+"""Conversations of two, and their messages."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from datalayer.documents.base import Document, new_id
+from datalayer.documents.fields import Name, Saying, Text, Timestamp
+from datalayer.documents.indexes import Index, TableSettings
+from datalayer.ids import ConversationId, MessageId, UserId
+
+PREVIEW_LENGTH = 140
+
+
+class Conversation(Document):
+    """Two people talk. `participant_ids` are the two, in ascending order; `last_message_*` follow the messages."""
+
+    id: ConversationId = new_id()
+    participant_ids: Annotated[list[UserId], Field(min_length=2, max_length=2)]
+    last_message_at: Timestamp
+    last_message_preview: Annotated[str, Text(0, PREVIEW_LENGTH)] | None = None
+
+    class Settings(TableSettings):
+        """The collection."""
+
+        name = "conversations"
+        indexes = (
+            Index("by_lastMessageAt", "lastMessageAt"),
+            Index(
+                "by_participantIds_and_lastMessageAt",
+                *("participantIds", "-lastMessageAt"),
+                why="somebody's inbox, newest message first",
+            ),
+            Index(
+                "by_participantIds",
+                *("participantIds.0", "participantIds.1"),
+                unique=True,
+                why="one conversation for each pair",
+            ),
+        )
+
+
+class Message(Document):
+    """What one participant wrote to the other. `sender_name` is a copy of the sender's name."""
+
+    id: MessageId = new_id()
+    conversation_id: ConversationId
+    sender_id: UserId
+    sender_name: Name
+    content: Saying
+    read_at: Timestamp | None = None
+    created_at: Timestamp
+    deleted_at: Timestamp | None = None
+
+    class Settings(TableSettings):
+        """The collection."""
+
+        name = "messages"
+        indexes = (
+            Index("by_conversationId", "conversationId"),
+            Index("by_conversationId_and_createdAt", "conversationId", "createdAt"),
+            Index("by_senderId", "senderId", why="the copies of a renamed sender's name"),
+        )

@@ -1,0 +1,86 @@
+"""Courses, their modules and lessons."""
+
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import Field
+
+from datalayer.documents.base import Document, new_id
+from datalayer.documents.fields import Body, Count, File, Html, Name, Note, Text, Timestamp, Title
+from datalayer.documents.indexes import Index, TableSettings
+from datalayer.documents.spaces import Visibility
+from datalayer.ids import CourseId, LessonId, ModuleId
+
+CourseStatus: TypeAlias = Literal["draft", "published"]
+
+MAX_ATTACHMENTS = 100
+
+
+class Course(Document):
+    """A course. `enrollment_count` follows its enrollments."""
+
+    id: CourseId = new_id()
+    title: Annotated[str, Text(1, 100)]
+    description: Note | None = None
+    description_html: Html | None = None
+    thumbnail_storage_id: File | None = None
+    visibility: Visibility
+    required_tier: Name | None = None
+    status: CourseStatus
+    enrollment_count: Count
+    revision: Count | None = None
+    created_at: Timestamp
+    updated_at: Timestamp
+    deleted_at: Timestamp | None = None
+
+    class Settings(TableSettings):
+        """The collection."""
+
+        name = "courses"
+        indexes = (
+            Index("by_status", "status"),
+            Index("by_visibility", "visibility"),
+        )
+
+
+class Module(Document):
+    """A part of a course. `order` is its place in the course, from 0."""
+
+    id: ModuleId = new_id()
+    course_id: CourseId
+    title: Title
+    order: Count
+    revision: Count | None = None
+    created_at: Timestamp
+
+    class Settings(TableSettings):
+        """The collection."""
+
+        name = "modules"
+        indexes = (
+            Index("by_courseId", "courseId"),
+            Index("by_courseId_and_order", "courseId", "order"),
+        )
+
+
+class Lesson(Document):
+    """A lesson of a module. `order` is its place in the module, from 0."""
+
+    id: LessonId = new_id()
+    module_id: ModuleId
+    title: Title
+    content: Body | None = None
+    content_html: Html | None = None
+    video_url: Note | None = None
+    attachment_ids: Annotated[list[File], Field(max_length=MAX_ATTACHMENTS)] | None = None
+    order: Count
+    created_at: Timestamp
+    updated_at: Timestamp
+
+    class Settings(TableSettings):
+        """The collection."""
+
+        name = "lessons"
+        indexes = (
+            Index("by_moduleId", "moduleId"),
+            Index("by_moduleId_and_order", "moduleId", "order"),
+        )

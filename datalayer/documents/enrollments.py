@@ -1,0 +1,46 @@
+"""Who takes which course, and how far they are."""
+
+from datalayer.documents.base import Document, new_id
+from datalayer.documents.fields import Timestamp
+from datalayer.documents.indexes import Index, TableSettings
+from datalayer.ids import CourseId, EnrollmentId, LessonId, LessonProgressId, UserId
+
+
+class Enrollment(Document):
+    """A user takes a course. `completed_at` is set when every lesson of the course was done."""
+
+    id: EnrollmentId = new_id()
+    course_id: CourseId
+    user_id: UserId
+    last_lesson_id: LessonId | None = None
+    enrolled_at: Timestamp
+    completed_at: Timestamp | None = None
+
+    class Settings(TableSettings):
+        """The collection."""
+
+        name = "enrollments"
+        indexes = (
+            Index("by_userId", "userId"),
+            Index("by_courseId", "courseId"),
+            Index("by_userId_and_courseId", "userId", "courseId", unique=True),
+        )
+
+
+class LessonProgress(Document):
+    """A user has done a lesson."""
+
+    id: LessonProgressId = new_id()
+    lesson_id: LessonId
+    user_id: UserId
+    completed_at: Timestamp
+
+    class Settings(TableSettings):
+        """The collection."""
+
+        name = "lessonProgress"
+        indexes = (
+            Index("by_userId", "userId"),
+            Index("by_lessonId", "lessonId"),
+            Index("by_userId_and_lessonId", "userId", "lessonId", unique=True),
+        )

@@ -1,0 +1,68 @@
+"""Events, and who comes."""
+
+from typing import Literal, TypeAlias
+
+from datalayer.documents.base import Document, Record, new_id
+from datalayer.documents.fields import Count, File, Html, Note, Positive, Timestamp, Title
+from datalayer.documents.indexes import Index, TableSettings
+from datalayer.ids import EventId, RsvpId, UserId
+
+Frequency: TypeAlias = Literal["daily", "weekly", "monthly"]
+RsvpStatus: TypeAlias = Literal["going", "maybe", "notGoing"]
+
+
+class Recurrence(Record):
+    """Every `interval` days, weeks or months, in UTC: until `end_date`, `end_after` times, or for ever."""
+
+    frequency: Frequency
+    interval: Positive
+    end_date: Timestamp | None = None
+    end_after: Positive | None = None
+
+
+class Event(Document):
+    """An event. `rsvp_count` is the number of people going."""
+
+    id: EventId = new_id()
+    title: Title
+    description: Note | None = None
+    description_html: Html | None = None
+    cover_storage_id: File | None = None
+    start_time: Timestamp
+    end_time: Timestamp
+    location: Note | None = None
+    capacity: Count | None = None
+    rsvp_count: Count
+    recurrence: Recurrence | None = None
+    created_at: Timestamp
+    deleted_at: Timestamp | None = None
+
+    class Settings(TableSettings):
+        """The collection."""
+
+        name = "events"
+        indexes = (
+            Index("by_startTime", "startTime"),
+            Index("by_endTime", "endTime"),
+        )
+
+
+class Rsvp(Document):
+    """A user's answer to an event."""
+
+    id: RsvpId = new_id()
+    event_id: EventId
+    user_id: UserId
+    status: RsvpStatus
+    created_at: Timestamp
+    updated_at: Timestamp
+
+    class Settings(TableSettings):
+        """The collection."""
+
+        name = "rsvps"
+        indexes = (
+            Index("by_eventId", "eventId"),
+            Index("by_userId", "userId"),
+            Index("by_eventId_and_userId", "eventId", "userId", unique=True),
+        )

@@ -1,0 +1,115 @@
+"""The types of the documents' fields, with the limits that Python and the database both enforce."""
+
+from dataclasses import dataclass
+from types import UnionType
+from typing import Annotated, NewType, TypeAlias, Union, get_args, get_origin
+
+from pydantic import Field, GetCoreSchemaHandler
+from pydantic_core import CoreSchema, core_schema
+from typing_extensions import TypeAliasType
+
+from datalayer.ids import AnyId
+
+MAX_INTEGER = 2**53 - 1
+"""The largest integer that a service in JavaScript reads without loss."""
+
+
+@dataclass(frozen=True, slots=True)
+class Integer:
+    """An integer within bounds, which other drivers may have written as an integral double; never a `bool`."""
+
+    minimum: int = 0
+    maximum: int = MAX_INTEGER
+
+    def __get_pydantic_core_schema__(self, _source: object, _handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Two branches inside pydantic's core: the usual `int` costs no Python call."""
+        integer = core_schema.int_schema(strict=True, ge=self.minimum, le=self.maximum)
+        double = core_schema.float_schema(
+            strict=True, multiple_of=1, ge=self.minimum, le=self.maximum, allow_inf_nan=False
+        )
+        return core_schema.union_schema(
+            [integer, core_schema.chain_schema([double, core_schema.int_schema(strict=False)])],
+            mode="left_to_right",
+            custom_error_type="integer",
+            custom_error_message=f"must be a whole number from {self.minimum} to {self.maximum}",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A string of `shortest` to `longest` Unicode characters, without NUL; not blank where `shortest` is above 0."""
+
+    shortest: int
+    longest: int
+
+    def __get_pydantic_core_schema__(self, _source: object, _handler: GetCoreSchemaHandler) -> CoreSchema:
+        """The pattern also makes pydantic refuse lone surrogates, which UTF-8 and so BSON cannot hold."""
+        pattern = r"^[^\x00]*[^\s\x00][^\x00]*$" if self.shortest else r"^[^\x00]*$"
+        return core_schema.str_schema(
+            strict=True, min_length=self.shortest, max_length=self.longest, pattern=f"(?s){pattern}"
+        )
+
+
+Timestamp: TypeAlias = Annotated[int, Integer()]
+"""Unix milliseconds."""
+
+Count: TypeAlias = Annotated[int, Integer()]
+Positive: TypeAlias = Annotated[int, Integer(minimum=1)]
+
+StorageId = NewType("StorageId", str)
+"""A file in the application's storage, which is outside of this database."""
+
+File: TypeAlias = Annotated[StorageId, Text(1, 500)]
+Name: TypeAlias = Annotated[str, Text(1, 100)]
+"""What a person, a tier, an action or a kind is called."""
+
+Title: TypeAlias = Annotated[str, Text(1, 200)]
+Note: TypeAlias = Annotated[str, Text(0, 2_000)]
+"""A paragraph: a description, a reason, an error's message."""
+
+Saying: TypeAlias = Annotated[str, Text(1, 10_000)]
+"""A comment, or a message to somebody."""
+
+Body: TypeAlias = Annotated[str, Text(1, 100_000)]
+"""The text of a post or a lesson, or a scene's prose."""
+
+Html: TypeAlias = Annotated[str, Text(1, 400_000)]
+ExternalId: TypeAlias = Annotated[str, Text(1, 255)]
+"""An identifier that another service gave: Stripe, the auth service."""
+
+Key: TypeAlias = Annotated[str, Text(1, 200)]
+
+
+@dataclass(frozen=True, slots=True)
+class _FieldName:
+    """A name that MongoDB takes literally everywhere: no dollar in front, no dot, no NUL."""
+
+    def __get_pydantic_core_schema__(self, _source: object, _handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.str_schema(strict=True, min_length=1, max_length=200, pattern=r"^[^$.\x00][^.\x00]*$")
+
+
+Json = TypeAliasType(
+    "Json",
+    Union[
+        bool,
+        Annotated[int, Integer(minimum=-MAX_INTEGER)],
+        Annotated[float, Field(allow_inf_nan=False)],
+        Annotated[str, Text(0, 100_000)],
+        AnyId,
+        "list[Json]",
+        "dict[Annotated[str, _FieldName()], Json]",
+        None,
+    ],
+)
+"""What the original schema calls `any`: JSON, and ids as they are."""
+
+
+def unwrap(annotation: object) -> tuple[object, bool]:
+    """A field's type without `Annotated` and `| None`, and whether it was optional."""
+    if hasattr(annotation, "__metadata__"):
+        annotation = get_args(annotation)[0]
+    if get_origin(annotation) not in (Union, UnionType):
+        return annotation, False
+    arms = [arm for arm in get_args(annotation) if arm is not type(None)]
+    optional = len(arms) < len(get_args(annotation))
+    return (unwrap(arms[0])[0] if len(arms) == 1 else annotation), optional

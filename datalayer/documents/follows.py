@@ -1,0 +1,25 @@
+"""Who follows whom."""
+
+from datalayer.documents.base import Document, new_id
+from datalayer.documents.fields import Timestamp
+from datalayer.documents.indexes import Index, TableSettings
+from datalayer.ids import FollowId, UserId
+
+
+class Follow(Document):
+    """One user follows another."""
+
+    id: FollowId = new_id()
+    follower_id: UserId
+    following_id: UserId
+    created_at: Timestamp
+
+    class Settings(TableSettings):
+        """The collection."""
+
+        name = "follows"
+        indexes = (
+            Index("by_followerId", "followerId"),
+            Index("by_followingId", "followingId"),
+            Index("by_followerId_and_followingId", "followerId", "followingId", unique=True),
+        )

@@ -1,0 +1,69 @@
+"""Points, what they are given for, and the levels they lead to."""
+
+from typing import Annotated
+
+from datalayer.documents.base import Document, new_id
+from datalayer.documents.fields import Count, Key, Name, Positive, Text, Timestamp
+from datalayer.documents.indexes import Index, TableSettings
+from datalayer.ids import GamificationRuleId, LevelId, PointsEntryId, UserId
+
+
+class PointsEntry(Document):
+    """Points that a user was given for an action; the reference says what caused it."""
+
+    id: PointsEntryId = new_id()
+    user_id: UserId
+    action: Name
+    amount: Count
+    reference_type: Name | None = None
+    reference_id: Key | None = None
+    created_at: Timestamp
+
+    class Settings(TableSettings):
+        """The collection."""
+
+        name = "points"
+        indexes = (
+            Index("by_userId", "userId"),
+            Index("by_userId_and_createdAt", "userId", "createdAt"),
+            Index(
+                "by_userId_and_action_and_reference",
+                *("userId", "action", "referenceType", "referenceId"),
+                unique=True,
+                where={"referenceId": {"$exists": True}},
+                why="no cause is rewarded twice",
+            ),
+        )
+
+
+class GamificationRule(Document):
+    """How many points an action gives."""
+
+    id: GamificationRuleId = new_id()
+    action: Name
+    point_value: Count
+
+    class Settings(TableSettings):
+        """The collection."""
+
+        name = "gamificationConfig"
+        indexes = (Index("by_action", "action", unique=True),)
+
+
+class Level(Document):
+    """A level that users reach with `threshold` points; `order` counts from 1."""
+
+    id: LevelId = new_id()
+    name: Annotated[str, Text(1, 50)]
+    threshold: Count
+    order: Positive
+    color: Name | None = None
+
+    class Settings(TableSettings):
+        """The collection."""
+
+        name = "levels"
+        indexes = (
+            Index("by_order", "order", unique=True),
+            Index("by_threshold", "threshold", unique=True),
+        )

@@ -1,0 +1,42 @@
+"""What people reported to the moderators."""
+
+from typing import Annotated, Literal, TypeAlias
+
+from datalayer.documents.base import Document, new_id
+from datalayer.documents.fields import Text, Timestamp
+from datalayer.documents.indexes import Index, TableSettings
+from datalayer.ids import CommentId, PostId, ReportId, UserId
+
+ReportTarget: TypeAlias = Literal["post", "comment", "user"]
+ReportStatus: TypeAlias = Literal["pending", "resolved", "dismissed"]
+Resolution: TypeAlias = Literal["resolved", "dismissed"]
+
+
+class Report(Document):
+    """Somebody reported a post, a comment or a user; `target_id` is that document's own id."""
+
+    id: ReportId = new_id()
+    reporter_id: UserId
+    target_type: ReportTarget
+    target_id: PostId | CommentId | UserId
+    reason: Annotated[str, Text(1, 2_000)]
+    status: ReportStatus
+    created_at: Timestamp
+    resolved_at: Timestamp | None = None
+    resolved_by: UserId | None = None
+
+    class Settings(TableSettings):
+        """The collection."""
+
+        name = "reports"
+        indexes = (
+            Index("by_status", "status"),
+            Index("by_targetType_and_targetId", "targetType", "targetId"),
+            Index(
+                "by_reporterId_and_targetType_and_targetId",
+                *("reporterId", "targetType", "targetId"),
+                unique=True,
+                where={"status": "pending"},
+                why="one pending report for each reporter and target",
+            ),
+        )

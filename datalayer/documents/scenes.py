@@ -1,0 +1,48 @@
+"""The scenes of a story, which a language model writes."""
+
+from typing import Annotated, Literal, TypeAlias
+
+from datalayer.documents.base import Document, new_id
+from datalayer.documents.fields import Body, Count, Note, Positive, Text, Timestamp
+from datalayer.documents.indexes import Index, TableSettings
+from datalayer.ids import ChapterId, GenerationToken, SceneId, StoryId
+
+SceneStatus: TypeAlias = Literal["draft", "generating", "complete", "error"]
+
+
+class Scene(Document):
+    """A scene of a chapter. `scene_number` counts from 1; `generation_*` belong to the run that is under way."""
+
+    id: SceneId = new_id()
+    story_id: StoryId
+    chapter_id: ChapterId
+    scene_number: Positive
+    outline: Annotated[str, Text(1, 2_000)]
+    prose: Body | None = None
+    status: SceneStatus
+    error_message: Note | None = None
+    regeneration_count: Count
+    generation_token: GenerationToken | None = None
+    generation_started_at: Timestamp | None = None
+
+    class Settings(TableSettings):
+        """The collection."""
+
+        name = "scenes"
+        indexes = (
+            Index("by_story", "storyId"),
+            Index("by_chapter", "chapterId"),
+            Index(
+                "by_chapterId_and_sceneNumber",
+                *("chapterId", "sceneNumber"),
+                unique=True,
+                why="the scenes of a chapter in order, one for each number",
+            ),
+            Index(
+                "by_generationToken",
+                "generationToken",
+                unique=True,
+                where={"generationToken": {"$exists": True}},
+                why="the scene that a run of the generation belongs to",
+            ),
+        )

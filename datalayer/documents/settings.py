@@ -1,0 +1,24 @@
+"""The community's own settings."""
+
+from datalayer.documents.base import Document, new_id
+from datalayer.documents.fields import ExternalId, File, Name, Timestamp
+from datalayer.documents.indexes import TableSettings
+from datalayer.ids import CommunitySettingsId
+
+
+class CommunitySettings(Document):
+    """The settings; there is one such document."""
+
+    id: CommunitySettingsId = new_id()
+    name: Name
+    logo_storage_id: File | None = None
+    favicon_storage_id: File | None = None
+    primary_color: Name | None = None
+    custom_domain: ExternalId | None = None
+    stripe_connected_account_id: ExternalId | None = None
+    updated_at: Timestamp
+
+    class Settings(TableSettings):
+        """The collection."""
+
+        name = "communitySettings"

@@ -1,0 +1,56 @@
+"""The spaces that posts are in, and who has been there when."""
+
+from typing import Annotated, Literal, TypeAlias
+
+from datalayer.documents.base import Document, new_id
+from datalayer.documents.fields import Count, Name, Text, Timestamp
+from datalayer.documents.indexes import Index, TableSettings
+from datalayer.ids import SpaceId, SpaceVisitId, UserId
+
+Visibility: TypeAlias = Literal["public", "members", "paid"]
+"""Who sees a space or a course: everyone, every member, or the members of the required tier."""
+
+PostPermission: TypeAlias = Literal["all", "moderators", "admin"]
+
+
+class Space(Document):
+    """A room for posts. `order` is its place among the spaces, from 0."""
+
+    id: SpaceId = new_id()
+    name: Annotated[str, Text(1, 50)]
+    description: Annotated[str, Text(0, 200)] | None = None
+    icon: Name | None = None
+    visibility: Visibility
+    post_permission: PostPermission
+    required_tier: Name | None = None
+    order: Count
+    revision: Count | None = None
+    created_at: Timestamp
+    deleted_at: Timestamp | None = None
+
+    class Settings(TableSettings):
+        """The collection."""
+
+        name = "spaces"
+        indexes = (
+            Index("by_order", "order"),
+            Index("by_visibility", "visibility"),
+        )
+
+
+class SpaceVisit(Document):
+    """When a user was in a space last."""
+
+    id: SpaceVisitId = new_id()
+    user_id: UserId
+    space_id: SpaceId
+    last_visited_at: Timestamp
+
+    class Settings(TableSettings):
+        """The collection."""
+
+        name = "spaceVisits"
+        indexes = (
+            Index("by_userId", "userId"),
+            Index("by_userId_and_spaceId", "userId", "spaceId", unique=True),
+        )

@@ -1,0 +1,63 @@
+"""Stories, their chapters and characters."""
+
+from typing import Annotated
+
+from datalayer.documents.base import Document, new_id
+from datalayer.documents.fields import Count, Name, Positive, Text, Timestamp, Title
+from datalayer.documents.indexes import Index, TableSettings
+from datalayer.ids import ChapterId, CharacterId, StoryId
+
+
+class Story(Document):
+    """A story, in 24 chapters."""
+
+    id: StoryId = new_id()
+    title: Title
+    revision: Count | None = None
+    created_at: Timestamp
+
+    class Settings(TableSettings):
+        """The collection."""
+
+        name = "stories"
+        indexes = (Index("by_createdAt", "createdAt", why="the list of stories, newest first"),)
+
+
+class Chapter(Document):
+    """A chapter of a story. `chapter_number` counts from 1."""
+
+    id: ChapterId = new_id()
+    story_id: StoryId
+    chapter_number: Positive
+    title: Title
+    revision: Count | None = None
+
+    class Settings(TableSettings):
+        """The collection."""
+
+        name = "chapters"
+        indexes = (
+            Index("by_story", "storyId"),
+            Index(
+                "by_storyId_and_chapterNumber",
+                *("storyId", "chapterNumber"),
+                unique=True,
+                why="the chapters of a story in order, one for each number",
+            ),
+        )
+
+
+class Character(Document):
+    """A character of a story."""
+
+    id: CharacterId = new_id()
+    story_id: StoryId
+    name: Name
+    traits: Annotated[str, Text(1, 1_000)]
+    backstory: Annotated[str, Text(0, 5_000)] | None = None
+
+    class Settings(TableSettings):
+        """The collection."""
+
+        name = "characters"
+        indexes = (Index("by_story", "storyId"),)

@@ -1,0 +1,61 @@
+"""The people of the community."""
+
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import Field
+
+from datalayer.documents.base import Document, Record, new_id
+from datalayer.documents.fields import Count, ExternalId, File, Name, Positive, Text, Timestamp
+from datalayer.documents.indexes import Index, TableSettings
+from datalayer.ids import UserId
+
+ProfileVisibility: TypeAlias = Literal["public", "private"]
+Role: TypeAlias = Literal["admin", "moderator", "member"]
+DigestFrequency: TypeAlias = Literal["immediate", "daily", "weekly", "off"]
+
+
+class NotificationPrefs(Record):
+    """Which mails somebody wants."""
+
+    email_comments: bool
+    email_replies: bool
+    email_followers: bool
+    email_events: bool
+    email_courses: bool
+    email_dms: Annotated[bool, Field(alias="emailDMs")]
+    digest_frequency: DigestFrequency
+
+
+class User(Document):
+    """A member of the community. `points` and `level` follow the user's points entries."""
+
+    id: UserId = new_id()
+    name: Name | None = None
+    auth_user_id: ExternalId | None = None
+    bio: Annotated[str, Text(0, 500)] | None = None
+    avatar_storage_id: File | None = None
+    visibility: ProfileVisibility
+    role: Role
+    points: Count
+    level: Positive
+    notification_prefs: NotificationPrefs | None = None
+    revision: Count | None = None
+    created_at: Timestamp
+    updated_at: Timestamp
+
+    class Settings(TableSettings):
+        """The collection."""
+
+        name = "users"
+        indexes = (
+            Index("by_role", "role"),
+            Index("by_points", "points"),
+            Index("by_createdAt", "createdAt", why="the directory, newest first"),
+            Index(
+                "by_authUserId",
+                "authUserId",
+                unique=True,
+                where={"authUserId": {"$exists": True}},
+                why="one user for each account of the auth service",
+            ),
+        )

@@ -1,0 +1,88 @@
+"""What every public method of a repository passes: its arguments on the way in, its errors on the way out."""
+
+import functools
+import inspect
+from collections.abc import Awaitable, Callable, Collection, Iterable
+from enum import Enum
+from typing import Annotated, Any, ParamSpec, TypeAlias, TypeVar, cast, get_args
+
+from pydantic import ConfigDict, GetCoreSchemaHandler, ValidationError, validate_call
+from pydantic_core import CoreSchema, core_schema
+from pymongo.errors import PyMongoError
+
+from datalayer.documents.fields import Integer, Text
+from datalayer.repositories.connection import transaction_failed
+from datalayer.translation import TRANSLATED, invalid_input, translate
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+MAX_LIMIT = 100
+
+Limit: TypeAlias = Annotated[int, Integer(1, MAX_LIMIT)]
+"""How many items a page has at most."""
+
+Cursor: TypeAlias = Annotated[str, Text(0, 4_000)]
+"""The `next` of the page before."""
+
+
+class Unset(Enum):
+    """The type of `UNSET`."""
+
+    UNSET = "unset"
+
+    def __repr__(self) -> str:
+        return "UNSET"
+
+
+UNSET = Unset.UNSET
+"""An argument that was left out: the field stays as it is. `None` would remove it."""
+
+
+class _Many:
+    """Any collection of values but a string: a list, a set, the keys of a dict."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:  # noqa: ANN401
+        items = core_schema.list_schema(handler.generate_schema(get_args(source)[0]))
+        return core_schema.no_info_before_validator_function(_listed, items)
+
+
+def _listed(values: object) -> object:
+    if isinstance(values, str | bytes | dict) or not isinstance(values, Iterable):
+        return cast("object", values)
+    return list(cast("Iterable[object]", values))
+
+
+Many = Annotated[Collection[T], _Many()]
+
+
+def guarded(method: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
+    """The method behind the boundary.
+
+    Its arguments are validated by their annotations, strictly: a string is no id, a dict is neither, `True` is no
+    number. What fails is an `InvalidInputError` that names the argument, before anything is sent. No exception of the
+    driver or of pydantic leaves it.
+    """
+    config = ConfigDict(strict=True, arbitrary_types_allowed=True)
+    validated = validate_call(config=config)(method)
+    parameters = tuple(inspect.signature(method).parameters)
+
+    @functools.wraps(method)
+    async def call(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return await validated(*args, **kwargs)
+        except ValidationError as error:
+            raise invalid_input(error, parameters) from error
+        except TRANSLATED as error:
+            if isinstance(error, PyMongoError):
+                transaction_failed(error)
+            raise translate(error) from error
+
+    return call
+
+
+def guard_public_methods(repository: type) -> None:
+    """Put every public coroutine method that the class itself defines behind the boundary."""
+    for name, method in list(vars(repository).items()):
+        if not name.startswith("_") and inspect.iscoroutinefunction(method):
+            setattr(repository, name, guarded(method))

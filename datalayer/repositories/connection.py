@@ -1,0 +1,133 @@
+"""An open database, as the repositories use it."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
+from typing import Any, TypeAlias, TypeVar
+
+import pymongo
+from bson.codec_options import CodecOptions
+from pymongo import ReadPreference, WriteConcern
+from pymongo.asynchronous.client_session import AsyncClientSession
+from pymongo.asynchronous.collection import AsyncCollection
+from pymongo.asynchronous.database import AsyncDatabase
+from pymongo.errors import PyMongoError
+from pymongo.read_concern import ReadConcern
+
+from datalayer.clock import Clock
+from datalayer.documents.base import Document
+from datalayer.errors import ConcurrentTransactionError, DataLayerError
+from datalayer.translation import TRANSIENT
+
+T = TypeVar("T")
+Collection: TypeAlias = AsyncCollection[dict[str, Any]]
+
+TRANSACTION_SECONDS = 30.0
+"""How long a transaction is tried again before it fails; the server's own limit for one attempt is 60 s."""
+
+# Asked for explicitly: a URI may ask for less, and then an acknowledged write could be lost.
+_MAJORITY = WriteConcern("majority")
+_SNAPSHOT = ReadConcern("snapshot")
+
+
+class _Transaction:
+    """The transaction that the running task has open."""
+
+    def __init__(self, session: AsyncClientSession) -> None:
+        self.session = session
+        self.task = asyncio.current_task()
+        self.failure: BaseException | None = None
+        self.over = False
+
+
+_open: ContextVar[_Transaction | None] = ContextVar("datalayer_transaction", default=None)
+
+
+class Connection:
+    """A database handle with the guarantees that the repositories rely on, and the clock.
+
+    Whatever the URI says: writes are acknowledged by a majority, reads come from the primary and so see them.
+    """
+
+    def __init__(self, database: AsyncDatabase[dict[str, Any]], clock: Clock) -> None:
+        self.database: AsyncDatabase[dict[str, Any]] = database.with_options(
+            codec_options=CodecOptions[dict[str, Any]](),
+            read_preference=ReadPreference.PRIMARY,
+            write_concern=_MAJORITY,
+        )
+        self.now = clock
+        self._collections: dict[str, Collection] = {}
+
+    def collection(self, document: type[Document]) -> Collection:
+        """The document's collection; operations on it belong to the transaction that is open, if one is.
+
+        Raises:
+            ConcurrentTransactionError: This task did not open the transaction that it would write to.
+        """
+        self.transaction_is_open()
+        name = document.Settings.name
+        if name not in self._collections:
+            self._collections[name] = self.database[name]
+        return self._collections[name]
+
+    def transaction_is_open(self) -> bool:
+        """Whether what the running task does belongs to a transaction; refused where that would go wrong."""
+        transaction = _open.get()
+        if transaction is None:
+            return False
+        if transaction.task is not asyncio.current_task():
+            raise ConcurrentTransactionError(
+                "This task was started inside a transaction of another task"
+                + (", which is over." if transaction.over else "."),
+                hint="Await repository calls in turn inside a transaction; start tasks outside of it.",
+            )
+        if transaction.session.client is not self.database.client:
+            raise ConcurrentTransactionError(
+                "A transaction of another connection is open: one cannot span two clients."
+            )
+        if transaction.failure is not None:
+            raise DataLayerError(
+                "The transaction was undone by an error inside it, and nothing more can be done in it.",
+                hint="Let the error leave the work that was given to `transaction`.",
+            ) from transaction.failure
+        return True
+
+    async def transaction(self, work: Callable[[], Awaitable[T]]) -> T:
+        """Run the work in a transaction, or as a part of the one that is open, and give its result.
+
+        The transaction reads one snapshot and is committed by a majority. It is tried again as a whole, so the work may
+        run several times.
+        """
+        if self.transaction_is_open():
+            return await work()
+        with pymongo.timeout(TRANSACTION_SECONDS):
+            async with self.database.client.start_session() as session, session.bind():
+                return await session.with_transaction(
+                    lambda session: _attempt(session, work), read_concern=_SNAPSHOT, write_concern=_MAJORITY
+                )
+
+
+async def _attempt(session: AsyncClientSession, work: Callable[[], Awaitable[T]]) -> T:
+    transaction = _Transaction(session)
+    token = _open.set(transaction)
+    try:
+        result = await work()
+    except DataLayerError as error:
+        cause = error.__cause__
+        if isinstance(cause, PyMongoError) and cause.has_error_label(TRANSIENT):
+            raise cause from None
+        raise
+    finally:
+        transaction.over = True
+        _open.reset(token)
+    if transaction.failure is not None:
+        # The work went on after an error that had undone everything: it must not look like a success.
+        raise transaction.failure
+    return result
+
+
+def transaction_failed(error: BaseException) -> None:
+    """Remember that the server has undone the open transaction, if one is open: nothing may go on as if it had not."""
+    transaction = _open.get()
+    if transaction is not None and transaction.task is asyncio.current_task():
+        transaction.failure = error

@@ -1,0 +1,41 @@
+"""The schema that a database has."""
+
+import asyncio
+from collections.abc import Collection, Mapping
+from typing import Any, TypeAlias
+
+from pymongo.asynchronous.database import AsyncDatabase
+
+from datalayer.schema.tables import IndexShape, Table
+
+Database: TypeAlias = AsyncDatabase[dict[str, Any]]
+
+# What `listIndexes` says of every index, or only of how it is stored.
+_NOT_OPTIONS = {"v", "key", "name", "ns", "background"}
+
+
+async def live_tables(database: Database, names: Collection[str]) -> dict[str, Table]:
+    """Those of the named collections that exist, by name. One round trip, and one for each of them, all at once."""
+    cursor = await database.list_collections(filter={"name": {"$in": list(names)}})
+    found = await cursor.to_list()
+    tables = await asyncio.gather(*(_live_table(database, collection) for collection in found))
+    return {table.name: table for table in tables}
+
+
+async def _live_table(database: Database, collection: Mapping[str, Any]) -> Table:
+    cursor = await database[collection["name"]].list_indexes()
+    indexes = await cursor.to_list()
+    return Table(
+        name=collection["name"],
+        validator=collection["options"].get("validator"),
+        indexes={index["name"]: _shape(index) for index in indexes if index["name"] != "_id_"},
+    )
+
+
+def _shape(index: Mapping[str, Any]) -> IndexShape:
+    # A direction that the shell wrote is a double.
+    keys = tuple(
+        (name, int(direction) if isinstance(direction, float) else direction)
+        for name, direction in index["key"].items()
+    )
+    return IndexShape(keys, {name: value for name, value in index.items() if name not in _NOT_OPTIONS})

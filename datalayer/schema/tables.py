@@ -1,0 +1,54 @@
+"""What a collection looks like, whether declared by a document or found in a database."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from datalayer.documents.base import Document
+from datalayer.documents.indexes import Index
+from datalayer.schema.validators import validator
+
+Keys: TypeAlias = tuple[tuple[str, object], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class IndexShape:
+    """An index: its keys in order with their directions, and the options that are not at their default."""
+
+    keys: Keys
+    options: Mapping[str, object] = field(default_factory=dict[str, object])
+
+    @classmethod
+    def declared(cls, index: Index) -> "IndexShape":
+        """The shape of an index that a document declares."""
+        options = {name: value for name, value in index.document.items() if name not in ("key", "name")}
+        return cls(keys=index.keys, options=options)
+
+    def __str__(self) -> str:
+        keys = ", ".join(f"{name}: {direction}" for name, direction in self.keys)
+        options = "".join(f", {name}={value}" for name, value in self.options.items())
+        return f"{{{keys}}}{options}"
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A collection: its validator and its indexes by name, but for the one on `_id`."""
+
+    name: str
+    validator: Mapping[str, object] | None
+    indexes: Mapping[str, IndexShape]
+
+
+def declared_table(document: type[Document]) -> Table:
+    """The collection that the document declares."""
+    settings = document.Settings
+    return Table(
+        name=settings.name,
+        validator=validator(document),
+        indexes={index.name: IndexShape.declared(index) for index in settings.indexes},
+    )
+
+
+def declared_tables(documents: Sequence[type[Document]]) -> tuple[Table, ...]:
+    """The collections that the documents declare."""
+    return tuple(declared_table(document) for document in documents)

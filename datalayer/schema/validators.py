@@ -1,0 +1,87 @@
+"""The `$jsonSchema` validator that a document's fields imply.
+
+It refuses what the class refuses: unknown and missing fields, nulls, other types, other literals, too long strings. So
+the rules hold whoever writes, and documents need no validation when they are read.
+"""
+
+from types import UnionType
+from typing import Any, Literal, NewType, TypeAlias, Union, cast, get_args, get_origin
+
+from annotated_types import MaxLen, MinLen
+from bson import ObjectId
+from pydantic import BaseModel
+
+from datalayer.documents.base import Document
+from datalayer.documents.fields import Integer, Json, Text, unwrap
+
+JsonSchema: TypeAlias = dict[str, object]
+
+
+def validator(document: type[Document]) -> JsonSchema:
+    """The validator of the document's collection."""
+    return {"$jsonSchema": _object(document)}
+
+
+def _object(model: type[BaseModel]) -> JsonSchema:
+    fields = {field.alias or name: field for name, field in model.model_fields.items()}
+    return {
+        "bsonType": "object",
+        "required": [name for name, field in fields.items() if not unwrap(field.annotation)[1]],
+        "properties": {name: _schema(field.annotation, tuple(field.metadata)) for name, field in fields.items()},
+        "additionalProperties": False,
+    }
+
+
+def _schema(annotation: Any, limits: tuple[object, ...] = ()) -> JsonSchema:  # noqa: ANN401, PLR0911
+    if hasattr(annotation, "__metadata__"):
+        return _schema(get_args(annotation)[0], (*limits, *annotation.__metadata__))
+    if annotation is Json:
+        return {}
+    origin = get_origin(annotation)
+    if origin in (Union, UnionType):
+        return _union(annotation, limits)
+    if origin is Literal:
+        return {"bsonType": "string", "enum": list(get_args(annotation))}
+    if origin is list:
+        return {"bsonType": "array", **_array_limits(limits), "items": _schema(get_args(annotation)[0])}
+    if isinstance(annotation, NewType):
+        return _schema(annotation.__supertype__, limits)
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return _object(annotation)
+    return _scalar(cast("type", annotation), limits)
+
+
+def _union(annotation: object, limits: tuple[object, ...]) -> JsonSchema:
+    arms = [_schema(arm, limits) for arm in get_args(annotation) if arm is not type(None)]
+    if any(arm != arms[0] for arm in arms):
+        message = f"no validator for {annotation}: its arms look different in MongoDB"
+        raise TypeError(message)
+    return arms[0]
+
+
+def _scalar(kind: type, limits: tuple[object, ...]) -> JsonSchema:
+    if kind is ObjectId:
+        return {"bsonType": "objectId"}
+    if kind is bool:
+        return {"bsonType": "bool"}
+    if kind is int:
+        bounds = next(limit for limit in limits if isinstance(limit, Integer))
+        # Drivers of languages with one type of number write integral doubles; `multipleOf` refuses fractions and NaN.
+        numbers = {"bsonType": ["int", "long", "double"], "multipleOf": 1}
+        return {**numbers, "minimum": bounds.minimum, "maximum": bounds.maximum}
+    if kind is str:
+        length = next(limit for limit in limits if isinstance(limit, Text))
+        shortest: JsonSchema = {"minLength": length.shortest} if length.shortest else {}
+        return {"bsonType": "string", **shortest, "maxLength": length.longest}
+    message = f"no validator for {kind}"
+    raise TypeError(message)
+
+
+def _array_limits(limits: tuple[object, ...]) -> JsonSchema:
+    found: JsonSchema = {}
+    for limit in limits:
+        if isinstance(limit, MinLen):
+            found["minItems"] = limit.min_length
+        elif isinstance(limit, MaxLen):
+            found["maxItems"] = limit.max_length
+    return found

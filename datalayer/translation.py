@@ -1,0 +1,125 @@
+"""The driver's and pydantic's errors in the library's own words."""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, cast
+
+from bson.errors import BSONError
+from pydantic import ValidationError
+from pymongo.errors import (
+    AutoReconnect,
+    BulkWriteError,
+    ConfigurationError,
+    DocumentTooLarge,
+    DuplicateKeyError,
+    ExecutionTimeout,
+    InvalidURI,
+    OperationFailure,
+    PyMongoError,
+    ServerSelectionTimeoutError,
+    WaitQueueTimeoutError,
+    WTimeoutError,
+)
+
+from datalayer.errors import AlreadyExistsError, DataLayerError, InvalidInputError, UnavailableError
+
+TRANSLATED = (PyMongoError, BSONError, ValidationError, OverflowError)
+"""The foreign exceptions that do not leave the library."""
+
+TRANSIENT = "TransientTransactionError"
+"""The server's label of an error after which the whole transaction may be tried again."""
+
+_DOCUMENT_VALIDATION_FAILURE = 121
+_DUPLICATE_KEY = 11000
+_INDEX_NAME = re.compile(r"index: (\S+) dup key")
+
+# How pydantic names the arms of unions in an error's location; they are no fields.
+_ARM = re.compile(r"^(str|int|float|bool|none|.*[^\w].*|[A-Z].*)$")
+
+
+def translate(error: Exception) -> DataLayerError:
+    """The library's error for one of `TRANSLATED`; the caller raises it from the original."""
+    if isinstance(error, PyMongoError) and error.has_error_label(TRANSIENT):
+        return UnavailableError("The transaction kept conflicting with others, or lost its server.")
+    if isinstance(error, OperationFailure) and error.code == _DOCUMENT_VALIDATION_FAILURE:
+        return _refused(error.details or {})
+    for kinds, translation in _TRANSLATIONS:
+        if isinstance(error, kinds):
+            return translation(error)
+    return DataLayerError(f"The server refused an operation: {_sentence(error)}")
+
+
+def invalid_input(error: ValidationError, parameters: tuple[str, ...] = ()) -> InvalidInputError:
+    """The first of pydantic's complaints; `parameters` are the names of a call's positional arguments."""
+    first = error.errors(include_url=False)[0]
+    head, *rest = first["loc"] or ("value",)
+    path = parameters[head] if isinstance(head, int) and head < len(parameters) else str(head)
+    for part in rest:
+        if isinstance(part, int):
+            path += f"[{part}]"
+        elif not _ARM.match(part):
+            path += f".{part}"
+    if first["type"] == "string_pattern_mismatch":
+        text = str(first["input"])
+        return InvalidInputError(path, "must not contain NUL" if "\0" in text else "must not be blank")
+    return InvalidInputError(path, _complaint(first["msg"]))
+
+
+def _complaint(message: str) -> str:
+    return re.sub("^(Input|String|List|Value) should", "must", message).replace("must be a valid", "must be a")
+
+
+def without_credentials(text: str) -> str:
+    """The text with the user names and passwords of any URI in it left out."""
+    return re.sub(r"(mongodb(?:\+srv)?://)[^/\s]*@", r"\1", text)
+
+
+def _already_exists(details: Mapping[str, Any], message: str) -> AlreadyExistsError:
+    match = _INDEX_NAME.search(message)
+    fields = dict(details.get("keyValue") or {})
+    equal = ", ".join(f"{name} {value}" for name, value in fields.items())
+    return AlreadyExistsError(
+        f"There is one already with {equal or 'this key'}.", index=match[1] if match else None, fields=fields
+    )
+
+
+def _bulk_write_error(error: BulkWriteError) -> DataLayerError:
+    details = cast("Mapping[str, Any]", error.details)
+    first = cast("list[Mapping[str, Any]]", details.get("writeErrors") or [{}])[0]
+    if first.get("code") == _DUPLICATE_KEY:
+        return _already_exists(first, str(first.get("errmsg", "")))
+    if first.get("code") == _DOCUMENT_VALIDATION_FAILURE:
+        return _refused(first)
+    return DataLayerError(f"The server refused some of the writes: {first.get('errmsg', error)}")
+
+
+def _refused(details: Mapping[str, Any]) -> InvalidInputError:
+    """What a validator refused, by the first field that the server's explanation names."""
+    explained = cast("Mapping[str, Any]", details.get("errInfo", {}).get("details", {}))
+    names: list[str] = []
+    for rule in cast("list[Mapping[str, Any]]", explained.get("schemaRulesNotSatisfied", [])):
+        names += [refused["propertyName"] for refused in rule.get("propertiesNotSatisfied", [])]
+        names += [*rule.get("missingProperties", []), *rule.get("additionalProperties", [])]
+    return InvalidInputError(names[0] if names else "document", "the database's schema refuses it")
+
+
+def _sentence(error: Exception) -> str:
+    """The driver's message without the dumps that it appends, and without credentials."""
+    return re.split(r", (?:Timeout|full error)", without_credentials(str(error)))[0]
+
+
+_TRANSLATIONS: tuple[tuple[tuple[type[Exception], ...], Callable[[Any], DataLayerError]], ...] = (
+    ((ValidationError,), invalid_input),
+    ((BulkWriteError,), _bulk_write_error),
+    ((DuplicateKeyError,), lambda error: _already_exists(error.details or {}, str(error))),
+    ((InvalidURI, ConfigurationError), lambda error: InvalidInputError("uri", _sentence(error))),
+    (
+        (DocumentTooLarge, BSONError, OverflowError),
+        lambda error: InvalidInputError("document", f"it cannot be stored: {error}"),
+    ),
+    (
+        (AutoReconnect, ServerSelectionTimeoutError, WaitQueueTimeoutError),
+        lambda error: UnavailableError(f"The server does not answer: {_sentence(error)}"),
+    ),
+    ((ExecutionTimeout, WTimeoutError), lambda _: UnavailableError("The server did not answer in time.")),
+)
