@@ -152,6 +152,8 @@ def _uri(uri: str | None) -> str:
             "No MongoDB server is configured.",
             hint="Set MONGODB_URI, give connect() a URI, or start one with datalayer.embedded_server().",
         )
+    if not found.startswith(("mongodb://", "mongodb+srv://")):
+        raise InvalidInputError("uri", "must begin with mongodb:// or mongodb+srv://")
     return found
 
 

@@ -105,7 +105,7 @@ def _refused(details: Mapping[str, Any]) -> InvalidInputError:
 
 def _sentence(error: Exception) -> str:
     """The driver's message without the dumps that it appends, and without credentials."""
-    return re.split(r", (?:Timeout|full error)", without_credentials(str(error)))[0]
+    return re.split(r", (?:Timeout|full error)| \(configured timeouts", without_credentials(str(error)))[0]
 
 
 _TRANSLATIONS: tuple[tuple[tuple[type[Exception], ...], Callable[[Any], DataLayerError]], ...] = (

@@ -90,7 +90,7 @@ class _Source:
             # Another driver may have written an integral double; and the driver's own Int64 is no plain int.
             value = f"int({value})"
         elif isinstance(kind, type) and issubclass(kind, BaseModel):
-            self._names[f"load_{name}"] = Codec(kind).load
+            self._names[f"load_{name}"] = Codec(kind)._load  # noqa: SLF001
             value = f"load_{name}({value})"
         if not optional:
             return value

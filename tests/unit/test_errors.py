@@ -22,6 +22,10 @@ def test_an_error_without_a_message_says_what_its_class_is() -> None:
 
 def test_errors_survive_pickling() -> None:
     """Errors cross process boundaries: pytest-xdist and task queues pickle them."""
-    for error in (InvalidInputError("title", "too long", hint="Shorten it."), InvalidCursorError(), PinLimitError("no")):
+    for error in (
+        InvalidInputError("title", "too long", hint="Shorten it."),
+        InvalidCursorError(),
+        PinLimitError("no"),
+    ):
         copy = pickle.loads(pickle.dumps(error))  # noqa: S301
         assert (type(copy), str(copy), copy.__dict__) == (type(error), str(error), error.__dict__)

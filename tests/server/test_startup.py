@@ -1,0 +1,311 @@
+"""Opening a database: what is made, what is refused, and what it says."""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from bson import ObjectId
+from pymongo import AsyncMongoClient
+from pymongo.asynchronous.database import AsyncDatabase
+
+from datalayer import Community, Stories
+from datalayer.documents import Post, User
+from datalayer.errors import (
+    AlreadyExistsError,
+    ConcurrentTransactionError,
+    DataLayerError,
+    InvalidInputError,
+    NotFoundError,
+    SchemaDriftError,
+    ServerNotFoundError,
+    StandaloneServerError,
+    UnavailableError,
+)
+from datalayer.repositories.base import Repository
+from datalayer.schema.live import live_tables
+from datalayer.server.ports import free_port
+from datalayer.server.program import find_mongod
+from tests.commands import CommandLog
+from tests.examples import full_wire
+
+NAMES = [document.Settings.name for document in Community.documents]
+
+
+@pytest.fixture
+async def empty(client: AsyncMongoClient[dict[str, Any]]) -> AsyncIterator[AsyncDatabase[dict[str, Any]]]:
+    """A database of the test's own."""
+    database = client[f"test_{uuid4().hex[:8]}"]
+    yield database
+    await client.drop_database(database)
+
+
+async def test_an_empty_database_gets_the_whole_schema(empty: AsyncDatabase[dict[str, Any]], log: CommandLog) -> None:
+    """All collections, validators and indexes are there afterwards, and a second start only looks."""
+    async with Community.over(empty):
+        pass
+    with log.recorded() as commands:
+        async with Community.over(empty, schema="verify"):
+            pass
+        async with Community.over(empty):
+            pass
+    assert sorted(await live_tables(empty, NAMES)) == sorted(NAMES)
+    assert {next(iter(command)) for command in commands} == {"hello", "listCollections", "listIndexes", "buildInfo"}
+
+
+async def test_many_processes_start_at_once(empty: AsyncDatabase[dict[str, Any]], server_uri: str) -> None:
+    """None of them trips over another, on an empty database."""
+    program = (
+        "import asyncio, sys; from datalayer import Community\n"
+        "async def main():\n"
+        "    async with Community.connect(sys.argv[1]): pass\n"
+        "asyncio.run(main())"
+    )
+    uri = server_uri.replace("/?", f"/{empty.name}?")
+    processes = [await asyncio.create_subprocess_exec(sys.executable, "-c", program, uri) for _ in range(4)]
+    assert [await process.wait() for process in processes] == [0] * 4
+    async with Community.over(empty, schema="verify"):
+        pass
+
+
+async def test_verify_makes_nothing(empty: AsyncDatabase[dict[str, Any]]) -> None:
+    """On an empty database it names all that is missing."""
+    with pytest.raises(SchemaDriftError, match="missing collection posts") as error:
+        async with Community.over(empty, schema="verify"):
+            pass
+    assert "missing index posts.by_spaceId" in error.value.differences
+    assert await empty.list_collection_names() == []
+
+
+async def test_skip_does_not_look(empty: AsyncDatabase[dict[str, Any]]) -> None:
+    async with Community.over(empty, schema="skip") as community:
+        assert await community.posts.get_many([]) == {}
+    assert await empty.list_collection_names() == []
+
+
+async def test_a_changed_index_is_drift(empty: AsyncDatabase[dict[str, Any]]) -> None:
+    """Other keys, key order or options under a declared name; the error names it and what to type."""
+    async with Community.over(empty):
+        pass
+    for changed in (
+        {"key": {"createdAt": 1, "spaceId": 1}},
+        {"key": {"spaceId": 1, "createdAt": 1, "_id": 1}, "unique": True},
+    ):
+        await empty.posts.drop_index("by_spaceId_and_createdAt")
+        await empty.command("createIndexes", "posts", indexes=[{"name": "by_spaceId_and_createdAt", **changed}])
+        for mode in ("create", "verify"):
+            with pytest.raises(SchemaDriftError, match=r"changed index posts.by_spaceId_and_createdAt") as error:
+                async with Community.over(empty, schema=mode):  # type: ignore[arg-type]
+                    pass
+            assert "db.posts.dropIndex('by_spaceId_and_createdAt')" in str(error.value)
+    await empty.posts.drop_index("by_spaceId_and_createdAt")
+    async with Community.over(empty):
+        pass
+
+
+async def test_an_index_under_another_name_is_drift(empty: AsyncDatabase[dict[str, Any]]) -> None:
+    """The server refuses the same keys twice, so the error says which name to drop."""
+    await empty.likes.create_index({"userId": 1, "_id": 1}, name="mine")
+    with pytest.raises(SchemaDriftError, match=r"likes.by_userId .*under the name mine.*dropIndex\('mine'\)"):
+        async with Community.over(empty):
+            pass
+    assert await empty.list_collection_names() == ["likes"]
+
+
+async def test_an_index_of_an_operators_own_stops_no_start(empty: AsyncDatabase[dict[str, Any]]) -> None:
+    """`create` lets it be, `verify` reports it."""
+    await empty.users.create_index("bio", name="mine")
+    async with Community.over(empty):
+        pass
+    with pytest.raises(SchemaDriftError, match=r"unknown index users.mine"):
+        async with Community.over(empty, schema="verify"):
+            pass
+
+
+async def test_a_changed_validator_is_drift(empty: AsyncDatabase[dict[str, Any]]) -> None:
+    async with Community.over(empty):
+        pass
+    await empty.command("collMod", "users", validator={"role": {"$type": "string"}})
+    with pytest.raises(SchemaDriftError, match="changed validator users"):
+        async with Community.over(empty):
+            pass
+
+
+async def test_documents_that_break_the_validator_are_reported(empty: AsyncDatabase[dict[str, Any]]) -> None:
+    """With their number and an example; and nothing is changed, in no collection."""
+    await empty.users.insert_many([full_wire(User), full_wire(User) | {"_id": ObjectId("0" * 24), "role": "king"}])
+    await empty.posts.insert_many([{"_id": number} for number in range(3)])
+    with pytest.raises(SchemaDriftError) as error:
+        async with Community.over(empty):
+            pass
+    assert "1 in users, for example ObjectId('000000000000000000000000')" in str(error.value)
+    assert "3 in posts, for example 0" in str(error.value)
+    assert sorted(await empty.list_collection_names()) == ["posts", "users"]
+    assert list(await empty.users.index_information()) == ["_id_"]
+    await empty.posts.drop()
+    await empty.users.delete_one({"role": "king"})
+    async with Community.over(empty, schema="create"), Community.over(empty, schema="verify"):
+        pass
+
+
+async def test_duplicates_under_a_unique_index_are_reported(empty: AsyncDatabase[dict[str, Any]]) -> None:
+    await empty.gamificationConfig.insert_many([{"action": "post", "pointValue": 1} for _ in range(2)])
+    with pytest.raises(SchemaDriftError, match=r"gamificationConfig .*by_action.*action.*post"):
+        async with Community.over(empty):
+            pass
+
+
+async def test_every_repository_reads_by_id(community: Community, stories: Stories) -> None:
+    """`get`, `find` and `get_many` work for all 27 tables, and do not find what is deleted."""
+    repositories = [
+        item for database in (community, stories) for item in vars(database).values() if isinstance(item, Repository)
+    ]
+    assert len(repositories) == 27
+    for repository in repositories:
+        wire = full_wire(repository.document)
+        id, soft = wire["_id"], "deletedAt" in wire
+        database = community.database if repository.document in Community.documents else stories.database
+        await database[repository.document.Settings.name].insert_one(wire)
+        if soft:
+            assert await repository.find(id) is None
+            assert await repository.get_many([id]) == {}
+            with pytest.raises(NotFoundError):
+                await repository.get(id)
+            assert (await repository.get(id, include_deleted=True)).to_wire() == wire
+            assert await repository.get_many([id], include_deleted=True) == {id: repository.document.from_wire(wire)}
+            await database[repository.document.Settings.name].update_one({"_id": id}, {"$unset": {"deletedAt": 1}})
+        document = await repository.get(id)
+        assert document.to_wire() == {name: value for name, value in wire.items() if name != "deletedAt"}
+        assert await repository.find(id) == document
+        assert await repository.get_many({id, ObjectId()}) == {id: document}
+        with pytest.raises(NotFoundError):
+            await repository.get(ObjectId())
+        for wrong in (str(id), {"$gt": ""}, None, [id]):
+            with pytest.raises(InvalidInputError, match="^id: "):
+                await repository.get(wrong)
+            with pytest.raises(InvalidInputError, match=r"^ids\[0\]: "):
+                await repository.get_many([wrong])
+
+
+async def test_documents_are_beanie_documents(community: Community) -> None:
+    """Beanie's own verbs work on the database that was opened last."""
+    user = User.model_validate({name: value for name, value in full_wire(User).items() if name != "bio"})
+    async with Community.over(community.database, schema="skip"):
+        assert await user.insert() == user
+        assert await User.find(User.points == 3).to_list() == [user]
+        assert await User.get(user.id) == user
+    assert "bio" not in (await community.database.users.find_one() or {})
+    post = Post.from_wire(full_wire(Post))
+    with pytest.raises(NotImplementedError):
+        post.lazy_parse({})
+
+
+async def test_transactions_happen_whole_or_not(community: Community) -> None:
+    """An error undoes everything; the result of the work is given."""
+    users = community.database.users
+
+    async def work() -> int:
+        await users.insert_one(full_wire(User))
+        return await users.count_documents({})
+
+    assert await community.transaction(work) == 1
+
+    async def failing() -> None:
+        await users.delete_many({})
+        raise KeyError
+
+    with pytest.raises(KeyError):
+        await community.transaction(failing)
+    assert await users.count_documents({}) == 1
+
+    async def duplicate() -> None:
+        await users.insert_one(await users.find_one() or {})
+
+    with pytest.raises(AlreadyExistsError):
+        await community.transaction(duplicate)
+
+
+async def test_concurrent_work_inside_a_transaction_is_refused(community: Community) -> None:
+    """Tasks that use the repositories inside a transaction get an error that says what to do."""
+
+    async def gathered() -> None:
+        await asyncio.gather(*(community.users.find(ObjectId()) for _ in range(3)))
+
+    with pytest.raises(ConcurrentTransactionError, match="outside of it"):
+        await community.transaction(gathered)
+
+    leftover: list[asyncio.Task[Any]] = []
+
+    async def outliving() -> None:
+        async def later() -> None:
+            await asyncio.sleep(0.01)
+            await community.users.find(ObjectId())
+
+        leftover.append(asyncio.create_task(later()))
+
+    await community.transaction(outliving)
+    with pytest.raises(ConcurrentTransactionError, match="is over"):
+        await leftover[0]
+
+
+async def test_no_server_is_guessed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A service that lost its configuration does not start on a database of its own."""
+    monkeypatch.delenv("MONGODB_URI", raising=False)
+    with pytest.raises(ServerNotFoundError, match=r"Set MONGODB_URI, .*embedded_server"):
+        async with Community.connect():
+            pass
+
+
+async def test_the_environment_names_the_server(monkeypatch: pytest.MonkeyPatch, server_uri: str) -> None:
+    """Without a path the databases have the products' names."""
+    monkeypatch.setenv("MONGODB_URI", server_uri)
+    async with Community.connect() as community, Stories.connect() as stories:
+        assert (community.database.name, stories.database.name) == ("community", "stories")
+
+
+async def test_a_silent_server_is_an_error_without_credentials() -> None:
+    """It comes within the time that is given, and names the address."""
+    uri = "mongodb://somebody:secret@127.0.0.1:9/?serverSelectionTimeoutMS=100"
+    with pytest.raises(UnavailableError, match="127.0.0.1:9") as error:
+        async with Community.connect(uri):
+            pass
+    assert "secret" not in f"{error.value}{error.value!r}"
+
+
+async def test_a_standalone_server_is_refused(tmp_path: Path) -> None:
+    """The error says what is missing, and how to start a replica set."""
+    port = free_port()
+    arguments = ("--port", str(port), "--dbpath", str(tmp_path), "--bind_ip", "127.0.0.1", "--nounixsocket", "--quiet")
+    process = await asyncio.create_subprocess_exec(find_mongod(), *arguments, stdout=asyncio.subprocess.DEVNULL)
+    try:
+        with pytest.raises(StandaloneServerError, match=r"transactions need a replica set.*--replSet rs0.*rs.initiate"):
+            async with Community.connect(f"mongodb://127.0.0.1:{port}"):
+                pass
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+@pytest.mark.parametrize("uri", ["localhost", "mongodb://user:secret@:x/", "mongodb://user:secret@host:99999999/", 5])
+async def test_a_bad_uri_is_bad_input(uri: str) -> None:
+    with pytest.raises(InvalidInputError, match="^uri: ") as error:
+        async with Community.connect(uri):
+            pass
+    assert "secret" not in str(error.value)
+
+
+async def test_an_unknown_schema_mode_is_bad_input(client: AsyncMongoClient[dict[str, Any]]) -> None:
+    with pytest.raises(InvalidInputError, match="^schema: must be one of create, verify, skip"):
+        async with Community.over(client["community"], schema="maybe"):  # type: ignore[arg-type]
+            pass
+
+
+async def test_errors_in_the_callers_block_are_the_callers(community: Community) -> None:
+    """The context managers translate what they do themselves, and nothing else."""
+    with pytest.raises(OverflowError):
+        async with Community.over(community.database, schema="skip"):
+            raise OverflowError
+    assert not issubclass(OverflowError, DataLayerError)
