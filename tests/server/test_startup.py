@@ -184,7 +184,7 @@ async def test_every_repository_reads_by_id(community: Community, stories: Stori
         with pytest.raises(NotFoundError):
             await repository.get(ObjectId())
         for wrong in (str(id), {"$gt": ""}, None, [id]):
-            with pytest.raises(InvalidInputError, match="^id: "):
+            with pytest.raises(InvalidInputError, match=r"^id: "):
                 await repository.get(wrong)
             with pytest.raises(InvalidInputError, match=r"^ids\[0\]: "):
                 await repository.get_many([wrong])
@@ -269,7 +269,7 @@ async def test_the_environment_names_the_server(monkeypatch: pytest.MonkeyPatch,
 async def test_a_silent_server_is_an_error_without_credentials() -> None:
     """It comes within the time that is given, and names the address."""
     uri = "mongodb://somebody:secret@127.0.0.1:9/?serverSelectionTimeoutMS=100"
-    with pytest.raises(UnavailableError, match="127.0.0.1:9") as error:
+    with pytest.raises(UnavailableError, match=r"127.0.0.1:9") as error:
         async with Community.connect(uri):
             pass
     assert "secret" not in f"{error.value}{error.value!r}"
@@ -291,14 +291,14 @@ async def test_a_standalone_server_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("uri", ["localhost", "mongodb://user:secret@:x/", "mongodb://user:secret@host:99999999/", 5])
 async def test_a_bad_uri_is_bad_input(uri: str) -> None:
-    with pytest.raises(InvalidInputError, match="^uri: ") as error:
+    with pytest.raises(InvalidInputError, match=r"^uri: ") as error:
         async with Community.connect(uri):
             pass
     assert "secret" not in str(error.value)
 
 
 async def test_an_unknown_schema_mode_is_bad_input(client: AsyncMongoClient[dict[str, Any]]) -> None:
-    with pytest.raises(InvalidInputError, match="^schema: must be one of create, verify, skip"):
+    with pytest.raises(InvalidInputError, match=r"^schema: must be one of create, verify, skip"):
         async with Community.over(client["community"], schema="maybe"):  # type: ignore[arg-type]
             pass
 

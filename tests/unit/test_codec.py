@@ -55,7 +55,7 @@ def test_a_missing_field_is_named(model: type[Document]) -> None:
 
 def test_a_wrong_type_is_named() -> None:
     """What the schema of an older version allowed does not come through either."""
-    with pytest.raises(InvalidDocumentError, match="posts .* the field likeCount "):
+    with pytest.raises(InvalidDocumentError, match=r"posts .* the field likeCount "):
         Post.from_wire(full_wire(Post) | {"likeCount": None})
     with pytest.raises(InvalidDocumentError, match=r"users .* the field notificationPrefs.emailDMs "):
         User.from_wire(
