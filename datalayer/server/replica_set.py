@@ -1,0 +1,194 @@
+"""The `mongod` processes that make up one replica set."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from pymongo import AsyncMongoClient
+from pymongo.errors import OperationFailure, PyMongoError
+
+from datalayer.errors import InvalidInputError, ServerStartError, UnavailableError
+from datalayer.server import data_dir as data
+from datalayer.server.node import REPLICA_SET, START_SECONDS, TICK, Node
+
+_SIZES = (1, 3, 5, 7)
+_WATCH_SECONDS = 0.5
+_MAJORITY = {"w": "majority", "wtimeout": 5000}
+_NOT_YET_INITIALIZED = 94
+# With the defaults (10 s, 2 s) writes stand still for 11 s after the primary is lost; so for under 2.
+_SETTINGS = {"electionTimeoutMillis": 1000, "heartbeatIntervalMillis": 200}
+
+
+class ReplicaSet:
+    """A replica set on loopback, of one or several nodes.
+
+    One node keeps its data in `data_dir` itself, several in `data_dir/node0`, `data_dir/node1`, ...
+
+    Attributes:
+        nodes: Its members; which one is the primary is the members' decision.
+    """
+
+    def __init__(self, data_dir: Path, *, replicas: int = 1, port: int | None = None) -> None:
+        """Describe a set; nothing is started.
+
+        Args:
+            data_dir: Where the data is kept.
+            replicas: How many nodes: 1, 3, 5 or 7.
+            port: The first node's port, the others take the following ones; free ones are found without it.
+        """
+        if replicas not in _SIZES:
+            raise InvalidInputError("replicas", f"1, 3, 5 or 7, not {replicas!r}")
+        if port is not None and port not in range(1, 65537 - replicas):
+            raise InvalidInputError("port", f"1 to {65536 - replicas}, not {port!r}")
+        self.data_dir = data_dir.expanduser().resolve()
+        folders = [self.data_dir] if replicas == 1 else [self.data_dir / f"node{i}" for i in range(replicas)]
+        self.nodes = tuple(Node(folder, port=None if port is None else port + i) for i, folder in enumerate(folders))
+
+    @property
+    def uri(self) -> str:
+        """What a client connects to. There is none before the first start."""
+        # Every half second: the default of 10 s is how long a client may take to notice a node's return.
+        return f"mongodb://{','.join(self._hosts)}/?replicaSet={REPLICA_SET}&heartbeatFrequencyMS=500"
+
+    async def start(self) -> None:
+        """Start the nodes that do not run, and return when a `w: majority` write would be accepted.
+
+        After a failure none is left running.
+
+        Raises:
+            ServerNotFoundError: There is no `mongod` program.
+            ServerStartError: It did not start; the message says why.
+        """
+        self._check_directory()
+        try:
+            await self._start_nodes()
+            await self._make_ready()
+        except PyMongoError as error:
+            self.kill()
+            raise ServerStartError(f"The replica set was not set up: {error}.") from error
+        except BaseException:
+            self.kill()
+            raise
+
+    async def stop(self) -> None:
+        """Stop all nodes in an orderly way."""
+        await asyncio.gather(*(node.stop() for node in self.nodes))
+
+    def kill(self) -> None:
+        """End all nodes at once."""
+        for node in self.nodes:
+            node.kill()
+
+    async def watch(self) -> NoReturn:
+        """Wait until a node ends by itself.
+
+        Raises:
+            UnavailableError: One did.
+        """
+        while all(node.running for node in self.nodes):  # noqa: ASYNC110 - a process is not an event
+            await asyncio.sleep(_WATCH_SECONDS)
+        ended = next(node for node in self.nodes if not node.running)
+        raise UnavailableError(
+            f"The mongod on {ended.address} ended by itself ({ended.how_it_ended()}).",
+            hint=f"Its log is {data.log_file(ended.data_dir)}.",
+        )
+
+    @property
+    def _hosts(self) -> list[str]:
+        return [node.address for node in self.nodes]
+
+    def _check_directory(self) -> None:
+        """Refuse a directory that was made with another number of nodes: its data would seem to be gone."""
+        data.prepare(self.data_dir)
+        several = len(list(self.data_dir.glob("node[0-9]")))
+        found = several or int((self.data_dir / "WiredTiger").exists())
+        if found not in {0, len(self.nodes)}:
+            raise self._other_size(found)
+        # All before the first start, so that one that is interrupted does not look like a smaller set.
+        for node in self.nodes:
+            data.prepare(node.data_dir)
+
+    def _other_size(self, found: int) -> ServerStartError:
+        return ServerStartError(
+            f"The data directory {self.data_dir} belongs to a replica set of {found}, not of {len(self.nodes)}.",
+            hint=f"Open it with replicas={found}, or choose another directory."
+            if found in _SIZES
+            else "Some of its nodes' directories are gone: choose another directory.",
+        )
+
+    async def _start_nodes(self) -> None:
+        # All are waited for also when one fails: a start that went on in the background would leave a process behind.
+        results = await asyncio.gather(*(node.start() for node in self.nodes), return_exceptions=True)
+        for result in results:
+            if result is not None:
+                raise result
+
+    async def _make_ready(self) -> None:
+        async with contextlib.AsyncExitStack() as stack:
+            clients = [await stack.enter_async_context(node.client()) for node in self.nodes]
+            await self._configure(clients[0])
+            deadline = time.monotonic() + START_SECONDS
+            while not await _are_ready(clients):
+                self._check_progress(deadline)
+                await asyncio.sleep(TICK)
+
+    async def _configure(self, client: AsyncMongoClient[dict[str, Any]]) -> None:
+        """Introduce the nodes to each other: all of them the first time, later those whose address has changed."""
+        try:
+            config = (await client.admin.command("replSetGetConfig"))["config"]
+        except OperationFailure as error:
+            if error.code != _NOT_YET_INITIALIZED:
+                raise
+            members = [{"_id": i, "host": host} for i, host in enumerate(self._hosts)]
+            new = {"_id": REPLICA_SET, "members": members, "settings": _SETTINGS}
+            await client.admin.command("replSetInitiate", new)
+            return
+        name = config["_id"]
+        if name != REPLICA_SET:
+            raise ServerStartError(
+                f"The data directory {self.data_dir} belongs to a replica set called {name}, not {REPLICA_SET}.",
+                hint="Choose another directory.",
+            )
+        members = config["members"]
+        if len(members) != len(self.nodes):
+            raise self._other_size(len(members))
+        if [member["host"] for member in members] != self._hosts:
+            for member, host in zip(members, self._hosts, strict=True):
+                member["host"] = host
+            config["version"] += 1
+            # By force: under the old addresses there is no majority that could agree.
+            await client.admin.command("replSetReconfig", config, force=True)
+
+    def _check_progress(self, deadline: float) -> None:
+        for node in self.nodes:
+            if not node.running:
+                raise ServerStartError(
+                    f"The mongod on {node.address} ended ({node.how_it_ended()}).",
+                    hint=f"Its log is {data.log_file(node.data_dir)}.",
+                )
+        if time.monotonic() > deadline:
+            raise ServerStartError(
+                f"The replica set had no primary, or not all of its members, within {START_SECONDS} s.",
+                hint=f"The log is {data.log_file(self.nodes[0].data_dir)}.",
+            )
+
+
+async def _are_ready(clients: Sequence[AsyncMongoClient[dict[str, Any]]]) -> bool:
+    """Whether one is the primary, all others follow it, and what it writes reaches a majority."""
+    try:
+        roles = [await client.admin.command("hello") for client in clients]
+        if not all(role["isWritablePrimary"] or role["secondary"] for role in roles):
+            return False
+        for client, role in zip(clients, roles, strict=True):
+            if role["isWritablePrimary"]:
+                # Secondaries begin to fetch up to a second after they have their role: so one entry is written that
+                # changes no data.
+                await client.admin.command("appendOplogNote", data={"datalayer": "ready"}, writeConcern=_MAJORITY)
+                return True
+    except PyMongoError:
+        # A node drops its connections when its role changes.
+        return False
+    return False
