@@ -20,12 +20,15 @@ M = TypeVar("M", bound=BaseModel)
 
 
 class Codec(Generic[M]):
-    """`load` makes an instance of a class from the wire, `dump` makes the wire's dict from an instance."""
+    """`load` makes an instance of a class from the wire, `dump` makes the wire's dict from an instance.
+
+    `build` is `load` without the explanation of what is wrong with a document: that is the whole document's matter.
+    """
 
     def __init__(self, model: type[M]) -> None:
         self._model = model
         source = _Source(model)
-        self._load: Callable[[Wire], M] = source.function("load", source.load_lines())
+        self.build: Callable[[Wire], M] = source.function("load", source.load_lines())
         self.dump: Callable[[M], dict[str, object]] = source.function("dump", source.dump_lines())
 
     def load(self, wire: Wire) -> M:
@@ -35,7 +38,7 @@ class Codec(Generic[M]):
             InvalidDocumentError: A field is missing, or is not of its type.
         """
         try:
-            return self._load(wire)
+            return self.build(wire)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise _invalid(self._model, wire) from error
 
@@ -90,7 +93,7 @@ class _Source:
             # Another driver may have written an integral double; and the driver's own Int64 is no plain int.
             value = f"int({value})"
         elif isinstance(kind, type) and issubclass(kind, BaseModel):
-            self._names[f"load_{name}"] = Codec(kind)._load  # noqa: SLF001
+            self._names[f"load_{name}"] = Codec(kind).build
             value = f"load_{name}({value})"
         if not optional:
             return value
