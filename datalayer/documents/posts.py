@@ -42,7 +42,7 @@ class Post(Document):
             Index("by_createdAt", "createdAt"),
             Index(
                 "by_spaceId_and_pinnedAt_and_createdAt",
-                *("spaceId", "-pinnedAt", "-createdAt"),
+                *("spaceId", "pinnedAt", "createdAt"),
                 where={"deletedAt": None},
                 why="a feed page, pinned posts first, without a sort",
             ),

@@ -35,6 +35,13 @@ class Space(Document):
         indexes = (
             Index("by_order", "order"),
             Index("by_visibility", "visibility"),
+            Index(
+                "by_deletedAt_and_order",
+                *("deletedAt", "order"),
+                unique=True,
+                where={"deletedAt": None},
+                why="the spaces in order, and one for each place",
+            ),
         )
 
 

@@ -1,16 +1,27 @@
 """What is the same in every repository."""
 
+import itertools
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
-from bson import ObjectId
+from bson import MaxKey, MinKey, ObjectId
+from pymongo import ReturnDocument
 
 from datalayer.documents.base import Document
 from datalayer.errors import NotFoundError
-from datalayer.repositories.boundary import Many, guard_public_methods
+from datalayer.pages import Page, PositionValue, decode_cursor, encode_cursor
+from datalayer.repositories.boundary import UNSET, Many, guard_public_methods
 from datalayer.repositories.connection import Collection, Connection
 
 D = TypeVar("D", bound=Document)
 I = TypeVar("I", bound=ObjectId)  # noqa: E741
+T = TypeVar("T")
+
+ALIVE: Mapping[str, None] = {"deletedAt": None}
+"""The filter of what is not deleted."""
+
+# A sort is merged from one index scan for each value of an `$in`, and the server does so for 200 scans at most.
+_MERGED_VALUES = 90
 
 
 class Repository(Generic[D, I]):
@@ -48,18 +59,113 @@ class Repository(Generic[D, I]):
     def _collection(self) -> Collection:
         return self._connection.collection(self.document)
 
-    async def _one(self, filter: dict[str, Any]) -> D | None:
+    def _of(self, document: type[Document]) -> Collection:
+        """The collection of another table."""
+        return self._connection.collection(document)
+
+    def _now(self) -> int:
+        return self._connection.now()
+
+    async def _one(self, filter: Mapping[str, Any]) -> D | None:
         wire = await self._collection.find_one(filter)
         return None if wire is None else self.document.from_wire(wire)
 
-    async def _all(self, filter: dict[str, Any]) -> list[D]:
-        from_wire = self.document.from_wire
-        return [from_wire(wire) for wire in await self._collection.find(filter).to_list()]
+    async def _all(self, filter: Mapping[str, Any], *, sort: Mapping[str, int] | None = None) -> list[D]:
+        wires = await self._collection.find(filter, sort=sort).to_list()
+        return [self.document.from_wire(wire) for wire in wires]
 
     def _found(self, document: D | None, id: I) -> D:
         if document is None:
-            raise NotFoundError(f"There is no document {id} in {self.document.Settings.name}.")
+            raise not_found(self.document, id)
         return document
+
+    async def _insert(self, document: D) -> D:
+        await self._collection.insert_one(document.to_wire())
+        return document
+
+    async def _update(self, filter: Mapping[str, Any], update: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> D:
+        """Change the one document that the filter finds by its `_id`, and give it as it is then. One round trip."""
+        if not update:
+            return self._found(await self._one(filter), filter["_id"])
+        wire = await self._collection.find_one_and_update(filter, update, return_document=ReturnDocument.AFTER)
+        return self._found(None if wire is None else self.document.from_wire(wire), filter["_id"])
+
+    def _changes(self, **fields: object) -> dict[str, dict[str, object]]:
+        """The operators that set the fields, by their names in Python: `None` removes one, `UNSET` leaves it alone."""
+        changed = {name: value for name, value in fields.items() if value is not UNSET}
+        wire = {name: self.document.model_fields[name].alias or name for name in changed}
+        sets = {wire[name]: value for name, value in changed.items() if value is not None}
+        unsets: dict[str, object] = {wire[name]: "" for name, value in changed.items() if value is None}
+        return {operator: fields for operator, fields in (("$set", sets), ("$unset", unsets)) if fields}
+
+    async def _require(self, document: type[Document], id: ObjectId) -> None:
+        """Make sure that a document exists, and is not deleted, before something points at it. One round trip.
+
+        Raises:
+            NotFoundError: There is none, or it is deleted.
+        """
+        if await self._of(document).find_one({"_id": id, **alive(document)}, {"_id": 1}) is None:
+            raise not_found(document, id)
+
+    async def _page(
+        self,
+        filter: Mapping[str, Any],
+        index: str,
+        limit: int,
+        after: str | None,
+        *,
+        newest_first: bool = True,
+    ) -> Page[D]:
+        """A page of the documents in the order of an index, within one value of its leading fields. One round trip.
+
+        The filter begins with those values; what follows in it is looked at document by document.
+        """
+        keys = next(item.keys for item in self.document.Settings.indexes if item.name == index)
+        fields = [name for name, _ in keys]
+        prefix = {name: filter[name] for name in itertools.takewhile(lambda name: name in filter, fields)}
+        order = fields[len(prefix) :]
+        query = (self.document.Settings.name, index, newest_first, prefix)
+        position = None if after is None else dict(zip(order, decode_cursor(query, after, len(order)), strict=True))
+        # A scan's upper bound is exclusive, the lower one is not: oldest first, the item at the cursor comes again.
+        again = 1 if position is not None and not newest_first else 0
+        cursor = self._collection.find(
+            filter, sort=dict.fromkeys(order, -1 if newest_first else 1), limit=limit + 1 + again, hint=index
+        )
+        if position is not None:
+            low, high = dict.fromkeys(order, MinKey()), dict.fromkeys(order, MaxKey())
+            bounds: Any = (low, position) if newest_first else (position, high)
+            cursor.min([*prefix.items(), *bounds[0].items()]).max([*prefix.items(), *bounds[1].items()])
+        wires = await cursor.to_list()
+        if again and wires and position is not None and wires[0]["_id"] == position["_id"]:
+            del wires[0]
+        return page_of(wires, limit, query, order, self.document.from_wire)
+
+    async def _merged_page(
+        self, field: str, values: Sequence[ObjectId], limit: int, after: str | None, query: object
+    ) -> Page[D]:
+        """A page of the documents of several owners, newest first. One round trip; a seek in an index for each owner.
+
+        Served by the index on (`field`, `createdAt`). Inside a transaction, a round trip for each 90 owners.
+        """
+        order = {"createdAt": -1, "_id": -1}
+        position = None if after is None else decode_cursor(query, after, len(order))
+        parts: list[list[dict[str, Any]]] = []
+        for start in range(0, len(values), _MERGED_VALUES):
+            of_owners = {field: {"$in": values[start : start + _MERGED_VALUES]}, **ALIVE}
+            older = of_owners if position is None else older_than(position, of_owners)
+            parts.append([{"$match": older}, {"$sort": order}, {"$limit": limit + 1}])
+        wires = await self._union(parts)
+        wires.sort(key=lambda wire: (wire["createdAt"], wire["_id"]), reverse=True)
+        return page_of(wires, limit, query, list(order), self.document.from_wire)
+
+    async def _union(self, pipelines: Sequence[Sequence[Mapping[str, Any]]]) -> list[dict[str, Any]]:
+        """What the pipelines give together. One round trip, but one for each of them inside a transaction."""
+        collection = self._collection
+        if len(pipelines) > 1 and not self._connection.transaction_is_open():
+            # The server does not allow the stage inside a transaction.
+            others = [{"$unionWith": {"coll": collection.name, "pipeline": other}} for other in pipelines[1:]]
+            pipelines = [[*pipelines[0], *others]]
+        return [wire for pipeline in pipelines async for wire in await collection.aggregate(pipeline)]
 
 
 class SoftDeletingRepository(Repository[D, I]):
@@ -71,20 +177,51 @@ class SoftDeletingRepository(Repository[D, I]):
         Raises:
             NotFoundError: There is none, or it is deleted.
         """
-        return self._found(await self._one({"_id": id, **_alive(include_deleted)}), id)
+        return self._found(await self._one({"_id": id, **({} if include_deleted else ALIVE)}), id)
 
     async def find(self, id: I, *, include_deleted: bool = False) -> D | None:
         """The document, or `None` where there is none or it is deleted. One round trip, `_id`."""
-        return await self._one({"_id": id, **_alive(include_deleted)})
+        return await self._one({"_id": id, **({} if include_deleted else ALIVE)})
 
     async def get_many(self, ids: Many[I], *, include_deleted: bool = False) -> dict[I, D]:
         """The documents by id, without those that are missing or deleted. One round trip, `_id`."""
-        found = await self._all({"_id": {"$in": ids}, **_alive(include_deleted)})
+        found = await self._all({"_id": {"$in": ids}, **({} if include_deleted else ALIVE)})
         return {document.id: document for document in found}
 
 
-def _alive(include_deleted: bool) -> dict[str, None]:
-    return {} if include_deleted else {"deletedAt": None}
+def not_found(document: type[Document], id: object) -> NotFoundError:
+    """The error that says which document there is not."""
+    return NotFoundError(f"There is no {document.__name__} with the id {id}, or it is deleted.")
+
+
+def alive(document: type[Document]) -> Mapping[str, None]:
+    """The filter of what is not deleted, where the table has that."""
+    return ALIVE if "deleted_at" in document.model_fields else {}
+
+
+def older_than(position: Sequence[PositionValue], filter: Mapping[str, Any]) -> dict[str, Any]:
+    """The filter, for what comes after a position in the order `createdAt` descending, `_id` descending.
+
+    Two complete branches, since the server then finds tight bounds in the index for each.
+    """
+    created_at, id = position
+    older = {**filter, "createdAt": {"$lt": created_at}}
+    return {"$or": [older, {**filter, "createdAt": created_at, "_id": {"$lt": id}}]}
+
+
+def page_of(
+    wires: Sequence[Mapping[str, Any]],
+    limit: int,
+    query: object,
+    order: Sequence[str],
+    item: Callable[[Mapping[str, Any]], T],
+) -> Page[T]:
+    """A page of the first `limit` documents; one more tells whether there is a next page."""
+    items = [item(wire) for wire in wires[:limit]]
+    if len(wires) <= limit:
+        return Page(items)
+    last = wires[limit - 1]
+    return Page(items, encode_cursor(query, [last.get(name) for name in order]))
 
 
 guard_public_methods(Repository)

@@ -1,11 +1,182 @@
 """Comments on posts, and replies to comments."""
 
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import Any
+
 from datalayer.documents.comments import Comment
-from datalayer.ids import CommentId
-from datalayer.repositories.base import SoftDeletingRepository
+from datalayer.documents.fields import Saying
+from datalayer.documents.posts import Post
+from datalayer.documents.users import User
+from datalayer.errors import InvalidInputError
+from datalayer.ids import CommentId, PostId, UserId
+from datalayer.pages import Page, decode_cursor
+from datalayer.repositories.authors import lock_author
+from datalayer.repositories.base import ALIVE, SoftDeletingRepository, not_found, page_of
+from datalayer.repositories.boundary import Cursor, Limit
+
+
+@dataclass(frozen=True, slots=True)
+class CommentThread:
+    """A top-level comment with its replies, oldest first. One that is deleted has replies, and empty content."""
+
+    comment: Comment
+    replies: list[Comment]
 
 
 class Comments(SoftDeletingRepository[Comment, CommentId]):
-    """Comments by id."""
+    """The comments, two levels deep. The post's `commentCount` follows in the same transaction."""
 
     document = Comment
+
+    async def create(
+        self, post_id: PostId, author_id: UserId, content: Saying, *, parent_id: CommentId | None = None
+    ) -> Comment:
+        """Write a comment, or a reply. A reply to a reply goes to its top-level comment.
+
+        A transaction of 4 round trips, 5 for a reply.
+
+        Raises:
+            NotFoundError: There is no such post, author or parent.
+            InvalidInputError: The parent belongs to another post.
+        """
+
+        async def work() -> Comment:
+            top = None if parent_id is None else await self._top_level(post_id, parent_id)
+            author = await lock_author(self._of(User), author_id)
+            await self._count(post_id, 1, only_alive=True)
+            return await self._insert(
+                Comment(
+                    post_id=post_id,
+                    author_id=author_id,
+                    author_name=author.name,
+                    author_avatar=author.avatar,
+                    parent_id=top,
+                    content=content,
+                    like_count=0,
+                    created_at=self._now(),
+                )
+            )
+
+        return await self._connection.transaction(work)
+
+    async def edit(self, id: CommentId, content: Saying) -> Comment:
+        """Change what the comment says; sets `editedAt`. One round trip.
+
+        Raises:
+            NotFoundError: There is none.
+        """
+        return await self._update({"_id": id, **ALIVE}, self._changes(content=content, edited_at=self._now()))
+
+    async def delete(self, id: CommentId) -> None:
+        """Mark the comment as deleted; its replies and likes stay. A transaction of 3 round trips.
+
+        Raises:
+            NotFoundError: There is none, or it is deleted.
+        """
+
+        async def work() -> None:
+            comment = await self._update({"_id": id, **ALIVE}, {"$set": {"deletedAt": self._now()}})
+            await self._count(comment.post_id, -1)
+
+        await self._connection.transaction(work)
+
+    async def restore(self, id: CommentId) -> Comment:
+        """Bring a deleted comment back. A transaction of 4 round trips.
+
+        Raises:
+            NotFoundError: There is none.
+        """
+
+        async def work() -> Comment:
+            comment = self._found(await self._one({"_id": id}), id)
+            if comment.deleted_at is None:
+                return comment
+            await self._count(comment.post_id, 1)
+            return await self._update({"_id": id}, {"$unset": {"deletedAt": ""}})
+
+        return await self._connection.transaction(work)
+
+    async def thread(self, post_id: PostId, *, limit: Limit = 20, after: Cursor | None = None) -> Page[CommentThread]:
+        """The post's comments, newest first, each with all of its replies; none while the post is deleted.
+
+        3 round trips: the post, the page by by_postId_and_parentId, and its replies by by_parentId. A deleted comment
+        stays as long as it has replies.
+        """
+        if await self._of(Post).find_one({"_id": post_id, **ALIVE}, {"_id": 1}) is None:
+            return Page([])
+        query = ("comments", "thread", post_id)
+        position = {} if after is None else {"_id": {"$lt": decode_cursor(query, after, 1)[0]}}
+        cursor = await self._collection.aggregate(
+            [
+                {"$match": {"postId": post_id, "parentId": None, **position}},
+                {"$sort": {"_id": -1}},
+                {"$lookup": _ANY_REPLY},
+                {"$match": {"$or": [ALIVE, {"replies": {"$ne": []}}]}},
+                {"$limit": limit + 1},
+            ],
+            hint="by_postId_and_parentId",
+        )
+        page = page_of(await cursor.to_list(), limit, query, ["_id"], Comment.from_wire)
+        replies = await self._replies_of([comment.id for comment in page.items])
+        return Page([CommentThread(_shown(item), replies[item.id]) for item in page.items], page.next)
+
+    async def replies(self, parent_id: CommentId, *, limit: Limit = 20, after: Cursor | None = None) -> Page[Comment]:
+        """The replies to a comment, oldest first. One round trip, by_parentId."""
+        return await self._page({"parentId": parent_id, **ALIVE}, "by_parentId", limit, after, newest_first=False)
+
+    async def by_author(self, author_id: UserId, *, limit: Limit = 20, after: Cursor | None = None) -> Page[Comment]:
+        """The author's comments on posts that are not deleted, newest first. One round trip, by_authorId."""
+        query = ("comments", "by_author", author_id)
+        position = {} if after is None else {"_id": {"$lt": decode_cursor(query, after, 1)[0]}}
+        cursor = await self._collection.aggregate(
+            [
+                {"$match": {"authorId": author_id, **ALIVE, **position}},
+                {"$sort": {"_id": -1}},
+                {"$lookup": _ALIVE_POST},
+                {"$match": {"post": {"$ne": []}}},
+                {"$limit": limit + 1},
+            ],
+            hint="by_authorId",
+        )
+        return page_of(await cursor.to_list(), limit, query, ["_id"], Comment.from_wire)
+
+    async def _top_level(self, post_id: PostId, parent_id: CommentId) -> CommentId:
+        parent = self._found(await self._one({"_id": parent_id, **ALIVE}), parent_id)
+        if parent.post_id != post_id:
+            raise InvalidInputError("parent_id", "is a comment on another post")
+        return parent.parent_id or parent.id
+
+    async def _count(self, post_id: PostId, change: int, *, only_alive: bool = False) -> None:
+        filter = {"_id": post_id, **(ALIVE if only_alive else {})}
+        changed = await self._of(Post).update_one(filter, {"$inc": {"commentCount": change}})
+        if only_alive and changed.matched_count == 0:
+            raise not_found(Post, post_id)
+
+    async def _replies_of(self, ids: list[CommentId]) -> dict[CommentId | None, list[Comment]]:
+        replies: dict[CommentId | None, list[Comment]] = defaultdict(list)
+        found = await self._all({"parentId": {"$in": ids}, **ALIVE}, sort={"parentId": 1, "_id": 1}) if ids else []
+        for reply in found:
+            replies[reply.parent_id].append(reply)
+        return replies
+
+
+_ANY_REPLY: dict[str, Any] = {
+    "from": "comments",
+    "localField": "_id",
+    "foreignField": "parentId",
+    "pipeline": [{"$match": ALIVE}, {"$limit": 1}, {"$project": {"_id": 1}}],
+    "as": "replies",
+}
+
+_ALIVE_POST: dict[str, Any] = {
+    "from": "posts",
+    "localField": "postId",
+    "foreignField": "_id",
+    "pipeline": [{"$match": ALIVE}, {"$project": {"_id": 1}}],
+    "as": "post",
+}
+
+
+def _shown(comment: Comment) -> Comment:
+    return comment if comment.deleted_at is None else comment.model_copy(update={"content": ""})

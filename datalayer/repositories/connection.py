@@ -54,9 +54,12 @@ class Connection:
             codec_options=CodecOptions[dict[str, Any]](),
             read_preference=ReadPreference.PRIMARY,
             write_concern=_MAJORITY,
+            read_concern=ReadConcern(),
         )
+        # A transaction has concerns of its own; with a bound session the driver would send the collection's as well.
+        self._in_transaction = self.database.with_options(write_concern=WriteConcern())
         self.now = clock
-        self._collections: dict[str, Collection] = {}
+        self._collections: dict[tuple[str, bool], Collection] = {}
 
     def collection(self, document: type[Document]) -> Collection:
         """The document's collection; operations on it belong to the transaction that is open, if one is.
@@ -64,11 +67,12 @@ class Connection:
         Raises:
             ConcurrentTransactionError: This task did not open the transaction that it would write to.
         """
-        self.transaction_is_open()
-        name = document.Settings.name
-        if name not in self._collections:
-            self._collections[name] = self.database[name]
-        return self._collections[name]
+        name, in_transaction = document.Settings.name, self.transaction_is_open()
+        collection = self._collections.get((name, in_transaction))
+        if collection is None:
+            collection = (self._in_transaction if in_transaction else self.database)[name]
+            self._collections[name, in_transaction] = collection
+        return collection
 
     def transaction_is_open(self) -> bool:
         """Whether what the running task does belongs to a transaction; refused where that would go wrong."""

@@ -1,11 +1,79 @@
 """Who follows whom."""
 
+from dataclasses import dataclass
+
+from bson import ObjectId
+from pymongo import ReturnDocument
+
 from datalayer.documents.follows import Follow
-from datalayer.ids import FollowId
-from datalayer.repositories.base import Repository
+from datalayer.documents.users import User
+from datalayer.errors import SelfFollowError
+from datalayer.ids import FollowId, UserId
+from datalayer.pages import Page
+from datalayer.repositories.base import Repository, not_found
+from datalayer.repositories.boundary import Cursor, Limit
+
+
+@dataclass(frozen=True, slots=True)
+class FollowCounts:
+    """How many follow a user, and how many the user follows."""
+
+    followers: int
+    following: int
 
 
 class Follows(Repository[Follow, FollowId]):
-    """Follows by id."""
+    """Who follows whom."""
 
     document = Follow
+
+    async def follow(self, follower_id: UserId, following_id: UserId) -> Follow:
+        """Make one user follow another; safe to repeat. 3 round trips, by_followerId_and_followingId.
+
+        Raises:
+            SelfFollowError: It is the same user.
+            NotFoundError: There is no such user.
+        """
+        if follower_id == following_id:
+            raise SelfFollowError
+        await self._require(User, follower_id)
+        await self._require(User, following_id)
+        wire = await self._collection.find_one_and_update(
+            {"followerId": follower_id, "followingId": following_id},
+            {"$setOnInsert": {"_id": ObjectId(), "createdAt": self._now()}},
+            upsert=True,
+            return_document=ReturnDocument.AFTER,
+        )
+        return Follow.from_wire(wire or {})
+
+    async def unfollow(self, follower_id: UserId, following_id: UserId) -> bool:
+        """Whether there was something to end; safe to repeat. One round trip."""
+        gone = await self._collection.delete_one({"followerId": follower_id, "followingId": following_id})
+        return gone.deleted_count == 1
+
+    async def delete(self, id: FollowId) -> None:
+        """Remove the document. One round trip.
+
+        Raises:
+            NotFoundError: There is none.
+        """
+        if (await self._collection.delete_one({"_id": id})).deleted_count == 0:
+            raise not_found(Follow, id)
+
+    async def is_following(self, follower_id: UserId, following_id: UserId) -> bool:
+        """Whether one user follows another. One round trip, by_followerId_and_followingId."""
+        return await self._one({"followerId": follower_id, "followingId": following_id}) is not None
+
+    async def followers(self, user_id: UserId, *, limit: Limit = 20, after: Cursor | None = None) -> Page[Follow]:
+        """Who follows the user, newest first. One round trip, by_followingId."""
+        return await self._page({"followingId": user_id}, "by_followingId", limit, after)
+
+    async def following(self, user_id: UserId, *, limit: Limit = 20, after: Cursor | None = None) -> Page[Follow]:
+        """Whom the user follows, newest first. One round trip, by_followerId."""
+        return await self._page({"followerId": user_id}, "by_followerId", limit, after)
+
+    async def counts(self, user_id: UserId) -> FollowCounts:
+        """How many follow the user, and are followed. 2 round trips, counted in by_followingId and by_followerId."""
+        followers = await self._collection.count_documents({"followingId": user_id}, hint="by_followingId")
+        following = await self._collection.count_documents({"followerId": user_id}, hint="by_followerId")
+        return FollowCounts(followers, following)

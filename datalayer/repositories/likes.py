@@ -1,11 +1,215 @@
 """Likes of posts and comments."""
 
-from datalayer.documents.likes import Like
-from datalayer.ids import LikeId
-from datalayer.repositories.base import Repository
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal, TypeAlias, TypeVar
+
+from datalayer.documents.base import Document
+from datalayer.documents.comments import Comment
+from datalayer.documents.likes import Like, LikeTarget
+from datalayer.documents.posts import Post
+from datalayer.documents.users import User
+from datalayer.ids import CommentId, LikeId, PostId, UserId
+from datalayer.pages import Page, decode_cursor
+from datalayer.repositories.base import ALIVE, Repository, not_found, page_of
+from datalayer.repositories.boundary import Cursor, Limit, Many
+from datalayer.repositories.connection import Connection
+from datalayer.repositories.group_commit import GroupCommit
+
+TARGETS: Mapping[LikeTarget, type[Document]] = {"post": Post, "comment": Comment}
+
+TargetId = TypeVar("TargetId", PostId, CommentId)
+_Key: TypeAlias = tuple[LikeTarget, PostId | CommentId]
+_Wish: TypeAlias = Literal["like", "unlike", "toggle"]
+
+
+@dataclass(frozen=True, slots=True)
+class LikeResult:
+    """How it is now.
+
+    Attributes:
+        liked: Whether the user likes the target.
+        like_count: How many do.
+    """
+
+    liked: bool
+    like_count: int
 
 
 class Likes(Repository[Like, LikeId]):
-    """Likes by id."""
+    """Who likes what. The target's `likeCount` follows in the same transaction.
+
+    Concurrent changes of one target's likes in one process share transactions; outside of `transaction`, that is: there
+    they belong to the transaction that is open.
+    """
 
     document = Like
+
+    def __init__(self, connection: Connection) -> None:
+        super().__init__(connection)
+        self._groups = GroupCommit[_Key, tuple[UserId, _Wish], LikeResult](self._commit)
+
+    async def like(self, user_id: UserId, target_type: LikeTarget, target_id: PostId | CommentId) -> LikeResult:
+        """Make the user like the target; safe to repeat. A transaction of 4 round trips, shared with who comes at once.
+
+        Raises:
+            NotFoundError: There is no such user or target.
+        """
+        return await self._change(user_id, "like", (target_type, target_id))
+
+    async def unlike(self, user_id: UserId, target_type: LikeTarget, target_id: PostId | CommentId) -> LikeResult:
+        """Make the user not like the target; safe to repeat. A transaction of 4 round trips, shared as `like`'s is.
+
+        Raises:
+            NotFoundError: There is no such user or target.
+        """
+        return await self._change(user_id, "unlike", (target_type, target_id))
+
+    async def toggle(self, user_id: UserId, target_type: LikeTarget, target_id: PostId | CommentId) -> LikeResult:
+        """Like the target, or stop liking it. A transaction of 4 round trips, shared as `like`'s is.
+
+        Raises:
+            NotFoundError: There is no such user or target.
+        """
+        return await self._change(user_id, "toggle", (target_type, target_id))
+
+    async def delete(self, id: LikeId) -> None:
+        """Remove the like; the target's counter follows. A transaction of 3 round trips.
+
+        Raises:
+            NotFoundError: There is none.
+        """
+
+        async def work() -> None:
+            wire = await self._collection.find_one_and_delete({"_id": id})
+            if wire is None:
+                raise not_found(Like, id)
+            # Also of a deleted target: its likes stay, and so its counter has to.
+            await self._of(TARGETS[wire["targetType"]]).update_one(
+                {"_id": wire["targetId"]}, {"$inc": {"likeCount": -1}}
+            )
+
+        await self._connection.transaction(work)
+
+    async def is_liked(self, user_id: UserId, target_type: LikeTarget, target_id: PostId | CommentId) -> bool:
+        """Whether the user likes the target. One round trip, covered by by_userId_and_target."""
+        return bool(await self._liked(user_id, target_type, [target_id]))
+
+    async def liked_among(self, user_id: UserId, target_type: LikeTarget, target_ids: Many[TargetId]) -> set[TargetId]:
+        """Those of the targets that the user likes. One round trip, covered by by_userId_and_target."""
+        return await self._liked(user_id, target_type, target_ids)
+
+    async def of_target(
+        self,
+        target_type: LikeTarget,
+        target_id: PostId | CommentId,
+        *,
+        limit: Limit = 20,
+        after: Cursor | None = None,
+    ) -> Page[Like]:
+        """The target's likes, newest first; none while it is deleted. 2 round trips, by_target."""
+        if await self._of(TARGETS[target_type]).find_one({"_id": target_id, **ALIVE}, {"_id": 1}) is None:
+            return Page([])
+        return await self._page({"targetType": target_type, "targetId": target_id}, "by_target", limit, after)
+
+    async def by_user(self, user_id: UserId, *, limit: Limit = 20, after: Cursor | None = None) -> Page[Like]:
+        """What the user likes and is not deleted, newest first. One round trip, by_userId and the targets' `_id`."""
+        query = ("likes", "by_userId", user_id)
+        position = {} if after is None else {"_id": {"$lt": decode_cursor(query, after, 1)[0]}}
+        pipeline: list[dict[str, Any]] = [
+            {"$match": {"userId": user_id, **position}},
+            {"$sort": {"_id": -1}},
+            *(stage for kind, document in TARGETS.items() for stage in _alive_target(kind, document)),
+            {"$match": {"target": {"$ne": []}}},
+            {"$limit": limit + 1},
+        ]
+        cursor = await self._collection.aggregate(pipeline, hint="by_userId")
+        return page_of(await cursor.to_list(), limit, query, ["_id"], Like.from_wire)
+
+    async def _liked(self, user_id: UserId, target_type: LikeTarget, target_ids: Collection[Any]) -> set[Any]:
+        filter = {"userId": user_id, "targetType": target_type, "targetId": {"$in": list(target_ids)}}
+        found = await self._collection.find(filter, {"_id": 0, "targetId": 1}).to_list()
+        return {wire["targetId"] for wire in found}
+
+    async def _change(self, user_id: UserId, wish: _Wish, key: _Key) -> LikeResult:
+        if not self._connection.transaction_is_open():
+            return await self._groups.submit(key, (user_id, wish))
+        (answer,) = await self._apply(key, [(user_id, wish)])
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    async def _commit(self, key: _Key, requests: Sequence[tuple[UserId, _Wish]]) -> Sequence[LikeResult | Exception]:
+        return await self._connection.transaction(partial(self._apply, key, requests))
+
+    async def _apply(self, key: _Key, requests: Sequence[tuple[UserId, _Wish]]) -> Sequence[LikeResult | Exception]:
+        """Do the requests one after the other, and write what comes out of it. In a transaction."""
+        users, count = await self._state(key, {user_id for user_id, _ in requests})
+        liked = dict(users)
+        answers: list[LikeResult | Exception] = []
+        for user_id, wish in requests:
+            if user_id not in liked:
+                answers.append(not_found(User, user_id))
+                continue
+            if count is None:
+                answers.append(not_found(TARGETS[key[0]], key[1]))
+                continue
+            after = not liked[user_id] if wish == "toggle" else wish == "like"
+            count += after - liked[user_id]
+            liked[user_id] = after
+            answers.append(LikeResult(after, count))
+        await self._write(
+            key,
+            new=[user_id for user_id, now in liked.items() if now and not users[user_id]],
+            gone=[user_id for user_id, now in liked.items() if users[user_id] and not now],
+        )
+        return answers
+
+    async def _state(self, key: _Key, user_ids: set[UserId]) -> tuple[dict[UserId, bool], int | None]:
+        """Which of the users exist, and whether they like the target; and its counter, if it is there."""
+        target_type, target_id = key
+        like = {
+            "from": "likes",
+            "localField": "_id",
+            "foreignField": "userId",
+            "pipeline": [{"$match": {"targetType": target_type, "targetId": target_id}}, {"$project": {"_id": 1}}],
+            "as": "likes",
+        }
+        # It refers to nothing of the user, so the server runs it once.
+        target = {
+            "from": TARGETS[target_type].Settings.name,
+            "pipeline": [{"$match": {"_id": target_id, **ALIVE}}, {"$project": {"likeCount": 1}}],
+            "as": "target",
+        }
+        users = [{"$match": {"_id": {"$in": list(user_ids)}}}, {"$project": {"_id": 1}}]
+        cursor = await self._of(User).aggregate([*users, {"$lookup": like}, {"$lookup": target}])
+        found = await cursor.to_list()
+        counts = [int(wire["likeCount"]) for user in found for wire in user["target"]]
+        return {user["_id"]: bool(user["likes"]) for user in found}, counts[0] if counts else None
+
+    async def _write(self, key: _Key, *, new: Sequence[UserId], gone: Sequence[UserId]) -> None:
+        target_type, target_id = key
+        if new:
+            now = self._now()
+            likes = [Like(user_id=id, target_type=target_type, target_id=target_id, created_at=now) for id in new]
+            await self._collection.insert_many([like.to_wire() for like in likes])
+        if gone:
+            of_users = {"userId": {"$in": list(gone)}, "targetType": target_type, "targetId": target_id}
+            await self._collection.delete_many(of_users)
+        if len(new) != len(gone):
+            more = len(new) - len(gone)
+            await self._of(TARGETS[target_type]).update_one({"_id": target_id}, {"$inc": {"likeCount": more}})
+
+
+def _alive_target(kind: LikeTarget, document: type[Document]) -> list[dict[str, Any]]:
+    """Stages that put the target of a like of this kind into `target`, if it is not deleted."""
+    lookup = {
+        "from": document.Settings.name,
+        "localField": "targetId",
+        "foreignField": "_id",
+        "pipeline": [{"$match": ALIVE}, {"$project": {"_id": 1}}],
+        "as": kind,
+    }
+    mine = {"$cond": [{"$eq": ["$targetType", kind]}, f"${kind}", "$target"]}
+    return [{"$lookup": lookup}, {"$set": {"target": mine}}, {"$unset": kind}]

@@ -1,11 +1,177 @@
 """What people write in the spaces."""
 
-from datalayer.documents.posts import Post
-from datalayer.ids import PostId
-from datalayer.repositories.base import SoftDeletingRepository
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from datalayer.documents.fields import Body, File, Html, Text, Timestamp
+from datalayer.documents.follows import Follow
+from datalayer.documents.posts import MAX_MEDIA, Post
+from datalayer.documents.spaces import Space
+from datalayer.documents.users import User
+from datalayer.errors import PinLimitError
+from datalayer.ids import PostId, SpaceId, UserId
+from datalayer.pages import Page
+from datalayer.repositories.authors import lock_author
+from datalayer.repositories.base import ALIVE, SoftDeletingRepository
+from datalayer.repositories.boundary import UNSET, Cursor, Limit, Many, Unset
+
+MAX_PINNED = 3
 
 
 class Posts(SoftDeletingRepository[Post, PostId]):
-    """Posts by id."""
+    """The posts, by space, by author and by time."""
 
     document = Post
+
+    async def create(
+        self,
+        space_id: SpaceId,
+        author_id: UserId,
+        *,
+        content: Body,
+        content_html: Html,
+        title: Annotated[str, Text(1, 200)] | None = None,
+        media_ids: Annotated[list[File], Field(max_length=MAX_MEDIA)] | None = None,
+    ) -> Post:
+        """Write a post. A transaction of 4 round trips.
+
+        Raises:
+            NotFoundError: There is no such space or author.
+        """
+
+        async def work() -> Post:
+            await self._require(Space, space_id)
+            author = await lock_author(self._of(User), author_id)
+            return await self._insert(
+                Post(
+                    space_id=space_id,
+                    author_id=author_id,
+                    author_name=author.name,
+                    author_avatar=author.avatar,
+                    title=title,
+                    content=content,
+                    content_html=content_html,
+                    media_ids=media_ids,
+                    like_count=0,
+                    comment_count=0,
+                    created_at=self._now(),
+                )
+            )
+
+        return await self._connection.transaction(work)
+
+    async def edit(
+        self,
+        id: PostId,
+        *,
+        content: Body | Unset = UNSET,
+        content_html: Html | Unset = UNSET,
+        title: Annotated[str, Text(1, 200)] | Unset | None = UNSET,
+        media_ids: Annotated[list[File], Field(max_length=MAX_MEDIA)] | Unset | None = UNSET,
+    ) -> Post:
+        """Change what the post says; sets `editedAt`. One round trip.
+
+        Raises:
+            NotFoundError: There is none.
+        """
+        changes = self._changes(
+            content=content, content_html=content_html, title=title, media_ids=media_ids, edited_at=self._now()
+        )
+        return await self._update({"_id": id, **ALIVE}, changes)
+
+    async def pin(self, id: PostId) -> Post:
+        """Put the post on top of its space; one that is there stays where it is. A transaction of 5 round trips.
+
+        Raises:
+            PinLimitError: The space has three pinned posts.
+            NotFoundError: There is no such post.
+        """
+
+        async def work() -> Post:
+            post = self._found(await self._one({"_id": id, **ALIVE}), id)
+            if post.pinned_at is not None:
+                return post
+            # Two that pin in one space at once must conflict: neither sees the other's pin.
+            await self._of(Space).update_one({"_id": post.space_id}, {"$inc": {"revision": 1}})
+            pinned = {"spaceId": post.space_id, **ALIVE, "pinnedAt": {"$gt": 0}}
+            index = "by_spaceId_and_pinnedAt_and_createdAt"
+            if await self._collection.count_documents(pinned, limit=MAX_PINNED, hint=index) == MAX_PINNED:
+                raise PinLimitError
+            return await self._update({"_id": id, **ALIVE}, {"$set": {"pinnedAt": self._now()}})
+
+        return await self._connection.transaction(work)
+
+    async def unpin(self, id: PostId) -> Post:
+        """Take the post from the top of its space; safe to repeat. One round trip.
+
+        Raises:
+            NotFoundError: There is no such post.
+        """
+        return await self._update({"_id": id, **ALIVE}, {"$unset": {"pinnedAt": ""}})
+
+    async def delete(self, id: PostId) -> None:
+        """Mark the post as deleted, and unpin it; its comments and likes stay, unlisted. One round trip.
+
+        Raises:
+            NotFoundError: There is none, or it is deleted.
+        """
+        await self._update({"_id": id, **ALIVE}, {"$set": {"deletedAt": self._now()}, "$unset": {"pinnedAt": ""}})
+
+    async def restore(self, id: PostId) -> Post:
+        """Bring a deleted post back, with its comments and likes. One round trip.
+
+        Raises:
+            NotFoundError: There is none.
+        """
+        return await self._update({"_id": id}, {"$unset": {"deletedAt": ""}})
+
+    async def feed(self, space_id: SpaceId, *, limit: Limit = 20, after: Cursor | None = None) -> Page[Post]:
+        """The space's posts: pinned ones first, the newest pin first, then the newest. One round trip.
+
+        Served by by_spaceId_and_pinnedAt_and_createdAt, where posts that are not pinned come last.
+        """
+        index = "by_spaceId_and_pinnedAt_and_createdAt"
+        return await self._page({"spaceId": space_id, **ALIVE}, index, limit, after)
+
+    async def in_space(
+        self,
+        space_id: SpaceId,
+        *,
+        order: Literal["newest", "oldest"] = "newest",
+        limit: Limit = 20,
+        after: Cursor | None = None,
+    ) -> Page[Post]:
+        """The space's posts by time. One round trip, by_spaceId_and_createdAt."""
+        filter = {"spaceId": space_id, **ALIVE}
+        return await self._page(filter, "by_spaceId_and_createdAt", limit, after, newest_first=order == "newest")
+
+    async def by_author(self, author_id: UserId, *, limit: Limit = 20, after: Cursor | None = None) -> Page[Post]:
+        """The author's posts, newest first. One round trip, by_authorId_and_createdAt."""
+        return await self._page({"authorId": author_id, **ALIVE}, "by_authorId_and_createdAt", limit, after)
+
+    async def recent(
+        self, *, space_ids: Many[SpaceId] | None = None, limit: Limit = 20, after: Cursor | None = None
+    ) -> Page[Post]:
+        """The posts of these spaces, or of all, newest first; not those of deleted spaces. 2 round trips.
+
+        Served by by_spaceId_and_createdAt: one seek for each space, and the page.
+        """
+        among = {} if space_ids is None else {"_id": {"$in": list(space_ids)}}
+        spaces = await self._of(Space).find({**among, **ALIVE}, {"_id": 1}).to_list()
+        query = ("posts", "recent", None if space_ids is None else sorted(set(space_ids)))
+        return await self._merged_page("spaceId", [space["_id"] for space in spaces], limit, after, query)
+
+    async def following(self, user_id: UserId, *, limit: Limit = 20, after: Cursor | None = None) -> Page[Post]:
+        """The posts of the people whom the user follows, newest first. 2 round trips.
+
+        Served by by_authorId_and_createdAt: one seek for each of them, and the page.
+        """
+        follows = await self._of(Follow).find({"followerId": user_id}, {"_id": 0, "followingId": 1}).to_list()
+        authors = [follow["followingId"] for follow in follows]
+        return await self._merged_page("authorId", authors, limit, after, ("posts", "following", user_id))
+
+    async def count_since(self, space_id: SpaceId, since: Timestamp) -> int:
+        """How many posts the space got at this time or later. One round trip; a key and a document for each of them."""
+        filter = {"spaceId": space_id, "createdAt": {"$gte": since}, **ALIVE}
+        return await self._collection.count_documents(filter, hint="by_spaceId_and_createdAt")

@@ -1,11 +1,167 @@
 """What people reported to the moderators."""
 
-from datalayer.documents.reports import Report
-from datalayer.ids import ReportId
-from datalayer.repositories.base import Repository
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from datalayer.documents.base import Document
+from datalayer.documents.comments import Comment
+from datalayer.documents.fields import Text
+from datalayer.documents.posts import Post
+from datalayer.documents.reports import Report, ReportTarget, Resolution
+from datalayer.documents.users import User
+from datalayer.ids import CommentId, PostId, ReportId, UserId
+from datalayer.pages import Page, decode_cursor
+from datalayer.repositories.base import Repository, not_found, page_of
+from datalayer.repositories.boundary import Cursor, Limit
+
+TARGETS: Mapping[ReportTarget, type[Document]] = {"post": Post, "comment": Comment, "user": User}
+
+PENDING: Literal["pending"] = "pending"
+
+
+@dataclass(frozen=True, slots=True)
+class ModerationCase:
+    """A target with its pending reports.
+
+    Attributes:
+        reports: How many there are.
+        reasons: What they say, the oldest first.
+        first_reported_at: When the oldest was filed.
+    """
+
+    target_type: ReportTarget
+    target_id: PostId | CommentId | UserId
+    reports: int
+    reasons: list[str]
+    first_reported_at: int
 
 
 class Reports(Repository[Report, ReportId]):
-    """Reports by id."""
+    """The reports, and the moderators' queue."""
 
     document = Report
+
+    async def file(
+        self,
+        reporter_id: UserId,
+        target_type: ReportTarget,
+        target_id: PostId | CommentId | UserId,
+        reason: Annotated[str, Text(1, 2_000)],
+    ) -> Report:
+        """Report a target. 3 round trips.
+
+        Raises:
+            AlreadyExistsError: The reporter has a pending report of this target.
+            NotFoundError: There is no such reporter or target.
+        """
+        await self._require(User, reporter_id)
+        await self._require(TARGETS[target_type], target_id)
+        return await self._insert(
+            Report(
+                reporter_id=reporter_id,
+                target_type=target_type,
+                target_id=target_id,
+                reason=reason,
+                status=PENDING,
+                created_at=self._now(),
+            )
+        )
+
+    async def delete(self, id: ReportId) -> None:
+        """Remove the report. One round trip.
+
+        Raises:
+            NotFoundError: There is none.
+        """
+        if (await self._collection.delete_one({"_id": id})).deleted_count == 0:
+            raise not_found(Report, id)
+
+    async def queue(self, *, limit: Limit = 20, after: Cursor | None = None) -> Page[ModerationCase]:
+        """The targets with pending reports: most reported first, then the longest waiting. One round trip, by_status.
+
+        Groups and sorts all pending reports for each page: its cost grows with them, not with the settled ones.
+        """
+        query = ("reports", "queue")
+        order = {"reports": -1, "firstReportedAt": 1, "_id": 1}
+        pipeline: list[dict[str, Any]] = [
+            {"$match": {"status": PENDING}},
+            {"$sort": {"_id": 1}},
+            {"$group": _CASE},
+        ]
+        if after is not None:
+            pipeline.append({"$match": _behind(*decode_cursor(query, after, 4))})
+        cursor = await self._collection.aggregate(
+            [*pipeline, {"$sort": order}, {"$limit": limit + 1}], hint="by_status"
+        )
+        wires = [{**case, **case["_id"]} for case in await cursor.to_list()]
+        return page_of(wires, limit, query, ["reports", "firstReportedAt", "targetType", "targetId"], _moderation_case)
+
+    async def for_target(
+        self,
+        target_type: ReportTarget,
+        target_id: PostId | CommentId | UserId,
+        *,
+        limit: Limit = 20,
+        after: Cursor | None = None,
+    ) -> Page[Report]:
+        """The reports of a target, settled ones too, newest first. One round trip, by_targetType_and_targetId."""
+        filter = {"targetType": target_type, "targetId": target_id}
+        return await self._page(filter, "by_targetType_and_targetId", limit, after)
+
+    async def pending_count(self) -> int:
+        """How many reports are pending. One round trip, counted in by_status."""
+        return await self._collection.count_documents({"status": PENDING}, hint="by_status")
+
+    async def resolve(
+        self,
+        target_type: ReportTarget,
+        target_id: PostId | CommentId | UserId,
+        *,
+        resolver_id: UserId,
+        status: Resolution = "resolved",
+    ) -> int:
+        """Settle all pending reports of the target, and say how many there were. 2 round trips.
+
+        Raises:
+            NotFoundError: There is no such resolver.
+        """
+        await self._require(User, resolver_id)
+        settled = await self._collection.update_many(
+            {"targetType": target_type, "targetId": target_id, "status": PENDING},
+            {"$set": {"status": status, "resolvedAt": self._now(), "resolvedBy": resolver_id}},
+            hint="by_targetType_and_targetId",
+        )
+        return settled.modified_count
+
+
+_CASE: dict[str, Any] = {
+    "_id": {"targetType": "$targetType", "targetId": "$targetId"},
+    "reports": {"$sum": 1},
+    "reasons": {"$push": "$reason"},
+    "firstReportedAt": {"$min": "$createdAt"},
+}
+
+
+def _behind(reports: Any, first_reported_at: Any, target_type: Any, target_id: Any) -> dict[str, Any]:  # noqa: ANN401
+    """The filter of the cases behind a position in the queue."""
+    as_many = {"reports": reports}
+    as_old = {**as_many, "firstReportedAt": first_reported_at}
+    target = {"targetType": target_type, "targetId": target_id}
+    return {
+        "$or": [
+            {"reports": {"$lt": reports}},
+            {**as_many, "firstReportedAt": {"$gt": first_reported_at}},
+            {**as_old, "_id": {"$gt": target}},
+        ]
+    }
+
+
+def _moderation_case(wire: Mapping[str, Any]) -> ModerationCase:
+    return ModerationCase(
+        target_type=wire["targetType"],
+        target_id=wire["targetId"],
+        reports=wire["reports"],
+        reasons=wire["reasons"],
+        first_reported_at=int(wire["firstReportedAt"]),
+    )

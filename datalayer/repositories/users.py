@@ -1,11 +1,209 @@
 """The people of the community."""
 
-from datalayer.documents.users import User
+from typing import Annotated, Literal, Unpack
+
+from bson import ObjectId
+from pydantic import with_config
+from typing_extensions import TypedDict
+
+from datalayer.documents.fields import ExternalId, File, Name, Text
+from datalayer.documents.memberships import Membership
+from datalayer.documents.users import DigestFrequency, NotificationPrefs, ProfileVisibility, Role, User
+from datalayer.errors import LastAdminError
 from datalayer.ids import UserId
+from datalayer.pages import Page
+from datalayer.repositories.authors import Author, update_copies, update_copies_in_batches
 from datalayer.repositories.base import Repository
+from datalayer.repositories.boundary import UNSET, Cursor, Limit, Unset
+from datalayer.repositories.memberships import ensure_free
+
+ATOMIC_ATTEMPTS = 8
+"""How often a new name is carried to all copies in one transaction, before it is done in many."""
+
+DEFAULT_PREFS = NotificationPrefs(
+    email_comments=True,
+    email_replies=True,
+    email_followers=True,
+    email_events=True,
+    email_courses=True,
+    email_dms=True,
+    digest_frequency="daily",
+)
+"""What a user who never chose wants."""
+
+
+@with_config(extra="forbid", strict=True)
+class PrefChanges(TypedDict, total=False):
+    """What can be given to `update_notification_prefs`."""
+
+    email_comments: bool
+    email_replies: bool
+    email_followers: bool
+    email_events: bool
+    email_courses: bool
+    email_dms: bool
+    digest_frequency: DigestFrequency
 
 
 class Users(Repository[User, UserId]):
-    """Users by id."""
+    """The people."""
 
     document = User
+
+    async def create(
+        self,
+        *,
+        name: Name | None = None,
+        auth_user_id: ExternalId | None = None,
+        bio: Annotated[str, Text(0, 500)] | None = None,
+        visibility: ProfileVisibility = "public",
+        role: Role = "member",
+        avatar_storage_id: File | None = None,
+    ) -> User:
+        """Make a user, without points. One round trip.
+
+        Raises:
+            AlreadyExistsError: There is a user of this account of the auth service.
+        """
+        now = self._now()
+        return await self._insert(
+            User(
+                name=name,
+                auth_user_id=auth_user_id,
+                bio=bio,
+                avatar_storage_id=avatar_storage_id,
+                visibility=visibility,
+                role=role,
+                points=0,
+                level=1,
+                created_at=now,
+                updated_at=now,
+            )
+        )
+
+    async def ensure(self, auth_user_id: ExternalId, *, name: Name | None = None) -> User:
+        """The user of this account of the auth service, made where there is none, with a free membership.
+
+        Safe when called twice at once. One round trip where both exist and 2 to find out; else a transaction of 4.
+
+        A user that exists keeps its name.
+        """
+        user = await self.by_auth_user_id(auth_user_id)
+        if user is not None and await self._of(Membership).find_one({"userId": user.id}, {"_id": 1}) is not None:
+            return user
+
+        async def work() -> User:
+            user = await self.by_auth_user_id(auth_user_id) or await self.create(name=name, auth_user_id=auth_user_id)
+            await ensure_free(self._of(Membership), user.id, self._now())
+            return user
+
+        return await self._connection.transaction(work)
+
+    async def by_auth_user_id(self, auth_user_id: ExternalId) -> User | None:
+        """The user of this account of the auth service. One round trip, by_authUserId."""
+        return await self._one({"authUserId": auth_user_id})
+
+    async def update_profile(
+        self,
+        id: UserId,
+        *,
+        name: Name | Unset | None = UNSET,
+        bio: Annotated[str, Text(0, 500)] | Unset | None = UNSET,
+        visibility: ProfileVisibility | Unset = UNSET,
+        avatar_storage_id: File | Unset | None = UNSET,
+    ) -> User:
+        """Change the profile; a new name or avatar goes to the copies on posts, comments and messages too.
+
+        One round trip without them, else a transaction of 5 that touches each copy once: readers see all of it or
+        nothing. Where the copies are written to all the time (posts that are being liked) it may not succeed in one;
+        then it is done in batches of 500, which readers can tell apart. What a crash leaves of those is completed by
+        calling it again.
+
+        Raises:
+            NotFoundError: There is no such user.
+        """
+        changes = self._changes(
+            name=name, bio=bio, visibility=visibility, avatar_storage_id=avatar_storage_id, updated_at=self._now()
+        )
+        if name is UNSET and avatar_storage_id is UNSET:
+            return await self._update({"_id": id}, changes)
+
+        async def at_once() -> User:
+            user = await self._update({"_id": id}, changes)
+            await update_copies(self._connection, id, Author.of(user.to_wire()))
+            return user
+
+        if self._connection.transaction_is_open():
+            return await at_once()
+        attempts = iter(range(ATOMIC_ATTEMPTS))
+
+        async def work() -> User | None:
+            return None if next(attempts, None) is None else await at_once()
+
+        user = await self._connection.transaction(work)
+        if user is None:
+            user = await self._update({"_id": id}, changes)
+            await update_copies_in_batches(self._connection, id)
+        return user
+
+    async def update_notification_prefs(self, id: UserId, **changes: Unpack[PrefChanges]) -> User:
+        """Change some of the user's choices; those never made are all mails and a daily digest. One round trip.
+
+        Raises:
+            NotFoundError: There is no such user.
+        """
+        chosen = DEFAULT_PREFS.model_copy(update=dict(changes)).model_dump(by_alias=True, include=set(changes))
+        defaults = DEFAULT_PREFS.model_dump(by_alias=True)
+        merged = {"$mergeObjects": [defaults, "$notificationPrefs", chosen]}
+        return await self._update({"_id": id}, [{"$set": {"notificationPrefs": merged, "updatedAt": self._now()}}])
+
+    async def set_role(self, id: UserId, role: Role) -> User:
+        """Give the user a role. A transaction of 3 round trips.
+
+        Raises:
+            LastAdminError: There would be no admin left.
+            NotFoundError: There is no such user.
+        """
+
+        async def work() -> User:
+            before = self._found(await self._one({"_id": id}), id)
+            if before.role == role:
+                return before
+            if before.role == "admin":
+                await self._keep_an_admin(id)
+            return await self._update({"_id": id}, self._changes(role=role, updated_at=self._now()))
+
+        return await self._connection.transaction(work)
+
+    async def delete(self, id: UserId) -> None:
+        """Remove the user for good; what the user wrote stays. A transaction of 3 round trips.
+
+        Raises:
+            LastAdminError: There would be no admin left.
+            NotFoundError: There is no such user.
+        """
+
+        async def work() -> None:
+            if self._found(await self._one({"_id": id}), id).role == "admin":
+                await self._keep_an_admin(id)
+            await self._collection.delete_one({"_id": id})
+
+        await self._connection.transaction(work)
+
+    async def by_role(self, role: Role, *, limit: Limit = 20, after: Cursor | None = None) -> Page[User]:
+        """The users with a role, newest first. One round trip, by_role."""
+        return await self._page({"role": role}, "by_role", limit, after)
+
+    async def directory(
+        self, sort: Literal["points", "newest"] = "points", *, limit: Limit = 20, after: Cursor | None = None
+    ) -> Page[User]:
+        """All users, with the most points or the newest first. One round trip, by_points or by_createdAt."""
+        return await self._page({}, "by_points" if sort == "points" else "by_createdAt", limit, after)
+
+    async def _keep_an_admin(self, id: ObjectId) -> None:
+        """Make sure of another admin, by a write: so two admins cannot depose each other at once."""
+        another = await self._collection.find_one_and_update(
+            {"role": "admin", "_id": {"$ne": id}}, {"$inc": {"revision": 1}}, {"_id": 1}, hint="by_role"
+        )
+        if another is None:
+            raise LastAdminError

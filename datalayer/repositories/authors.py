@@ -1,0 +1,105 @@
+"""The copies of a user's name and avatar that are kept with what the user wrote."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from datalayer.documents.base import Document
+from datalayer.documents.comments import Comment
+from datalayer.documents.conversations import Message
+from datalayer.documents.fields import StorageId
+from datalayer.documents.posts import Post
+from datalayer.documents.users import User
+from datalayer.ids import UserId
+from datalayer.repositories.base import not_found
+from datalayer.repositories.connection import Collection, Connection
+
+NAMELESS = "Member"
+"""What a user without a name is called."""
+
+BATCH = 500
+"""How many copies are changed in one transaction where all of them in one did not succeed."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Copies:
+    """A table with copies: whose they are, the index on that, and what the name and the avatar are copied to."""
+
+    document: type[Document]
+    owner: str
+    index: str
+    name: str
+    avatar: str | None
+
+    def stale(self, id: UserId, author: "Author") -> dict[str, Any]:
+        """The filter of the user's copies that are not what they should be."""
+        other_name = {self.name: {"$ne": author.name}}
+        if self.avatar is None:
+            return {self.owner: id, **other_name}
+        return {self.owner: id, "$or": [other_name, {self.avatar: {"$ne": author.avatar}}]}
+
+    def update(self, author: "Author") -> dict[str, Any]:
+        """The update that mends them."""
+        if self.avatar is None:
+            return {"$set": {self.name: author.name}}
+        if author.avatar is None:
+            return {"$set": {self.name: author.name}, "$unset": {self.avatar: ""}}
+        return {"$set": {self.name: author.name, self.avatar: author.avatar}}
+
+
+_COPIES = (
+    _Copies(Post, "authorId", "by_authorId", "authorName", "authorAvatar"),
+    _Copies(Comment, "authorId", "by_authorId", "authorName", "authorAvatar"),
+    _Copies(Message, "senderId", "by_senderId", "senderName", None),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Author:
+    """What is copied."""
+
+    name: str
+    avatar: StorageId | None
+
+    @classmethod
+    def of(cls, user: Mapping[str, Any]) -> "Author":
+        """The copies of a user, as MongoDB has it."""
+        return cls(user.get("name", NAMELESS), user.get("avatarStorageId"))
+
+
+async def lock_author(users: Collection, id: UserId) -> Author:
+    """What to copy from the user, in a transaction that conflicts with a change of it. One round trip.
+
+    Reading alone would let a document with the old name be written while the copies are being changed.
+
+    Raises:
+        NotFoundError: There is no such user.
+    """
+    user = await users.find_one_and_update({"_id": id}, {"$inc": {"revision": 1}}, {"name": 1, "avatarStorageId": 1})
+    if user is None:
+        raise not_found(User, id)
+    return Author.of(user)
+
+
+async def update_copies(connection: Connection, id: UserId, author: Author) -> None:
+    """Make all copies of the user what they should be. 3 round trips, by_authorId and by_senderId."""
+    for copies in _COPIES:
+        stale = copies.stale(id, author)
+        await connection.collection(copies.document).update_many(stale, copies.update(author), hint=copies.index)
+
+
+async def update_copies_in_batches(connection: Connection, id: UserId) -> None:
+    """The same in many short transactions, each of which conflicts with less; readers see them happen one by one."""
+    for copies in _COPIES:
+        while await connection.transaction(partial(_update_batch, connection, id, copies)) == BATCH:
+            pass
+
+
+async def _update_batch(connection: Connection, id: UserId, copies: _Copies) -> int:
+    author = await lock_author(connection.collection(User), id)
+    collection = connection.collection(copies.document)
+    stale = await collection.find(copies.stale(id, author), {"_id": 1}, limit=BATCH, hint=copies.index).to_list()
+    if stale:
+        await collection.update_many({"_id": {"$in": [wire["_id"] for wire in stale]}}, copies.update(author))
+    return len(stale)

@@ -1,0 +1,77 @@
+"""Many callers, one transaction."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Hashable, Sequence
+from contextvars import Context
+from typing import Generic, TypeVar
+
+K = TypeVar("K", bound=Hashable)
+R = TypeVar("R")
+T = TypeVar("T")
+
+MAX_GROUP = 500
+"""How many requests go into one commit at most: a transaction should stay short."""
+
+
+class GroupCommit(Generic[K, R, T]):
+    """Commits requests for one key together.
+
+    Transactions that write to the same document conflict, and each retry costs more than the work. So the first request
+    for a key is committed at once, and those that arrive meanwhile wait for it and go together into the next commit.
+
+    Args:
+        commit: Does the requests of one key in one transaction; gives a result, or the error that is the request's
+            own, for each in their order. What it raises is the error of all of them.
+    """
+
+    def __init__(self, commit: Callable[[K, Sequence[R]], Awaitable[Sequence[T | Exception]]]) -> None:
+        self._commit = commit
+        self._waiting: dict[K, list[tuple[R, asyncio.Future[T]]]] = {}
+        self._workers: set[asyncio.Task[None]] = set()
+
+    async def submit(self, key: K, request: R) -> T:
+        """Have the request committed, and give its result.
+
+        A caller that is cancelled withdraws a request that still waits; one that is being committed may happen. Nobody
+        else's is touched.
+        """
+        result: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        if key in self._waiting:
+            self._waiting[key].append((request, result))
+        else:
+            self._waiting[key] = [(request, result)]
+            # In a context of its own: the first caller's transaction, deadline and cancellation are not the others'.
+            worker = asyncio.get_running_loop().create_task(self._work(key), context=Context())
+            self._workers.add(worker)
+            worker.add_done_callback(self._workers.discard)
+        return await result
+
+    async def _work(self, key: K) -> None:
+        """Commit until nobody waits."""
+        group: list[tuple[R, asyncio.Future[T]]] = []
+        try:
+            while group := self._next_group(key):
+                try:
+                    answers = await self._commit(key, [request for request, _ in group])
+                except Exception as error:  # noqa: BLE001 - it is the callers' error, not this task's
+                    answers = [error] * len(group)
+                for (_, result), answer in zip(group, answers, strict=True):
+                    _settle(result, answer)
+        finally:
+            # Nobody is left, unless the event loop is being closed.
+            for _, result in (*group, *self._waiting.pop(key)):
+                result.cancel()
+
+    def _next_group(self, key: K) -> list[tuple[R, asyncio.Future[T]]]:
+        waiting = [item for item in self._waiting[key] if not item[1].done()]
+        self._waiting[key] = waiting[MAX_GROUP:]
+        return waiting[:MAX_GROUP]
+
+
+def _settle(result: asyncio.Future[T], answer: T | Exception) -> None:
+    if result.done():
+        return
+    if isinstance(answer, Exception):
+        result.set_exception(answer)
+    else:
+        result.set_result(answer)
