@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.monitoring import CommandFailedEvent, CommandListener, CommandStartedEvent, CommandSucceededEvent
 
 _WRITES = {"insert", "update", "findAndModify", "bulkWrite"}
@@ -34,3 +35,37 @@ class CommandLog(CommandListener):
         start, commands = len(self.commands), []
         yield commands
         commands += self.commands[start:]
+
+
+async def keys_and_stages(database: AsyncDatabase[dict[str, Any]], command: dict[str, Any]) -> tuple[int, set[str]]:
+    """How many index keys a command that was sent examines, and the stages of its plans."""
+    unwanted = {
+        "lsid",
+        "$clusterTime",
+        "$db",
+        "$readPreference",
+        "txnNumber",
+        "autocommit",
+        "startTransaction",
+        "readConcern",
+    }
+    plain = {name: value for name, value in command.items() if name not in unwanted}
+    explained = await database.command("explain", plain, verbosity="executionStats")
+    keys: list[int] = []
+    stages: set[str] = set()
+
+    def walk(part: Any) -> None:
+        if isinstance(part, dict):
+            if "stage" in part:
+                stages.add(part["stage"])
+            if "totalKeysExamined" in part:
+                keys.append(int(part["totalKeysExamined"]))
+            for name, value in part.items():
+                if name not in ("rejectedPlans", "allPlansExecution"):
+                    walk(value)
+        elif isinstance(part, list):
+            for value in part:
+                walk(value)
+
+    walk(explained)
+    return sum(keys), stages

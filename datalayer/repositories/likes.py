@@ -12,7 +12,7 @@ from datalayer.documents.posts import Post
 from datalayer.documents.users import User
 from datalayer.ids import CommentId, LikeId, PostId, UserId
 from datalayer.pages import Page, decode_cursor
-from datalayer.repositories.base import ALIVE, Repository, not_found, page_of
+from datalayer.repositories.base import ALIVE, AT_ONCE, Repository, not_found, page_of
 from datalayer.repositories.boundary import Cursor, Limit, Many
 from datalayer.repositories.connection import Connection
 from datalayer.repositories.group_commit import GroupCommit
@@ -129,7 +129,7 @@ class Likes(Repository[Like, LikeId]):
 
     async def _liked(self, user_id: UserId, target_type: LikeTarget, target_ids: Collection[Any]) -> set[Any]:
         filter = {"userId": user_id, "targetType": target_type, "targetId": {"$in": list(target_ids)}}
-        found = await self._collection.find(filter, {"_id": 0, "targetId": 1}).to_list()
+        found = await self._collection.find(filter, {"_id": 0, "targetId": 1}, batch_size=AT_ONCE).to_list()
         return {wire["targetId"] for wire in found}
 
     async def _change(self, user_id: UserId, wish: _Wish, key: _Key) -> LikeResult:
@@ -183,7 +183,7 @@ class Likes(Repository[Like, LikeId]):
             "as": "target",
         }
         users = [{"$match": {"_id": {"$in": list(user_ids)}}}, {"$project": {"_id": 1}}]
-        cursor = await self._of(User).aggregate([*users, {"$lookup": like}, {"$lookup": target}])
+        cursor = await self._of(User).aggregate([*users, {"$lookup": like}, {"$lookup": target}], batchSize=AT_ONCE)
         found = await cursor.to_list()
         counts = [int(wire["likeCount"]) for user in found for wire in user["target"]]
         return {user["_id"]: bool(user["likes"]) for user in found}, counts[0] if counts else None

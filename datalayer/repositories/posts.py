@@ -13,7 +13,7 @@ from datalayer.errors import PinLimitError
 from datalayer.ids import PostId, SpaceId, UserId
 from datalayer.pages import Page
 from datalayer.repositories.authors import lock_author
-from datalayer.repositories.base import ALIVE, SoftDeletingRepository
+from datalayer.repositories.base import ALIVE, AT_ONCE, SoftDeletingRepository
 from datalayer.repositories.boundary import UNSET, Cursor, Limit, Many, Unset
 
 MAX_PINNED = 3
@@ -158,7 +158,7 @@ class Posts(SoftDeletingRepository[Post, PostId]):
         Served by by_spaceId_and_createdAt: one seek for each space, and the page.
         """
         among = {} if space_ids is None else {"_id": {"$in": list(space_ids)}}
-        spaces = await self._of(Space).find({**among, **ALIVE}, {"_id": 1}).to_list()
+        spaces = await self._of(Space).find({**among, **ALIVE}, {"_id": 1}, batch_size=AT_ONCE).to_list()
         query = ("posts", "recent", None if space_ids is None else sorted(set(space_ids)))
         return await self._merged_page("spaceId", [space["_id"] for space in spaces], limit, after, query)
 
@@ -167,7 +167,8 @@ class Posts(SoftDeletingRepository[Post, PostId]):
 
         Served by by_authorId_and_createdAt: one seek for each of them, and the page.
         """
-        follows = await self._of(Follow).find({"followerId": user_id}, {"_id": 0, "followingId": 1}).to_list()
+        followed = {"_id": 0, "followingId": 1}
+        follows = await self._of(Follow).find({"followerId": user_id}, followed, batch_size=AT_ONCE).to_list()
         authors = [follow["followingId"] for follow in follows]
         return await self._merged_page("authorId", authors, limit, after, ("posts", "following", user_id))
 

@@ -11,7 +11,7 @@ from datalayer.documents.spaces import PostPermission, Space, SpaceVisit, Visibi
 from datalayer.documents.users import User
 from datalayer.errors import InvalidInputError
 from datalayer.ids import SpaceId, SpaceVisitId, UserId
-from datalayer.repositories.base import ALIVE, Repository, SoftDeletingRepository, not_found
+from datalayer.repositories.base import ALIVE, AT_ONCE, Repository, SoftDeletingRepository, not_found
 from datalayer.repositories.boundary import UNSET, Many, Unset
 
 UNREAD_CAP = 100
@@ -200,7 +200,8 @@ class SpaceVisits(Repository[SpaceVisit, SpaceVisitId]):
         user = await self._of(User).find_one({"_id": user_id}, {"createdAt": 1})
         if user is None:
             raise not_found(User, user_id)
-        cursor = await self._of(Space).aggregate(_unread(user_id, user["createdAt"]), hint="by_deletedAt_and_order")
+        pipeline = _unread(user_id, user["createdAt"])
+        cursor = await self._of(Space).aggregate(pipeline, batchSize=AT_ONCE, hint="by_deletedAt_and_order")
         return {space["_id"]: space["posts"] async for space in cursor}
 
 
