@@ -106,7 +106,11 @@ async def test_a_page_costs_the_same_at_any_depth(community: Community, log: Com
     ]
     await community.database.posts.insert_many(rows)
     posts = community.posts
-    lists: list[tuple[Lister, ObjectId]] = [(posts.feed, room.id), (posts.in_space, room.id), (posts.by_author, author.id)]
+    lists: list[tuple[Lister, ObjectId]] = [
+        (posts.feed, room.id),
+        (posts.in_space, room.id),
+        (posts.by_author, author.id),
+    ]
     for lister, owner in lists:
         after = None
         for depth in range(15):

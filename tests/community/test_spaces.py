@@ -1,0 +1,130 @@
+"""Spaces: their order, and what is unread in them."""
+
+import asyncio
+import random
+
+import pytest
+from bson import ObjectId
+
+from datalayer import Community
+from datalayer.errors import InvalidInputError, NotFoundError
+from datalayer.ids import SpaceId, UserId
+from tests.commands import CommandLog
+from tests.community.world import person, post, space
+
+
+async def names(community: Community) -> list[str]:
+    """The spaces in order; their places are 0 to n-1."""
+    spaces = await community.spaces.list()
+    assert [item.order for item in spaces] == list(range(len(spaces)))
+    return [item.name for item in spaces]
+
+
+async def test_the_order_has_no_gaps(community: Community) -> None:
+    a, b, c, d = [await community.spaces.create(name=name) for name in "abcd"]
+    assert await names(community) == ["a", "b", "c", "d"]
+    await community.spaces.reorder([d.id, b.id, a.id, c.id])
+    assert await names(community) == ["d", "b", "a", "c"]
+    await community.spaces.delete(b.id)
+    assert await names(community) == ["d", "a", "c"]
+    assert len(await community.spaces.list(include_deleted=True)) == 4
+    await community.spaces.restore(b.id)
+    assert await names(community) == ["d", "a", "c", "b"]
+    assert (await community.spaces.restore(b.id)).order == 3
+    with pytest.raises(NotFoundError):
+        await community.spaces.delete(SpaceId(ObjectId()))
+
+
+async def test_the_order_holds_when_it_is_changed_at_once(community: Community) -> None:
+    """Spaces that are made, deleted, restored and put in order by many tasks, from none at all."""
+    made = await asyncio.gather(*(community.spaces.create(name=f"{number}") for number in range(6)))
+    shuffled = [item.id for item in made]
+    random.Random(2).shuffle(shuffled)  # noqa: S311
+    await asyncio.gather(
+        community.spaces.delete(made[0].id),
+        community.spaces.delete(made[3].id),
+        community.spaces.create(name="new"),
+        community.spaces.reorder(shuffled),
+        community.spaces.create(name="newer"),
+        return_exceptions=True,
+    )
+    await asyncio.gather(community.spaces.restore(made[0].id), community.spaces.create(name="newest"))
+    assert len(await names(community)) == 8
+
+
+async def test_a_reorder_is_complete(community: Community) -> None:
+    """Missing, foreign, repeated and deleted ones are refused, and nothing changes."""
+    a, b, c = [await community.spaces.create(name=name) for name in "abc"]
+    await community.spaces.delete(c.id)
+    for ids in ([], [a.id], [a.id, a.id], [a.id, b.id, a.id], [a.id, b.id, c.id], [a.id, SpaceId(ObjectId())]):
+        with pytest.raises(InvalidInputError, match=r"^ids: "):
+            await community.spaces.reorder(ids)
+    assert await names(community) == ["a", "b"]
+
+
+async def test_a_space_changes_by_field(community: Community) -> None:
+    made = await community.spaces.create(name="a", description="about", required_tier="pro", visibility="paid")
+    changed = await community.spaces.update(made.id, name="b", description=None)
+    assert (changed.name, changed.description, changed.required_tier) == ("b", None, "pro")
+    assert await community.spaces.update(made.id) == changed
+    assert [item.name for item in await community.spaces.by_visibility("paid")] == ["b"]
+    assert await community.spaces.by_visibility("public") == []
+
+
+async def test_unread_counts_posts_by_others_since_the_last_visit(community: Community, log: CommandLog) -> None:
+    """Up to 100, in two round trips; not one's own, not deleted ones, not in deleted spaces."""
+    rooms = [await space(community) for _ in range(4)]
+    author, reader = await person(community), await person(community)
+    await community.database.users.update_one({"_id": reader.id}, {"$set": {"createdAt": 0}})
+    for _ in range(3):
+        await post(community, rooms[0], author)
+    await post(community, rooms[0], reader)
+    gone = await post(community, rooms[0], author)
+    await community.posts.delete(gone.id)
+    await post(community, rooms[3], author)
+    await community.spaces.delete(rooms[3].id)
+    example = (await post(community, rooms[1], author)).to_wire()
+    await community.database.posts.insert_many([example | {"_id": ObjectId()} for _ in range(150)])
+    with log.recorded() as commands:
+        unread = await community.space_visits.unread(reader.id)
+    assert unread == {rooms[0].id: 3, rooms[1].id: 100, rooms[2].id: 0}
+    assert len(commands) == 2
+    await asyncio.sleep(0.002)
+    await community.space_visits.record(reader.id, rooms[0].id)
+    await asyncio.sleep(0.002)
+    await post(community, rooms[0], author)
+    assert (await community.space_visits.unread(reader.id))[rooms[0].id] == 1
+    with pytest.raises(NotFoundError):
+        await community.space_visits.unread(UserId(ObjectId()))
+
+
+async def test_visits_never_move_backwards(community: Community) -> None:
+    """One for each user and space, however many are recorded at once, with whatever clock."""
+    user, room = await person(community), await space(community)
+    visits = await asyncio.gather(*(community.space_visits.record(user.id, room.id) for _ in range(8)))
+    assert len({visit.id for visit in visits}) == 1
+    async with Community.over(community.database, schema="skip", clock=lambda: 5) as past:
+        visit = await past.space_visits.record(user.id, room.id)
+    assert visit.last_visited_at == max(item.last_visited_at for item in visits)
+    for user_id, space_id in ((UserId(ObjectId()), room.id), (user.id, SpaceId(ObjectId()))):
+        with pytest.raises(NotFoundError):
+            await community.space_visits.record(user_id, space_id)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "field"),
+    [
+        ({"name": ""}, "name"),
+        ({"name": "x" * 51}, "name"),
+        ({"name": "a", "description": "x" * 201}, "description"),
+        ({"name": "a", "visibility": "secret"}, "visibility"),
+        ({"name": "a", "post_permission": {"$ne": 1}}, "post_permission"),
+        ({"name": "a", "required_tier": ""}, "required_tier"),
+        ({}, "name"),
+    ],
+)
+async def test_bad_input(community: Community, arguments: dict[str, str], field: str) -> None:
+    with pytest.raises(InvalidInputError) as error:
+        await community.spaces.create(**arguments)  # type: ignore[arg-type]
+    assert error.value.field == field
+    assert await community.database.spaces.count_documents({}) == 0
