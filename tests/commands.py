@@ -54,18 +54,19 @@ async def keys_and_stages(database: AsyncDatabase[dict[str, Any]], command: dict
     keys: list[int] = []
     stages: set[str] = set()
 
-    def walk(part: Any) -> None:
-        if isinstance(part, dict):
+    def walk(part: Any, *, counted: bool = False) -> None:
+        """Keys are counted once for a plan, at its top; a `$lookup` has a plan of its own."""
+        if isinstance(part, list):
+            for value in part:
+                walk(value, counted=counted)
+        elif isinstance(part, dict):
             if "stage" in part:
                 stages.add(part["stage"])
-            if "totalKeysExamined" in part:
+            if "totalKeysExamined" in part and not counted:
                 keys.append(int(part["totalKeysExamined"]))
             for name, value in part.items():
                 if name not in ("rejectedPlans", "allPlansExecution"):
-                    walk(value)
-        elif isinstance(part, list):
-            for value in part:
-                walk(value)
+                    walk(value, counted=counted or "totalKeysExamined" in part)
 
     walk(explained)
     return sum(keys), stages

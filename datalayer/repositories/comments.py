@@ -12,7 +12,7 @@ from datalayer.errors import InvalidInputError
 from datalayer.ids import CommentId, PostId, UserId
 from datalayer.pages import Page, decode_cursor
 from datalayer.repositories.authors import lock_author
-from datalayer.repositories.base import ALIVE, SoftDeletingRepository, not_found, page_of
+from datalayer.repositories.base import ALIVE, AT_ONCE, SoftDeletingRepository, not_found, page_of
 from datalayer.repositories.boundary import Cursor, Limit
 
 
@@ -115,6 +115,7 @@ class Comments(SoftDeletingRepository[Comment, CommentId]):
                 {"$match": {"$or": [ALIVE, {"replies": {"$ne": []}}]}},
                 {"$limit": limit + 1},
             ],
+            batchSize=AT_ONCE,
             hint="by_postId_and_parentId",
         )
         page = page_of(await cursor.to_list(), limit, query, ["_id"], Comment.from_wire)
@@ -137,6 +138,7 @@ class Comments(SoftDeletingRepository[Comment, CommentId]):
                 {"$match": {"post": {"$ne": []}}},
                 {"$limit": limit + 1},
             ],
+            batchSize=AT_ONCE,
             hint="by_authorId",
         )
         return page_of(await cursor.to_list(), limit, query, ["_id"], Comment.from_wire)

@@ -124,7 +124,7 @@ class Likes(Repository[Like, LikeId]):
             {"$match": {"target": {"$ne": []}}},
             {"$limit": limit + 1},
         ]
-        cursor = await self._collection.aggregate(pipeline, hint="by_userId")
+        cursor = await self._collection.aggregate(pipeline, batchSize=AT_ONCE, hint="by_userId")
         return page_of(await cursor.to_list(), limit, query, ["_id"], Like.from_wire)
 
     async def _liked(self, user_id: UserId, target_type: LikeTarget, target_ids: Collection[Any]) -> set[Any]:

@@ -12,7 +12,7 @@ from datalayer.documents.reports import Report, ReportTarget, Resolution
 from datalayer.documents.users import User
 from datalayer.ids import CommentId, PostId, ReportId, UserId
 from datalayer.pages import Page, decode_cursor
-from datalayer.repositories.base import Repository, not_found, page_of
+from datalayer.repositories.base import AT_ONCE, Repository, not_found, page_of
 from datalayer.repositories.boundary import Cursor, Limit
 
 TARGETS: Mapping[ReportTarget, type[Document]] = {"post": Post, "comment": Comment, "user": User}
