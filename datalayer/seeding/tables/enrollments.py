@@ -1,0 +1,97 @@
+"""Who takes which course, and how far they are."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from bson import ObjectId
+
+from datalayer.clock import HOUR
+from datalayer.seeding.draws import Ids, source
+from datalayer.seeding.tables.courses import Courses, Curriculum
+from datalayer.seeding.tables.users import People
+from datalayer.seeding.world import World
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """A user's way through a course: the times at which the first lessons were done, in order."""
+
+    number: int
+    user: int
+    course: Curriculum
+    enrolled: int
+    done: list[int]
+
+    @property
+    def completed(self) -> int | None:
+        """When the last lesson was done, if it was."""
+        return self.done[-1] if len(self.done) == len(self.course.lessons) else None
+
+    def lessons(self) -> Iterator[tuple[ObjectId, int]]:
+        """The lessons that are done, with the times."""
+        for lesson, moment in zip(self.course.lessons, self.done, strict=False):
+            yield lesson["_id"], moment
+
+
+class Enrollments:
+    """The studies of all published courses."""
+
+    def __init__(self, world: World, people: People, courses: Courses) -> None:
+        self._world, self._people, self._courses = world, people, courses
+        self._ids, self._progress = Ids(world, "enrollments"), Ids(world, "lessonProgress")
+        self.marks = (self._ids.mark, self._progress.mark)
+        self.per_course = [self._of(number) if course.published else 0 for number, course in enumerate(courses.all)]
+        self.count = sum(self.per_course)
+        self.progress_count = sum(len(study.done) for study in self.studies())
+
+    def _of(self, course: int) -> int:
+        """Some courses are liked better than others."""
+        return self._world.enrollments_per_course * (2 + course * 3 % 5) // 6
+
+    def studies(self) -> Iterator[Study]:
+        """All of them, course by course."""
+        random, people, world = source(self._world, "enrollments"), self._people, self._world
+        number = 0
+        for course, total in zip(self._courses.all, self.per_course, strict=True):
+            for user in random.sample(range(people.count), total):
+                opened = max(course.row["createdAt"] + HOUR * 24, people.created[user])
+                enrolled = opened + int(random.random() * world.between(opened, 120))
+                lessons = min(len(course.lessons), int(random.random() * len(course.lessons) * 1.4))
+                window = world.between(enrolled, 40)
+                done = [enrolled + window * (step + 1) // (lessons + 1) for step in range(lessons)]
+                yield Study(number, user, course, enrolled, done)
+                number += 1
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """The enrollments."""
+        for study in self.studies():
+            row = {
+                "_id": self._ids.make(study.enrolled, study.number),
+                "courseId": study.course.id,
+                "userId": self._people.ids[study.user],
+                "enrolledAt": study.enrolled,
+            }
+            if study.done:
+                row["lastLessonId"] = study.course.lessons[len(study.done) - 1]["_id"]
+            if study.completed is not None:
+                row["completedAt"] = study.completed
+            yield row
+
+    def progress_rows(self) -> Iterator[dict[str, Any]]:
+        """The progress."""
+        sequence = 0
+        for study in self.studies():
+            for lesson, moment in study.lessons():
+                yield {
+                    "_id": self._progress.make(moment, sequence),
+                    "lessonId": lesson,
+                    "userId": self._people.ids[study.user],
+                    "completedAt": moment,
+                }
+                sequence += 1
+
+    def course_rows(self) -> Iterator[dict[str, Any]]:
+        """The courses with their counter."""
+        for course, total in zip(self._courses.all, self.per_course, strict=True):
+            yield course.row | {"enrollmentCount": total}

@@ -1,0 +1,145 @@
+"""Points, what they are given for, and the levels they lead to."""
+
+from bisect import bisect_right
+from collections.abc import Iterator
+from functools import cached_property
+from typing import Any, NamedTuple
+
+from bson import ObjectId
+
+from datalayer.seeding.draws import Ids
+from datalayer.seeding.tables.comments import Comments
+from datalayer.seeding.tables.enrollments import Enrollments
+from datalayer.seeding.tables.events import Events
+from datalayer.seeding.tables.likes import Likes
+from datalayer.seeding.tables.posts import Posts
+from datalayer.seeding.tables.users import People
+from datalayer.seeding.world import World
+
+VALUES = {
+    "post": 10,
+    "comment": 5,
+    "like_received": 2,
+    "lesson_complete": 15,
+    "course_complete": 50,
+    "rsvp": 5,
+    "enroll": 5,
+}
+LEVELS = (
+    ("Newcomer", 0, "#9ca3af"),
+    ("Contributor", 50, "#60a5fa"),
+    ("Active Member", 150, "#34d399"),
+    ("Rising Star", 300, "#fbbf24"),
+    ("Engaged", 500, "#f97316"),
+    ("Valued", 800, "#f472b6"),
+    ("Expert", 1_200, "#a78bfa"),
+    ("Leader", 1_800, "#818cf8"),
+    ("Champion", 2_500, "#ef4444"),
+    ("Legend", 3_500, "#d4af37"),
+)
+_THRESHOLDS = [threshold for _, threshold, _ in LEVELS]
+
+
+class Award(NamedTuple):
+    """Points for a user; `cause` is the type of the reference, then its parts."""
+
+    user: int
+    action: str
+    cause: tuple[object, ...]
+    moment: int
+
+
+class Points:
+    """What happened around the newest posts, in courses and at events is rewarded."""
+
+    def __init__(
+        self,
+        world: World,
+        people: People,
+        *,
+        posts: Posts,
+        comments: Comments,
+        likes: Likes,
+        enrollments: Enrollments,
+        events: Events,
+    ) -> None:
+        self._world, self._people, self._posts, self._comments, self._likes = world, people, posts, comments, likes
+        self._enrollments, self._events = enrollments, events
+        self._ids = Ids(world, "points")
+        self._rules, self._levels = Ids(world, "gamificationConfig"), Ids(world, "levels")
+        self.marks = (self._ids.mark, self._rules.mark, self._levels.mark)
+
+    @cached_property
+    def totals(self) -> list[int]:
+        """Each user's points, by number."""
+        totals = [0] * self._people.count
+        for award in self._awards():
+            totals[award.user] += VALUES[award.action]
+        return totals
+
+    @property
+    def levels(self) -> list[int]:
+        """Each user's level, by number."""
+        return [bisect_right(_THRESHOLDS, points) for points in self.totals]
+
+    @cached_property
+    def count(self) -> int:
+        """How many entries there are."""
+        return sum(1 for _ in self._awards())
+
+    def _awards(self) -> Iterator[Award]:
+        for post in range(self._posts.count - self._world.rewarded_posts, self._posts.count):
+            yield from self._for_post(post)
+        for study in self._enrollments.studies():
+            yield Award(study.user, "enroll", ("course", study.course.id), study.enrolled)
+            for lesson, moment in study.lessons():
+                yield Award(study.user, "lesson_complete", ("lesson", lesson), moment)
+            if study.completed is not None:
+                yield Award(study.user, "course_complete", ("course", study.course.id), study.completed)
+        for event, answer in self._events.answers():
+            if answer.status == "going":
+                yield Award(answer.user, "rsvp", ("event", event["_id"]), answer.moment)
+
+    def _for_post(self, post: int) -> Iterator[Award]:
+        id, author = self._posts.id(post), self._posts.author(post)
+        yield Award(author, "post", ("post", id), self._posts.created(post))
+        yield from self._for_likes(author, "post", id, self._likes.of_post(post))
+        for remark in self._comments.of(post):
+            yield Award(remark.author, "comment", ("comment", remark.id), remark.created)
+            yield from self._for_likes(remark.author, "comment", remark.id, self._likes.of_comment(remark))
+
+    def _for_likes(self, author: int, kind: str, target: ObjectId, likers: list[tuple[int, int]]) -> Iterator[Award]:
+        for user, moment in likers:
+            # Who likes their own words gets nothing for it.
+            if user != author:
+                yield Award(author, "like_received", ("like", kind, target, self._people.ids[user]), moment)
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """The entries."""
+        for sequence, award in enumerate(self._awards()):
+            kind, *parts = award.cause
+            yield {
+                "_id": self._ids.make(award.moment, sequence),
+                "userId": self._people.ids[award.user],
+                "action": award.action,
+                "amount": VALUES[award.action],
+                "referenceType": kind,
+                "referenceId": ":".join(map(str, parts)),
+                "createdAt": award.moment,
+            }
+
+    def rule_rows(self) -> Iterator[dict[str, Any]]:
+        """What each action gives."""
+        for number, (action, value) in enumerate(VALUES.items()):
+            yield {"_id": self._rules.make(self._world.start, number), "action": action, "pointValue": value}
+
+    def level_rows(self) -> Iterator[dict[str, Any]]:
+        """The levels."""
+        for number, (name, threshold, color) in enumerate(LEVELS):
+            yield {
+                "_id": self._levels.make(self._world.start, number),
+                "name": name,
+                "threshold": threshold,
+                "order": number + 1,
+                "color": color,
+            }

@@ -1,0 +1,76 @@
+"""Which world is made: how much there is of everything."""
+
+from typing import Annotated
+
+from annotated_types import Ge, Le
+from pydantic import BaseModel, ConfigDict, model_validator
+
+from datalayer.clock import DAY
+
+Number = Annotated[int, Ge(0)]
+Some = Annotated[int, Ge(1)]
+Mean = Annotated[float, Ge(0), Le(50)]
+
+
+class World(BaseModel):
+    """How much of everything a seeded database holds. Two equal worlds are the same, to the byte.
+
+    Attributes:
+        seed: Where the randomness starts.
+        now: Unix milliseconds at which the world stands still; the system's clock has no say.
+        days: How long the community has existed then.
+        founders: The users who were there from the first day, the most active ones. Nothing has more likes than this.
+        rewarded_posts: How many of the newest posts gave points and notifications, with their comments and likes.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    seed: int
+    now: Some
+    days: Some
+    users: Some
+    founders: Some
+    admins: Some
+    moderators: Number
+    posts: Some
+    likes_per_post: Mean
+    comments_per_post: Mean
+    likes_per_comment: Mean
+    rewarded_posts: Number
+    follows_per_user: Number
+    courses: Some
+    enrollments_per_course: Number
+    events: Some
+    rsvps_per_event: Number
+    conversations: Number
+    messages_per_conversation: Some
+    reports: Number
+    stories: Some
+
+    @model_validator(mode="after")
+    def _refuse_impossible(self) -> "World":
+        if not self.admins + self.moderators + 10 <= self.founders <= self.users:
+            raise ValueError("founders must be at least admins + moderators + 10, and at most users")
+        if max(self.rewarded_posts, self.reports) > self.posts:
+            raise ValueError("rewarded_posts and reports must be at most posts")
+        if self.follows_per_user * 2 > self.founders:
+            raise ValueError("follows_per_user must be at most half of founders")
+        if max(self.enrollments_per_course, self.rsvps_per_event) > self.founders:
+            raise ValueError("enrollments_per_course and rsvps_per_event must be at most founders")
+        if self.conversations > self.users * (self.users - 1) // 4:
+            raise ValueError("conversations must be at most half of the pairs of users")
+        return self
+
+    @property
+    def start(self) -> int:
+        """When the community opened, Unix milliseconds."""
+        return self.now - self.days * DAY
+
+    def at(self, part: float) -> int:
+        """The time at which this part (0 to 1) of everything had happened: the community grows, so it gets faster."""
+        return self.start + int((self.now - self.start) * part**0.7)
+
+    def between(self, moment: int, days: float) -> int:
+        """How many milliseconds from `moment` on there are within `days`, before the world stands still."""
+        return min(self.now - moment, int(days * DAY))

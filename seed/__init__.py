@@ -1,0 +1,1 @@
+"""Fills a database for development: `python -m seed`."""

@@ -1,0 +1,68 @@
+"""`python -m seed`: the command."""
+
+import asyncio
+import sys
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from datalayer import Community, DataLayerError, Stories, embedded_server
+from datalayer.seeding import World, fill
+from datalayer.settings import Settings
+from seed.worlds import NAMES, world
+
+try:
+    import click
+
+    from seed.progress import progress
+    from seed.summary import summary
+except ModuleNotFoundError as missing:
+    sys.exit(f"The seed command needs {missing.name}: pip install 'opentribe-datalayer[cli]'")
+
+_DATA_DIR = Path(".data")
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("name", metavar=f"[{'|'.join(NAMES)}]", type=click.Choice(NAMES), default=NAMES[0])
+@click.option("--seed", default=1, show_default=True, help="Where the randomness starts: the same one, the same data.")
+@click.option("--uri", help="Where the database is.  [default: MONGODB_URI, or a server of its own with .data/]")
+@click.option("--force", is_flag=True, help="Empty the collections first, whatever they hold.")
+def command(name: str, seed: int, uri: str | None, *, force: bool) -> None:
+    """Fill the database of a community and its stories with a small, a demo or a very large world."""
+    asyncio.run(_run(world(name, seed), uri, force=force))
+
+
+async def _run(chosen: World, uri: str | None, *, force: bool) -> None:
+    async with (
+        _server(uri) as place,
+        Community.connect(place) as community,
+        Stories.connect(place) as stories,
+    ):
+        with progress() as observer:
+            filled = await fill(community, stories, chosen, observer, force=force)
+        for line in await summary(filled, community, stories):
+            click.echo(line)
+
+
+@asynccontextmanager
+async def _server(uri: str | None) -> AsyncGenerator[str]:
+    """The URI that was given, else the environment's, else the one of a server of our own."""
+    if given := uri or Settings().mongodb_uri:
+        yield given
+        return
+    async with embedded_server(_DATA_DIR) as own:
+        yield own
+    click.echo(f"\nThe data is kept in {_DATA_DIR}/; `datalayer server` serves it.")
+
+
+def main() -> None:
+    """Run the command; an error of the library is one line, not a traceback."""
+    try:
+        command(prog_name="python -m seed")
+    except DataLayerError as error:
+        click.echo(f"error: {error}", err=True)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

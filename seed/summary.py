@@ -1,0 +1,65 @@
+"""What is said at the end."""
+
+from collections import Counter
+from collections.abc import Iterator
+
+from datalayer.database import Community, Stories
+from datalayer.documents import Chapter, Post, Scene
+from datalayer.seeding import Filled
+from datalayer.seeding.readback import read_back_feed, read_back_story
+
+_WIDTH = 60
+
+
+async def summary(filled: Filled, community: Community, stories: Stories) -> Iterator[str]:
+    """Lines on what there is, a page of a feed, and a story."""
+    space, posts = await read_back_feed(community)
+    story, chapters = await read_back_story(stories)
+    return iter(
+        [
+            *_totals(filled, community, stories),
+            "",
+            f"The feed of “{space.name}”",
+            *map(_post, posts),
+            "",
+            f"The story “{story.title}”",
+            *_chapters(chapters),
+        ]
+    )
+
+
+def _totals(filled: Filled, community: Community, stories: Stories) -> Iterator[str]:
+    names = " and ".join(dict.fromkeys((community.database.name, stories.database.name)))
+    total = sum(table.count for table in filled.tables)
+    if filled.found:
+        yield f"This world is in {names} already; nothing was written."
+    yield f"{total:,} documents in {len(filled.tables)} collections of {names}, {filled.seconds:.1f} s:"
+    for table in filled.tables:
+        yield f"  {table.name:<18} {table.count:>11,}"
+
+
+def _post(post: Post) -> str:
+    words = _short(post.title or post.content.partition("\n")[0])
+    pin = "pinned  " if post.pinned_at else "        "
+    return (
+        f"  {pin}{words:<{_WIDTH}}  {post.author_name:<20} {post.like_count:>4} likes {post.comment_count:>4} comments"
+    )
+
+
+def _chapters(chapters: list[tuple[Chapter, list[Scene]]]) -> Iterator[str]:
+    empty = 0
+    for chapter, scenes in chapters:
+        if not scenes:
+            empty += 1
+            continue
+        yield f"  {chapter.chapter_number:>2}  {chapter.title}"
+        for scene in scenes:
+            words = f", {len(scene.prose.split()):,} words" if scene.prose else ""
+            yield f"      {scene.scene_number}  {scene.status}{words}: {_short(scene.outline)}"
+    counts = Counter(scene.status for _, scenes in chapters for scene in scenes)
+    states = ", ".join(f"{number} {status}" for status, number in counts.most_common())
+    yield f"  and {empty} chapters without scenes; scenes: {states or 'none'}"
+
+
+def _short(words: str) -> str:
+    return words if len(words) <= _WIDTH else words[: _WIDTH - 1] + "…"
