@@ -91,9 +91,8 @@ class Reports(Repository[Report, ReportId]):
         ]
         if after is not None:
             pipeline.append({"$match": _behind(*decode_cursor(query, after, 4))})
-        cursor = await self._collection.aggregate(
-            [*pipeline, {"$sort": order}, {"$limit": limit + 1}], hint="by_status"
-        )
+        pipeline += [{"$sort": order}, {"$limit": limit + 1}]
+        cursor = await self._collection.aggregate(pipeline, batchSize=AT_ONCE, hint="by_status")
         wires = [{**case, **case["_id"]} for case in await cursor.to_list()]
         return page_of(wires, limit, query, ["reports", "firstReportedAt", "targetType", "targetId"], _moderation_case)
 
