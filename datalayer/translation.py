@@ -31,6 +31,7 @@ TRANSIENT = "TransientTransactionError"
 
 _DOCUMENT_VALIDATION_FAILURE = 121
 _DUPLICATE_KEY = 11000
+_TOO_LARGE = {10334, 17419, 17420}
 _INDEX_NAME = re.compile(r"index: (\S+) dup key")
 
 # How pydantic names the arms of unions in an error's location; they are no fields.
@@ -43,6 +44,8 @@ def translate(error: Exception) -> DataLayerError:
         return UnavailableError("The transaction kept conflicting with others, or lost its server.")
     if isinstance(error, OperationFailure) and error.code == _DOCUMENT_VALIDATION_FAILURE:
         return _refused(error.details or {})
+    if isinstance(error, OperationFailure) and error.code in _TOO_LARGE:
+        return InvalidInputError("document", "it is larger than the 16 MB that MongoDB allows")
     for kinds, translation in _TRANSLATIONS:
         if isinstance(error, kinds):
             return translation(error)

@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from datalayer.documents.base import Document, new_id
-from datalayer.documents.fields import Name, Saying, Text, Timestamp
+from datalayer.documents.fields import Count, Name, Saying, Text, Timestamp
 from datalayer.documents.indexes import Index, TableSettings
 from datalayer.ids import ConversationId, MessageId, UserId
 
@@ -19,6 +19,7 @@ class Conversation(Document):
     participant_ids: Annotated[list[UserId], Field(min_length=2, max_length=2)]
     last_message_at: Timestamp
     last_message_preview: Annotated[str, Text(0, PREVIEW_LENGTH)] | None = None
+    revision: Count | None = None
 
     class Settings(TableSettings):
         """The collection."""
@@ -28,7 +29,7 @@ class Conversation(Document):
             Index("by_lastMessageAt", "lastMessageAt"),
             Index(
                 "by_participantIds_and_lastMessageAt",
-                *("participantIds", "-lastMessageAt"),
+                *("participantIds", "lastMessageAt"),
                 why="somebody's inbox, newest message first",
             ),
             Index(
@@ -60,4 +61,10 @@ class Message(Document):
             Index("by_conversationId", "conversationId"),
             Index("by_conversationId_and_createdAt", "conversationId", "createdAt"),
             Index("by_senderId", "senderId", why="the copies of a renamed sender's name"),
+            Index(
+                "by_conversationId_and_senderId",
+                *("conversationId", "senderId"),
+                where={"readAt": None, "deletedAt": None},
+                why="the unread messages of a conversation",
+            ),
         )

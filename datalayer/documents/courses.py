@@ -39,6 +39,7 @@ class Course(Document):
         indexes = (
             Index("by_status", "status"),
             Index("by_visibility", "visibility"),
+            Index("by_status_and_visibility", "status", "visibility", why="courses.published of one visibility"),
         )
 
 

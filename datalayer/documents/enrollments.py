@@ -1,7 +1,7 @@
 """Who takes which course, and how far they are."""
 
 from datalayer.documents.base import Document, new_id
-from datalayer.documents.fields import Timestamp
+from datalayer.documents.fields import Count, Timestamp
 from datalayer.documents.indexes import Index, TableSettings
 from datalayer.ids import CourseId, EnrollmentId, LessonId, LessonProgressId, UserId
 
@@ -13,6 +13,7 @@ class Enrollment(Document):
     course_id: CourseId
     user_id: UserId
     last_lesson_id: LessonId | None = None
+    revision: Count | None = None
     enrolled_at: Timestamp
     completed_at: Timestamp | None = None
 

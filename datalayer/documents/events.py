@@ -21,7 +21,11 @@ class Recurrence(Record):
 
 
 class Event(Document):
-    """An event. `rsvp_count` is the number of people going."""
+    """An event. `rsvp_count` is the number of people going.
+
+    `start_time` and `end_time` are the first occurrence's. `series_end_time` is the end of the last one, of an event
+    that repeats and comes to an end; `upcoming` and `past` take one that repeats without it for endless.
+    """
 
     id: EventId = new_id()
     title: Title
@@ -34,6 +38,7 @@ class Event(Document):
     capacity: Count | None = None
     rsvp_count: Count
     recurrence: Recurrence | None = None
+    series_end_time: Timestamp | None = None
     created_at: Timestamp
     deleted_at: Timestamp | None = None
 
@@ -44,6 +49,18 @@ class Event(Document):
         indexes = (
             Index("by_startTime", "startTime"),
             Index("by_endTime", "endTime"),
+            Index(
+                "by_endTime_and_startTime",
+                *("endTime", "startTime"),
+                where={"deletedAt": None, "recurrence": None},
+                why="the events of a range, and those that are over, among those that do not repeat",
+            ),
+            Index(
+                "by_seriesEndTime_and_startTime",
+                *("seriesEndTime", "startTime"),
+                where={"deletedAt": None, "recurrence.frequency": {"$exists": True}},
+                why="the events that repeat within a range, and those that are over",
+            ),
         )
 
 
@@ -65,4 +82,5 @@ class Rsvp(Document):
             Index("by_eventId", "eventId"),
             Index("by_userId", "userId"),
             Index("by_eventId_and_userId", "eventId", "userId", unique=True),
+            Index("by_eventId_and_status", "eventId", "status", why="who comes to an event, and how many"),
         )

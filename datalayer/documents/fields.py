@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from types import UnionType
 from typing import Annotated, NewType, TypeAlias, Union, get_args, get_origin
 
-from pydantic import Field, GetCoreSchemaHandler
+from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 from typing_extensions import TypeAliasType
 
@@ -88,12 +88,22 @@ class _FieldName:
         return core_schema.str_schema(strict=True, min_length=1, max_length=200, pattern=r"^[^$.\x00][^.\x00]*$")
 
 
+@dataclass(frozen=True, slots=True)
+class _Double:
+    """A finite `float`; an `int` beyond the limits is none, though pydantic would make it one."""
+
+    def __get_pydantic_core_schema__(self, _source: object, _handler: GetCoreSchemaHandler) -> CoreSchema:
+        finite = core_schema.float_schema(strict=True, allow_inf_nan=False)
+        python = core_schema.chain_schema([core_schema.is_instance_schema(float), finite])
+        return core_schema.json_or_python_schema(json_schema=finite, python_schema=python)
+
+
 Json = TypeAliasType(
     "Json",
     Union[
         bool,
         Annotated[int, Integer(minimum=-MAX_INTEGER)],
-        Annotated[float, Field(allow_inf_nan=False)],
+        Annotated[float, _Double()],
         Annotated[str, Text(0, 100_000)],
         AnyId,
         "list[Json]",

@@ -29,7 +29,7 @@ class Index(IndexModel):
         why: str = ORIGINAL,
     ) -> None:
         keys = [(field.removeprefix("-"), -1 if field.startswith("-") else 1) for field in fields]
-        if not unique:
+        if not unique and keys[-1][0] != "_id":
             keys.append(("_id", keys[-1][1]))
         options: dict[str, object] = {}
         if unique:

@@ -1,6 +1,8 @@
 """What people pay for."""
 
-from typing import Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import Field
 
 from datalayer.documents.base import Document, new_id
 from datalayer.documents.fields import ExternalId, Name, Timestamp
@@ -9,9 +11,14 @@ from datalayer.ids import MembershipId, UserId
 
 MembershipStatus: TypeAlias = Literal["active", "trialing", "past_due", "canceled", "none"]
 
+MAX_EVENTS_AT_ONCE = 100
+
 
 class Membership(Document):
-    """A user's tier, as Stripe has it."""
+    """A user's tier, as Stripe has it.
+
+    `stripe_event_at` is the time of the newest event that was applied, `stripe_event_ids` are those of that time.
+    """
 
     id: MembershipId = new_id()
     user_id: UserId
@@ -19,6 +26,7 @@ class Membership(Document):
     stripe_customer_id: ExternalId | None = None
     stripe_subscription_id: ExternalId | None = None
     stripe_event_at: Timestamp | None = None
+    stripe_event_ids: Annotated[list[ExternalId], Field(max_length=MAX_EVENTS_AT_ONCE)] | None = None
     status: MembershipStatus
     current_period_end: Timestamp | None = None
     created_at: Timestamp

@@ -27,6 +27,11 @@ class PointsEntry(Document):
             Index("by_userId", "userId"),
             Index("by_userId_and_createdAt", "userId", "createdAt"),
             Index(
+                "by_createdAt_and_userId_and_amount",
+                *("createdAt", "userId", "amount"),
+                why="the leaderboards of a week and a month, summed without reading documents",
+            ),
+            Index(
                 "by_userId_and_action_and_reference",
                 *("userId", "action", "referenceType", "referenceId"),
                 unique=True,

@@ -9,6 +9,9 @@ from datalayer.ids import ChapterId, GenerationToken, SceneId, StoryId
 
 SceneStatus: TypeAlias = Literal["draft", "generating", "complete", "error"]
 
+Outline: TypeAlias = Annotated[str, Text(1, 2_000)]
+"""What happens in a scene."""
+
 
 class Scene(Document):
     """A scene of a chapter. `scene_number` counts from 1; `generation_*` belong to the run that is under way."""
@@ -17,7 +20,7 @@ class Scene(Document):
     story_id: StoryId
     chapter_id: ChapterId
     scene_number: Positive
-    outline: Annotated[str, Text(1, 2_000)]
+    outline: Outline
     prose: Body | None = None
     status: SceneStatus
     error_message: Note | None = None
@@ -44,5 +47,11 @@ class Scene(Document):
                 unique=True,
                 where={"generationToken": {"$exists": True}},
                 why="the scene that a run of the generation belongs to",
+            ),
+            Index(
+                "by_status_and_generationStartedAt",
+                *("status", "generationStartedAt"),
+                where={"status": "generating"},
+                why="the runs that began too long ago",
             ),
         )

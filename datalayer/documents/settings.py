@@ -1,9 +1,14 @@
 """The community's own settings."""
 
+from bson import ObjectId
+
 from datalayer.documents.base import Document, new_id
 from datalayer.documents.fields import ExternalId, File, Name, Timestamp
 from datalayer.documents.indexes import TableSettings
 from datalayer.ids import CommunitySettingsId
+
+SETTINGS_ID = CommunitySettingsId(ObjectId("000000000000000000000001"))
+"""There is one document, so its id is a fixed one."""
 
 
 class CommunitySettings(Document):

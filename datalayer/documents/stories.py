@@ -1,11 +1,20 @@
 """Stories, their chapters and characters."""
 
-from typing import Annotated
+from typing import Annotated, TypeAlias
 
 from datalayer.documents.base import Document, new_id
 from datalayer.documents.fields import Count, Name, Positive, Text, Timestamp, Title
 from datalayer.documents.indexes import Index, TableSettings
 from datalayer.ids import ChapterId, CharacterId, StoryId
+
+CHAPTERS = 24
+"""How many chapters a new story has."""
+
+Traits: TypeAlias = Annotated[str, Text(1, 1_000)]
+"""What a character is like."""
+
+Backstory: TypeAlias = Annotated[str, Text(0, 5_000)]
+"""What a character went through before."""
 
 
 class Story(Document):
@@ -53,8 +62,8 @@ class Character(Document):
     id: CharacterId = new_id()
     story_id: StoryId
     name: Name
-    traits: Annotated[str, Text(1, 1_000)]
-    backstory: Annotated[str, Text(0, 5_000)] | None = None
+    traits: Traits
+    backstory: Backstory | None = None
 
     class Settings(TableSettings):
         """The collection."""

@@ -50,6 +50,7 @@ class User(Document):
         indexes = (
             Index("by_role", "role"),
             Index("by_points", "points"),
+            Index("by_points_and_id", "-points", "_id", why="the leaderboard of all time, equals by id"),
             Index("by_createdAt", "createdAt", why="the directory, newest first"),
             Index(
                 "by_authUserId",

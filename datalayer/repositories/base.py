@@ -58,6 +58,15 @@ class Repository(Generic[D, I]):
         """The documents by id, without those that are missing. One round trip, `_id`."""
         return {document.id: document for document in await self._all({"_id": {"$in": ids}})}
 
+    async def delete(self, id: I) -> None:
+        """Remove the document for good. One round trip, `_id`.
+
+        Raises:
+            NotFoundError: There is none.
+        """
+        if (await self._collection.delete_one({"_id": id})).deleted_count == 0:
+            raise not_found(self.document, id)
+
     @property
     def _collection(self) -> Collection:
         return self._connection.collection(self.document)
@@ -175,6 +184,22 @@ class Repository(Generic[D, I]):
 
 class SoftDeletingRepository(Repository[D, I]):
     """A repository whose documents are marked as deleted, and can be restored."""
+
+    async def delete(self, id: I) -> None:
+        """Mark the document as deleted. One round trip, `_id`.
+
+        Raises:
+            NotFoundError: There is none, or it is deleted.
+        """
+        await self._update({"_id": id, **ALIVE}, {"$set": {"deletedAt": self._now()}})
+
+    async def restore(self, id: I) -> D:
+        """Bring a deleted document back. One round trip, `_id`.
+
+        Raises:
+            NotFoundError: There is none.
+        """
+        return await self._update({"_id": id}, {"$unset": {"deletedAt": ""}})
 
     async def get(self, id: I, *, include_deleted: bool = False) -> D:
         """The document. One round trip, `_id`.

@@ -1,23 +1,176 @@
-"""Courses, their modules and lessons."""
+"""The courses, as a list and as an outline."""
 
-from datalayer.documents.courses import Course, Lesson, Module
-from datalayer.ids import CourseId, LessonId, ModuleId
-from datalayer.repositories.base import Repository, SoftDeletingRepository
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from datalayer.documents.courses import Course, CourseStatus, Lesson, Module
+from datalayer.documents.fields import File, Html, Name, Note, Text
+from datalayer.documents.spaces import Visibility
+from datalayer.ids import CourseId, ModuleId
+from datalayer.pages import Page
+from datalayer.repositories.base import ALIVE, AT_ONCE, SoftDeletingRepository
+from datalayer.repositories.boundary import UNSET, Cursor, Limit, Unset
+from datalayer.repositories.ordered import one_snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class ModuleOutline:
+    """A module with its lessons, in order."""
+
+    module: Module
+    lessons: list[Lesson]
+
+
+@dataclass(frozen=True, slots=True)
+class CourseOutline:
+    """A course with its modules, in order."""
+
+    course: Course
+    modules: list[ModuleOutline]
 
 
 class Courses(SoftDeletingRepository[Course, CourseId]):
-    """Courses by id."""
+    """The courses."""
 
     document = Course
 
+    async def create(
+        self,
+        *,
+        title: Annotated[str, Text(1, 100)],
+        visibility: Visibility = "public",
+        description: Note | None = None,
+        description_html: Html | None = None,
+        thumbnail_storage_id: File | None = None,
+        required_tier: Name | None = None,
+    ) -> Course:
+        """Make a course, a draft. One round trip."""
+        now = self._now()
+        return await self._insert(
+            Course(
+                title=title,
+                visibility=visibility,
+                description=description,
+                description_html=description_html,
+                thumbnail_storage_id=thumbnail_storage_id,
+                required_tier=required_tier,
+                status="draft",
+                enrollment_count=0,
+                created_at=now,
+                updated_at=now,
+            )
+        )
 
-class Modules(Repository[Module, ModuleId]):
-    """Modules by id."""
+    async def update(
+        self,
+        id: CourseId,
+        *,
+        title: Annotated[str, Text(1, 100)] | Unset = UNSET,
+        visibility: Visibility | Unset = UNSET,
+        description: Note | Unset | None = UNSET,
+        description_html: Html | Unset | None = UNSET,
+        thumbnail_storage_id: File | Unset | None = UNSET,
+        required_tier: Name | Unset | None = UNSET,
+    ) -> Course:
+        """Change some of the course's fields. One round trip.
 
-    document = Module
+        Raises:
+            NotFoundError: There is none.
+        """
+        changes = self._changes(
+            title=title,
+            visibility=visibility,
+            description=description,
+            description_html=description_html,
+            thumbnail_storage_id=thumbnail_storage_id,
+            required_tier=required_tier,
+            updated_at=self._now(),
+        )
+        return await self._update({"_id": id, **ALIVE}, changes)
 
+    async def publish(self, id: CourseId) -> Course:
+        """Open the course for enrollment; safe to repeat. One round trip.
 
-class Lessons(Repository[Lesson, LessonId]):
-    """Lessons by id."""
+        Raises:
+            NotFoundError: There is none.
+        """
+        return await self._set_status(id, "published")
 
-    document = Lesson
+    async def unpublish(self, id: CourseId) -> Course:
+        """Make the course a draft again; its enrollments stay. Safe to repeat. One round trip.
+
+        Raises:
+            NotFoundError: There is none.
+        """
+        return await self._set_status(id, "draft")
+
+    async def delete(self, id: CourseId) -> None:
+        """Mark the course as deleted; its modules, lessons and enrollments stay. One round trip.
+
+        Raises:
+            NotFoundError: There is none, or it is deleted.
+        """
+        now = self._now()
+        await self._update({"_id": id, **ALIVE}, {"$set": {"deletedAt": now, "updatedAt": now}})
+
+    async def restore(self, id: CourseId) -> Course:
+        """Bring a deleted course back, as it was. One round trip.
+
+        Raises:
+            NotFoundError: There is none.
+        """
+        is_deleted = {"$gt": ["$deletedAt", None]}
+        updated = {"$cond": [is_deleted, self._now(), "$updatedAt"]}
+        return await self._update({"_id": id}, [{"$set": {"updatedAt": updated}}, {"$unset": "deletedAt"}])
+
+    async def published(
+        self, *, visibility: Visibility | None = None, limit: Limit = 20, after: Cursor | None = None
+    ) -> Page[Course]:
+        """The published courses, of a visibility or all, newest first. One round trip.
+
+        Served by by_status_and_visibility, by_status without one.
+        """
+        if visibility is None:
+            return await self.by_status("published", limit=limit, after=after)
+        filter = {"status": "published", "visibility": visibility, **ALIVE}
+        return await self._page(filter, "by_status_and_visibility", limit, after)
+
+    async def by_status(self, status: CourseStatus, *, limit: Limit = 20, after: Cursor | None = None) -> Page[Course]:
+        """The drafts, or the published courses, newest first. One round trip, by_status."""
+        return await self._page({"status": status, **ALIVE}, "by_status", limit, after)
+
+    async def outline(self, id: CourseId) -> CourseOutline:
+        """The course with its modules and their lessons, in order, as they were at one moment.
+
+        3 round trips: `_id`, by_courseId_and_order, and by_moduleId_and_order; one more for each 16 MB of lessons.
+
+        Raises:
+            NotFoundError: There is no such course.
+        """
+        async with one_snapshot(self._connection):
+            course = self._found(await self._one({"_id": id, **ALIVE}), id)
+            found = self._of(Module).find(
+                {"courseId": id}, sort={"order": 1, "_id": 1}, hint="by_courseId_and_order", batch_size=AT_ONCE
+            )
+            modules = [Module.from_wire(wire) for wire in await found.to_list()]
+            lessons = await self._lessons_of([module.id for module in modules]) if modules else {}
+        return CourseOutline(course, [ModuleOutline(module, lessons[module.id]) for module in modules])
+
+    async def _lessons_of(self, module_ids: list[ModuleId]) -> dict[ModuleId, list[Lesson]]:
+        found = self._of(Lesson).find(
+            {"moduleId": {"$in": module_ids}},
+            sort={"moduleId": 1, "order": 1, "_id": 1},
+            hint="by_moduleId_and_order",
+            batch_size=AT_ONCE,
+        )
+        lessons: dict[ModuleId, list[Lesson]] = defaultdict(list)
+        for wire in await found.to_list():
+            lesson = Lesson.from_wire(wire)
+            lessons[lesson.module_id].append(lesson)
+        return lessons
+
+    async def _set_status(self, id: CourseId, status: CourseStatus) -> Course:
+        # Repeating it is no change, and leaves `updatedAt` alone.
+        updated: dict[str, Any] = {"$cond": [{"$eq": ["$status", status]}, "$updatedAt", self._now()]}
+        return await self._update({"_id": id, **ALIVE}, [{"$set": {"status": status, "updatedAt": updated}}])

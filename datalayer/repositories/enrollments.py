@@ -1,17 +1,213 @@
-"""Who takes which course, and how far they are."""
+"""Who takes which course."""
 
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from pymongo import ReturnDocument
+
+from datalayer.documents.courses import Course
 from datalayer.documents.enrollments import Enrollment, LessonProgress
-from datalayer.ids import EnrollmentId, LessonProgressId
-from datalayer.repositories.base import Repository
+from datalayer.documents.users import User
+from datalayer.errors import CourseNotOpenError, NotEnrolledError
+from datalayer.ids import CourseId, EnrollmentId, LessonId, UserId
+from datalayer.pages import Page, decode_cursor
+from datalayer.repositories.base import ALIVE, AT_ONCE, Repository, not_found, page_of
+from datalayer.repositories.boundary import Cursor, Limit
+from datalayer.repositories.connection import Connection
+from datalayer.repositories.curriculum import course_with, curriculum_of, done_among
+from datalayer.repositories.group_commit import GroupCommit
+from datalayer.repositories.ordered import one_snapshot
 
 
 class Enrollments(Repository[Enrollment, EnrollmentId]):
-    """Enrollments by id."""
+    """Who takes which course. The course's `enrollmentCount` follows in the same transaction.
+
+    Concurrent enrollments in one course in one process share transactions; outside of `transaction`, that is: there
+    they belong to the transaction that is open.
+    """
 
     document = Enrollment
 
+    def __init__(self, connection: Connection) -> None:
+        super().__init__(connection)
+        self._groups = GroupCommit[CourseId, UserId, Enrollment](self._commit)
 
-class Progress(Repository[LessonProgress, LessonProgressId]):
-    """Lesson progress by id."""
+    async def enroll(self, user_id: UserId, course_id: CourseId) -> Enrollment:
+        """Enroll the user in the course; who is enrolled already stays so, also when the course is a draft again.
 
-    document = LessonProgress
+        A transaction of 4 round trips, shared with who comes at once.
+
+        Raises:
+            CourseNotOpenError: The course is not published.
+            NotFoundError: There is no such user or course.
+        """
+        if not self._connection.transaction_is_open():
+            return await self._groups.submit(course_id, user_id)
+        (answer,) = await self._apply(course_id, [user_id])
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    async def withdraw(self, user_id: UserId, course_id: CourseId) -> bool:
+        """Take the user out of the course, with the progress in it; whether the user was enrolled.
+
+        A transaction of 5 round trips, of one where the user was not.
+        """
+        return await self._connection.transaction(partial(self._remove, {"userId": user_id, "courseId": course_id}))
+
+    async def delete(self, id: EnrollmentId) -> None:
+        """Remove the enrollment with the progress that belongs to it. A transaction of 5 round trips.
+
+        Raises:
+            NotFoundError: There is none.
+        """
+        if not await self._connection.transaction(partial(self._remove, {"_id": id})):
+            raise not_found(Enrollment, id)
+
+    async def for_pair(self, user_id: UserId, course_id: CourseId) -> Enrollment | None:
+        """The user's enrollment in the course. One round trip, by_userId_and_courseId."""
+        return await self._one({"userId": user_id, "courseId": course_id})
+
+    async def for_user(
+        self, user_id: UserId, *, completed: bool | None = None, limit: Limit = 20, after: Cursor | None = None
+    ) -> Page[Enrollment]:
+        """The user's enrollments in courses that are not deleted, newest first: the completed, the others, or all.
+
+        One round trip, by_userId and the courses' `_id`; it looks at the user's other enrollments between, too.
+        """
+        query = ("enrollments", "for_user", user_id, completed)
+        position = {} if after is None else {"_id": {"$lt": decode_cursor(query, after, 1)[0]}}
+        of_state = {} if completed is None else {"completedAt": {"$ne": None} if completed else None}
+        cursor = await self._collection.aggregate(
+            [
+                {"$match": {"userId": user_id, **position, **of_state}},
+                {"$sort": {"_id": -1}},
+                {"$lookup": _ALIVE_COURSE},
+                {"$match": {"course": {"$ne": []}}},
+                {"$limit": limit + 1},
+            ],
+            batchSize=AT_ONCE,
+            hint="by_userId",
+        )
+        return page_of(await cursor.to_list(), limit, query, ["_id"], Enrollment.from_wire)
+
+    async def in_course(
+        self, course_id: CourseId, *, limit: Limit = 20, after: Cursor | None = None
+    ) -> Page[Enrollment]:
+        """The course's enrollments, newest first; also while the course is deleted. One round trip, by_courseId."""
+        return await self._page({"courseId": course_id}, "by_courseId", limit, after)
+
+    async def open_lesson(self, user_id: UserId, lesson_id: LessonId) -> Enrollment:
+        """Note that the user has opened the lesson, so that `resume` leads there. A transaction of 3 round trips.
+
+        Raises:
+            NotEnrolledError: The user is not enrolled in the lesson's course.
+            NotFoundError: There is no such lesson, or its course is deleted.
+        """
+
+        async def work() -> Enrollment:
+            # In one snapshot with the write: a removal of the lesson writes to the enrollment as well.
+            pair = {"userId": user_id, "courseId": await course_with(self._connection, lesson_id)}
+            wire = await self._collection.find_one_and_update(
+                pair, {"$set": {"lastLessonId": lesson_id}}, return_document=ReturnDocument.AFTER
+            )
+            if wire is None:
+                raise NotEnrolledError
+            return Enrollment.from_wire(wire)
+
+        return await self._connection.transaction(work)
+
+    async def resume(self, user_id: UserId, course_id: CourseId) -> LessonId | None:
+        """The lesson to go on with; `None` for who is not enrolled, and where there is no lesson to name.
+
+        The last one opened, if it is not done; else the first one not done, in the order of the course; else the last
+        one opened. 3 round trips: the course's lessons, by_userId_and_courseId, by_userId_and_lessonId.
+
+        Raises:
+            NotFoundError: There is no such course.
+        """
+        async with one_snapshot(self._connection):
+            course = await curriculum_of(self._connection, course_id)
+            enrollment = await self._one({"userId": user_id, "courseId": course_id})
+            if enrollment is None:
+                return None
+            done = await done_among(self._connection, user_id, course.lesson_ids)
+        last = enrollment.last_lesson_id
+        if last is not None and last not in done:
+            return last
+        return next((id for id in course.lesson_ids if id not in done), last)
+
+    async def _remove(self, filter: Mapping[str, Any]) -> bool:
+        """Remove the enrollment that the filter finds, if there is one. In a transaction."""
+        wire = await self._collection.find_one_and_delete(filter)
+        if wire is None:
+            return False
+        user_id, course_id = wire["userId"], wire["courseId"]
+        # Also of a deleted course: its enrollments stay, and so its counter has to.
+        await self._of(Course).update_one({"_id": course_id}, {"$inc": {"enrollmentCount": -1}})
+        course = await curriculum_of(self._connection, course_id, include_deleted=True)
+        progress = {"userId": user_id, "lessonId": {"$in": course.lesson_ids}}
+        await self._of(LessonProgress).delete_many(progress, hint="by_userId_and_lessonId")
+        return True
+
+    async def _commit(self, course_id: CourseId, user_ids: Sequence[UserId]) -> Sequence[Enrollment | Exception]:
+        return await self._connection.transaction(partial(self._apply, course_id, user_ids))
+
+    async def _apply(self, course_id: CourseId, user_ids: Sequence[UserId]) -> Sequence[Enrollment | Exception]:
+        """Enroll the users. In a transaction."""
+        status, users = await self._state(course_id, user_ids)
+        now = self._now()
+        answers: dict[UserId, Enrollment | Exception] = {}
+        new: list[Enrollment] = []
+        for user_id in user_ids:
+            if user_id not in users:
+                answers[user_id] = not_found(User, user_id)
+            elif status is None:
+                answers[user_id] = not_found(Course, course_id)
+            elif users[user_id] is not None:
+                answers[user_id] = Enrollment.from_wire(users[user_id] or {})
+            elif status != "published":
+                answers[user_id] = CourseNotOpenError()
+            elif user_id not in answers:
+                new.append(Enrollment(course_id=course_id, user_id=user_id, enrolled_at=now))
+                answers[user_id] = new[-1]
+        if new:
+            # First of the writes, since it is what conflicts with other processes, and with the removal of lessons.
+            await self._of(Course).update_one({"_id": course_id}, {"$inc": {"enrollmentCount": len(new)}})
+            await self._collection.insert_many([enrollment.to_wire() for enrollment in new])
+        return [answers[user_id] for user_id in user_ids]
+
+    async def _state(
+        self, course_id: CourseId, user_ids: Sequence[UserId]
+    ) -> tuple[str | None, dict[UserId, dict[str, Any] | None]]:
+        """The course's status, if it is there; which of the users exist, and their enrollments in it."""
+        enrollment = {
+            "from": "enrollments",
+            "localField": "_id",
+            "foreignField": "userId",
+            "pipeline": [{"$match": {"courseId": course_id}}],
+            "as": "enrollments",
+        }
+        # It refers to nothing of the user, so the server runs it once.
+        course = {
+            "from": "courses",
+            "pipeline": [{"$match": {"_id": course_id, **ALIVE}}, {"$project": {"status": 1}}],
+            "as": "course",
+        }
+        users = [{"$match": {"_id": {"$in": list(set(user_ids))}}}, {"$project": {"_id": 1}}]
+        cursor = await self._of(User).aggregate(
+            [*users, {"$lookup": enrollment}, {"$lookup": course}], batchSize=AT_ONCE
+        )
+        found = await cursor.to_list()
+        status = next((course["status"] for user in found for course in user["course"]), None)
+        return status, {user["_id"]: next(iter(user["enrollments"]), None) for user in found}
+
+
+_ALIVE_COURSE: dict[str, Any] = {
+    "from": "courses",
+    "localField": "courseId",
+    "foreignField": "_id",
+    "pipeline": [{"$match": ALIVE}, {"$project": {"_id": 1}}],
+    "as": "course",
+}

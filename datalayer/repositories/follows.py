@@ -10,7 +10,7 @@ from datalayer.documents.users import User
 from datalayer.errors import SelfFollowError
 from datalayer.ids import FollowId, UserId
 from datalayer.pages import Page
-from datalayer.repositories.base import Repository, not_found
+from datalayer.repositories.base import Repository
 from datalayer.repositories.boundary import Cursor, Limit
 
 
@@ -50,15 +50,6 @@ class Follows(Repository[Follow, FollowId]):
         """Whether there was something to end; safe to repeat. One round trip."""
         gone = await self._collection.delete_one({"followerId": follower_id, "followingId": following_id})
         return gone.deleted_count == 1
-
-    async def delete(self, id: FollowId) -> None:
-        """Remove the document. One round trip.
-
-        Raises:
-            NotFoundError: There is none.
-        """
-        if (await self._collection.delete_one({"_id": id})).deleted_count == 0:
-            raise not_found(Follow, id)
 
     async def is_following(self, follower_id: UserId, following_id: UserId) -> bool:
         """Whether one user follows another. One round trip, by_followerId_and_followingId."""

@@ -118,14 +118,6 @@ class Posts(SoftDeletingRepository[Post, PostId]):
         """
         await self._update({"_id": id, **ALIVE}, {"$set": {"deletedAt": self._now()}, "$unset": {"pinnedAt": ""}})
 
-    async def restore(self, id: PostId) -> Post:
-        """Bring a deleted post back, with its comments and likes. One round trip.
-
-        Raises:
-            NotFoundError: There is none.
-        """
-        return await self._update({"_id": id}, {"$unset": {"deletedAt": ""}})
-
     async def feed(self, space_id: SpaceId, *, limit: Limit = 20, after: Cursor | None = None) -> Page[Post]:
         """The space's posts: pinned ones first, the newest pin first, then the newest. One round trip.
 

@@ -12,7 +12,7 @@ from datalayer.documents.reports import Report, ReportTarget, Resolution
 from datalayer.documents.users import User
 from datalayer.ids import CommentId, PostId, ReportId, UserId
 from datalayer.pages import Page, decode_cursor
-from datalayer.repositories.base import AT_ONCE, Repository, not_found, page_of
+from datalayer.repositories.base import AT_ONCE, Repository, page_of
 from datalayer.repositories.boundary import Cursor, Limit
 
 TARGETS: Mapping[ReportTarget, type[Document]] = {"post": Post, "comment": Comment, "user": User}
@@ -67,15 +67,6 @@ class Reports(Repository[Report, ReportId]):
                 created_at=self._now(),
             )
         )
-
-    async def delete(self, id: ReportId) -> None:
-        """Remove the report. One round trip.
-
-        Raises:
-            NotFoundError: There is none.
-        """
-        if (await self._collection.delete_one({"_id": id})).deleted_count == 0:
-            raise not_found(Report, id)
 
     async def queue(self, *, limit: Limit = 20, after: Cursor | None = None) -> Page[ModerationCase]:
         """The targets with pending reports: most reported first, then the longest waiting. One round trip, by_status.

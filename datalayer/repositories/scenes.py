@@ -1,11 +1,149 @@
-"""The scenes of a story."""
+"""The scenes of the chapters."""
 
-from datalayer.documents.scenes import Scene
-from datalayer.ids import SceneId
-from datalayer.repositories.base import Repository
+from collections.abc import Sequence
+from typing import get_args
+
+from pymongo import ReturnDocument, UpdateOne
+
+from datalayer.documents.fields import Body, Positive
+from datalayer.documents.scenes import Outline, Scene, SceneStatus
+from datalayer.documents.stories import Chapter
+from datalayer.errors import InvalidInputError
+from datalayer.ids import ChapterId, SceneId, StoryId
+from datalayer.repositories.base import AT_ONCE, not_found
+from datalayer.repositories.boundary import UNSET, Unset
+from datalayer.repositories.generation import GenerationRepository
+from datalayer.repositories.ordered import one_snapshot
+
+_IN_ORDER = "by_chapterId_and_sceneNumber"
 
 
-class Scenes(Repository[Scene, SceneId]):
-    """Scenes by id."""
+class Scenes(GenerationRepository):
+    """The scenes, numbered from 1 in each chapter. What changes the numbers writes to the chapter.
 
-    document = Scene
+    So no two transactions number a chapter at once, and none adds to a chapter that is being removed.
+    """
+
+    async def create(self, chapter_id: ChapterId, outline: Outline) -> Scene:
+        """Make a scene, a draft, the last of its chapter. A transaction of 4 round trips.
+
+        Raises:
+            NotFoundError: There is no such chapter.
+        """
+
+        async def work() -> Scene:
+            story_id = await self._lock_chapter(chapter_id)
+            last = await self._collection.find_one(
+                {"chapterId": chapter_id}, {"sceneNumber": 1}, sort={"sceneNumber": -1}, hint=_IN_ORDER
+            )
+            return await self._insert(
+                Scene(
+                    story_id=story_id,
+                    chapter_id=chapter_id,
+                    scene_number=1 if last is None else int(last["sceneNumber"]) + 1,
+                    outline=outline,
+                    status="draft",
+                    regeneration_count=0,
+                )
+            )
+
+        return await self._connection.transaction(work)
+
+    async def in_chapter(self, chapter_id: ChapterId) -> list[Scene]:
+        """The chapter's scenes by number, as they were at one moment. One round trip, by_chapterId_and_sceneNumber."""
+        async with one_snapshot(self._connection):
+            return await self._in_order(chapter_id)
+
+    async def edit(self, id: SceneId, *, outline: Outline | Unset = UNSET, prose: Body | Unset | None = UNSET) -> Scene:
+        """Change what the scene says, in whatever state it is; the state stays. One round trip.
+
+        A run that is under way completes the scene all the same, and its prose takes the place of this one.
+
+        Raises:
+            NotFoundError: There is none.
+        """
+        return await self._update({"_id": id}, self._changes(outline=outline, prose=prose))
+
+    async def move(self, id: SceneId, position: Positive) -> list[Scene]:
+        """Put the scene at a place in its chapter, and give all of them in their new order.
+
+        A transaction of 5 round trips, by_chapterId_and_sceneNumber.
+
+        Raises:
+            InvalidInputError: The chapter has fewer scenes.
+            NotFoundError: There is no such scene.
+        """
+
+        async def work() -> list[Scene]:
+            scene = self._found(await self._one({"_id": id}), id)
+            await self._lock_chapter(scene.chapter_id)
+            scenes = await self._in_order(scene.chapter_id)
+            if position > len(scenes):
+                raise InvalidInputError("position", f"must be from 1 to {len(scenes)}, the last place in the chapter")
+            others = [other for other in scenes if other.id != id]
+            order = [*others[: position - 1], scene, *others[position - 1 :]]
+            if scene.scene_number != position:
+                await self._number(order, scene, position)
+            return [item.model_copy(update={"scene_number": number}) for number, item in enumerate(order, 1)]
+
+        return await self._connection.transaction(work)
+
+    async def delete(self, id: SceneId) -> None:
+        """Remove the scene; those behind it move up. A transaction of 4 round trips.
+
+        A run that generates it changes nothing any more.
+
+        Raises:
+            NotFoundError: There is none.
+        """
+
+        async def work() -> None:
+            scene = await self._collection.find_one_and_delete({"_id": id}, {"chapterId": 1, "sceneNumber": 1})
+            if scene is None:
+                raise not_found(Scene, id)
+            await self._lock_chapter(scene["chapterId"])
+            # In the order of the index, so no two have the same number at any moment.
+            behind = {"chapterId": scene["chapterId"], "sceneNumber": {"$gt": scene["sceneNumber"]}}
+            await self._collection.update_many(behind, {"$inc": {"sceneNumber": -1}}, hint=_IN_ORDER)
+
+        await self._connection.transaction(work)
+
+    async def status_counts(self, story_id: StoryId) -> dict[SceneStatus, int]:
+        """How many of the story's scenes are in each state, 0 included. One round trip.
+
+        Served by by_story, and each scene of the story.
+        """
+        groups = [{"$match": {"storyId": story_id}}, {"$group": {"_id": "$status", "scenes": {"$sum": 1}}}]
+        cursor = await self._collection.aggregate(groups, hint="by_story")
+        found = {group["_id"]: int(group["scenes"]) for group in await cursor.to_list()}
+        statuses: tuple[SceneStatus, ...] = get_args(SceneStatus)
+        return {status: found.get(status, 0) for status in statuses}
+
+    async def _in_order(self, chapter_id: ChapterId) -> list[Scene]:
+        cursor = self._collection.find(
+            {"chapterId": chapter_id}, sort={"sceneNumber": 1}, hint=_IN_ORDER, batch_size=AT_ONCE
+        )
+        return [Scene.from_wire(wire) for wire in await cursor.to_list()]
+
+    async def _lock_chapter(self, id: ChapterId) -> StoryId:
+        """Write to the chapter, and give its story."""
+        chapter = await self._of(Chapter).find_one_and_update(
+            {"_id": id}, {"$inc": {"revision": 1}}, {"storyId": 1}, return_document=ReturnDocument.AFTER
+        )
+        if chapter is None:
+            raise not_found(Chapter, id)
+        return chapter["storyId"]
+
+    async def _number(self, order: Sequence[Scene], moved: Scene, position: int) -> None:
+        """Give the scenes their numbers one after the other, so that each is free when it is given."""
+        steps = [
+            (scene, number)
+            for number, scene in enumerate(order, 1)
+            if scene.id != moved.id and scene.scene_number != number
+        ]
+        if position < moved.scene_number:
+            # The others move back: the last of them first.
+            steps.reverse()
+        steps = [(moved, len(order) + 1), *steps, (moved, position)]
+        updates = [UpdateOne({"_id": scene.id}, {"$set": {"sceneNumber": number}}) for scene, number in steps]
+        await self._collection.bulk_write(updates)

@@ -1,11 +1,55 @@
 """The community's own settings."""
 
-from datalayer.documents.settings import CommunitySettings
+from pymongo import ReturnDocument
+
+from datalayer.documents.fields import ExternalId, File, Name
+from datalayer.documents.settings import SETTINGS_ID, CommunitySettings
 from datalayer.ids import CommunitySettingsId
 from datalayer.repositories.base import Repository
+from datalayer.repositories.boundary import UNSET, Unset
+
+DEFAULT_NAME = "Community"
 
 
 class SettingsRepository(Repository[CommunitySettings, CommunitySettingsId]):
-    """The settings document."""
+    """The settings: one document, under a fixed id."""
 
     document = CommunitySettings
+
+    async def get(self, id: CommunitySettingsId = SETTINGS_ID) -> CommunitySettings:
+        """The settings; the defaults, last changed at 0, where nothing was ever set. One round trip, `_id`.
+
+        Raises:
+            NotFoundError: An id is given that is not the settings'.
+        """
+        found = await self._one({"_id": id})
+        if found is None and id == SETTINGS_ID:
+            return CommunitySettings(id=SETTINGS_ID, name=DEFAULT_NAME, updated_at=0)
+        return self._found(found, id)
+
+    async def update(
+        self,
+        *,
+        name: Name | Unset = UNSET,
+        logo_storage_id: File | Unset | None = UNSET,
+        favicon_storage_id: File | Unset | None = UNSET,
+        primary_color: Name | Unset | None = UNSET,
+        custom_domain: ExternalId | Unset | None = UNSET,
+        stripe_connected_account_id: ExternalId | Unset | None = UNSET,
+    ) -> CommunitySettings:
+        """Change some of the settings. One round trip, `_id`."""
+        changes = self._changes(
+            name=name,
+            logo_storage_id=logo_storage_id,
+            favicon_storage_id=favicon_storage_id,
+            primary_color=primary_color,
+            custom_domain=custom_domain,
+            stripe_connected_account_id=stripe_connected_account_id,
+            updated_at=self._now(),
+        )
+        if name is UNSET:
+            changes["$setOnInsert"] = {"name": DEFAULT_NAME}
+        wire = await self._collection.find_one_and_update(
+            {"_id": SETTINGS_ID}, changes, upsert=True, return_document=ReturnDocument.AFTER
+        )
+        return CommunitySettings.from_wire(wire or {})

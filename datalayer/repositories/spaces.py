@@ -179,15 +179,6 @@ class SpaceVisits(Repository[SpaceVisit, SpaceVisitId]):
             )
         return SpaceVisit.from_wire(wire or {})
 
-    async def delete(self, id: SpaceVisitId) -> None:
-        """Forget the visit. One round trip.
-
-        Raises:
-            NotFoundError: There is none.
-        """
-        if (await self._collection.delete_one({"_id": id})).deleted_count == 0:
-            raise not_found(SpaceVisit, id)
-
     async def unread(self, user_id: UserId) -> dict[SpaceId, int]:
         """For every space, the posts by others since the user's last visit, counted up to 100. 2 round trips.
 

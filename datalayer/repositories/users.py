@@ -8,6 +8,7 @@ from typing_extensions import TypedDict
 
 from datalayer.documents.fields import ExternalId, File, Name, Text
 from datalayer.documents.memberships import Membership
+from datalayer.documents.points import PointsEntry
 from datalayer.documents.users import DigestFrequency, NotificationPrefs, ProfileVisibility, Role, User
 from datalayer.errors import LastAdminError
 from datalayer.ids import UserId
@@ -176,7 +177,7 @@ class Users(Repository[User, UserId]):
         return await self._connection.transaction(work)
 
     async def delete(self, id: UserId) -> None:
-        """Remove the user for good; what the user wrote stays. A transaction of 3 round trips.
+        """Remove the user for good, with the points entries; what the user wrote stays. A transaction of 4 round trips.
 
         Raises:
             LastAdminError: There would be no admin left.
@@ -187,6 +188,8 @@ class Users(Repository[User, UserId]):
             if self._found(await self._one({"_id": id}), id).role == "admin":
                 await self._keep_an_admin(id)
             await self._collection.delete_one({"_id": id})
+            # They would keep a place on the leaderboards of a week and a month.
+            await self._of(PointsEntry).delete_many({"userId": id}, hint="by_userId")
 
         await self._connection.transaction(work)
 

@@ -1,0 +1,60 @@
+"""The characters of the stories."""
+
+from datalayer.documents.fields import Name
+from datalayer.documents.stories import Backstory, Character, Story, Traits
+from datalayer.ids import CharacterId, StoryId
+from datalayer.repositories.base import AT_ONCE, Repository, not_found
+from datalayer.repositories.boundary import UNSET, Unset
+
+
+class Characters(Repository[Character, CharacterId]):
+    """The people of the stories."""
+
+    document = Character
+
+    async def create(
+        self, story_id: StoryId, *, name: Name, traits: Traits, backstory: Backstory | None = None
+    ) -> Character:
+        """Make a character. A transaction of 3 round trips.
+
+        Raises:
+            NotFoundError: There is no such story.
+        """
+
+        async def work() -> Character:
+            # A write, so that it conflicts with the story's deletion.
+            story = await self._of(Story).update_one({"_id": story_id}, {"$inc": {"revision": 1}})
+            if story.matched_count == 0:
+                raise not_found(Story, story_id)
+            return await self._insert(Character(story_id=story_id, name=name, traits=traits, backstory=backstory))
+
+        return await self._connection.transaction(work)
+
+    async def update(
+        self,
+        id: CharacterId,
+        *,
+        name: Name | Unset = UNSET,
+        traits: Traits | Unset = UNSET,
+        backstory: Backstory | Unset | None = UNSET,
+    ) -> Character:
+        """Change some of the character's fields. One round trip.
+
+        Raises:
+            NotFoundError: There is none.
+        """
+        return await self._update({"_id": id}, self._changes(name=name, traits=traits, backstory=backstory))
+
+    async def delete(self, id: CharacterId) -> None:
+        """Remove the character. One round trip.
+
+        Raises:
+            NotFoundError: There is none.
+        """
+        if (await self._collection.delete_one({"_id": id})).deleted_count == 0:
+            raise not_found(Character, id)
+
+    async def in_story(self, story_id: StoryId) -> list[Character]:
+        """The story's characters in the order of their creation. One round trip, by_story."""
+        cursor = self._collection.find({"storyId": story_id}, sort={"_id": 1}, hint="by_story", batch_size=AT_ONCE)
+        return [Character.from_wire(wire) for wire in await cursor.to_list()]

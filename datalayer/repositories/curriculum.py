@@ -1,0 +1,179 @@
+"""Which lessons a course has, which of them a user has done, and what goes with a lesson that is removed."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from datalayer.documents.base import Document
+from datalayer.documents.courses import Course, Lesson, Module
+from datalayer.documents.enrollments import Enrollment, LessonProgress
+from datalayer.ids import CourseId, LessonId, ModuleId, UserId
+from datalayer.repositories.base import ALIVE, AT_ONCE, not_found
+from datalayer.repositories.connection import Connection
+
+Stages = Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Curriculum:
+    """A course and its lessons, in the order of the course."""
+
+    course_id: CourseId
+    lesson_ids: list[LessonId]
+
+
+_IDS_IN_ORDER: Stages = [{"$sort": {"order": 1, "_id": 1}}, {"$project": {"_id": 1}}]
+
+_LESSONS = {
+    "from": "lessons",
+    "localField": "_id",
+    "foreignField": "moduleId",
+    "pipeline": _IDS_IN_ORDER,
+    "as": "lessons",
+}
+_MODULES = {
+    "from": "modules",
+    "localField": "_id",
+    "foreignField": "courseId",
+    "pipeline": [*_IDS_IN_ORDER, {"$lookup": _LESSONS}],
+    "as": "modules",
+}
+_LESSON_IDS: Stages = [{"$lookup": _MODULES}, {"$project": {"modules.lessons._id": 1}}]
+
+_COURSE_OF_LESSON: Stages = [
+    {"$lookup": {"from": "modules", "localField": "moduleId", "foreignField": "_id", "as": "module"}},
+    {"$lookup": {"from": "courses", "localField": "module.courseId", "foreignField": "_id", "as": "course"}},
+    {"$unwind": "$course"},
+    {"$replaceWith": "$course"},
+]
+
+
+async def curriculum_of(connection: Connection, course_id: CourseId, *, include_deleted: bool = False) -> Curriculum:
+    """The course's lessons. One round trip: a seek in by_courseId_and_order, and one in by_moduleId_and_order a module.
+
+    Raises:
+        NotFoundError: There is no such course.
+    """
+    filter = {"_id": course_id, **({} if include_deleted else ALIVE)}
+    found = await _first(connection, Course, [{"$match": filter}, *_LESSON_IDS])
+    if found is None:
+        raise not_found(Course, course_id)
+    return _curriculum(found)
+
+
+async def curriculum_with(connection: Connection, lesson_id: LessonId) -> Curriculum:
+    """The lessons of the course that has this one. One round trip, as `curriculum_of`.
+
+    Raises:
+        NotFoundError: There is no such lesson, or its course is deleted.
+    """
+    lesson: Stages = [{"$match": {"_id": lesson_id}}, *_COURSE_OF_LESSON, {"$match": ALIVE}]
+    found = await _first(connection, Lesson, [*lesson, *_LESSON_IDS])
+    if found is None:
+        raise not_found(Lesson, lesson_id)
+    return _curriculum(found)
+
+
+async def course_with(connection: Connection, lesson_id: LessonId, *, include_deleted: bool = False) -> CourseId:
+    """The course that has this lesson. One round trip, `_id` three times.
+
+    Raises:
+        NotFoundError: There is no such lesson, or its course is deleted.
+    """
+    lesson: Stages = [{"$match": {"_id": lesson_id}}, *_COURSE_OF_LESSON, {"$project": {"deletedAt": 1}}]
+    found = await _first(connection, Lesson, lesson)
+    if found is None or ("deletedAt" in found and not include_deleted):
+        raise not_found(Lesson, lesson_id)
+    return found["_id"]
+
+
+async def curricula_of(connection: Connection, course_ids: Collection[CourseId]) -> list[Curriculum]:
+    """The lessons of those courses that there are. 3 round trips; by_courseId_and_order and by_moduleId_and_order.
+
+    Faster for many courses than to have the server look up the modules and lessons of each.
+    """
+    among = {"_id": {"$in": list(course_ids)}, **ALIVE}
+    courses = await connection.collection(Course).find(among, {"_id": 1}, batch_size=AT_ONCE).to_list()
+    lessons: dict[CourseId, list[LessonId]] = {course["_id"]: [] for course in courses}
+    modules = await _children(connection, Module, "courseId", list(lessons))
+    of_module: dict[ModuleId, list[LessonId]] = {module["_id"]: lessons[module["courseId"]] for module in modules}
+    for lesson in await _children(connection, Lesson, "moduleId", list(of_module)):
+        of_module[lesson["moduleId"]].append(lesson["_id"])
+    return [Curriculum(course_id, ids) for course_id, ids in lessons.items()]
+
+
+async def done_among(connection: Connection, user_id: UserId, lesson_ids: Collection[LessonId]) -> set[LessonId]:
+    """Those of the lessons that the user has done. One round trip, covered by by_userId_and_lessonId."""
+    filter = {"userId": user_id, "lessonId": {"$in": list(lesson_ids)}}
+    cursor = connection.collection(LessonProgress).find(
+        filter, {"_id": 0, "lessonId": 1}, hint="by_userId_and_lessonId", batch_size=AT_ONCE
+    )
+    return {wire["lessonId"] for wire in await cursor.to_list()}
+
+
+async def forget_lessons(
+    connection: Connection, course_id: CourseId, lesson_ids: Collection[LessonId], now: int
+) -> None:
+    """Take away what belongs to lessons that were removed, and complete the course for those who lacked only them.
+
+    In the transaction that has removed them, and has written to the course: so an enrollment that is being made
+    conflicts with it. It writes to every enrollment of the course: so does a lesson that is being completed, while
+    users who complete lessons do not conflict with each other. 4 to 6 round trips; they cost a write for each
+    enrollment, and a look at the progress of each user who has not completed the course.
+    """
+    if not lesson_ids:
+        return
+    removed = {"$in": list(lesson_ids)}
+    enrollments = connection.collection(Enrollment)
+    of_course = {"courseId": course_id}
+    await enrollments.update_many(of_course, {"$inc": {"revision": 1}}, hint="by_courseId")
+    await enrollments.update_many(
+        of_course | {"lastLessonId": removed}, {"$unset": {"lastLessonId": ""}}, hint="by_courseId"
+    )
+    await connection.collection(LessonProgress).delete_many({"lessonId": removed}, hint="by_lessonId")
+    course = await curriculum_of(connection, course_id, include_deleted=True)
+    if course.lesson_ids:
+        pipeline = _complete(course_id, course.lesson_ids)
+        cursor = await enrollments.aggregate(pipeline, hint="by_courseId", batchSize=AT_ONCE)
+        completed = [wire["_id"] for wire in await cursor.to_list()]
+        await enrollments.update_many({"_id": {"$in": completed}}, {"$set": {"completedAt": now}})
+
+
+def _complete(course_id: CourseId, lesson_ids: Sequence[LessonId]) -> Stages:
+    """The enrollments that are not completed, of users who have done all these lessons."""
+    progress = {"from": "lessonProgress", "localField": "userId", "foreignField": "userId"}
+    # Few who have not completed a course have done its last lesson, and only theirs are counted.
+    last = progress | {"pipeline": [{"$match": {"lessonId": lesson_ids[-1]}}, {"$project": {"_id": 1}}], "as": "last"}
+    count = [{"$match": {"lessonId": {"$in": list(lesson_ids)}}}, {"$count": "lessons"}]
+    return [
+        {"$match": {"courseId": course_id, "completedAt": None}},
+        {"$lookup": last},
+        {"$match": {"last": {"$ne": []}}},
+        {"$lookup": progress | {"pipeline": count, "as": "done"}},
+        {"$match": {"done.lessons": len(lesson_ids)}},
+        {"$project": {"_id": 1}},
+    ]
+
+
+async def _first(connection: Connection, document: type[Document], pipeline: Stages) -> dict[str, Any] | None:
+    found = await (await connection.collection(document).aggregate(pipeline)).to_list()
+    return found[0] if found else None
+
+
+def _curriculum(course: Mapping[str, Any]) -> Curriculum:
+    lessons = [lesson["_id"] for module in course["modules"] for lesson in module["lessons"]]
+    return Curriculum(course["_id"], lessons)
+
+
+async def _children(
+    connection: Connection, document: type[Document], parent: str, parent_ids: Sequence[Any]
+) -> list[dict[str, Any]]:
+    """What is in the parents, each parent's in order. Covered by the index on the parent and the order."""
+    cursor = connection.collection(document).find(
+        {parent: {"$in": parent_ids}},
+        {parent: 1},
+        sort={parent: 1, "order": 1, "_id": 1},
+        hint=f"by_{parent}_and_order",
+        batch_size=AT_ONCE,
+    )
+    return await cursor.to_list()

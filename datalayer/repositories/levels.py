@@ -1,0 +1,163 @@
+"""The levels that points lead to."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Annotated, Any, NotRequired
+
+from pydantic import with_config
+from typing_extensions import TypedDict
+
+from datalayer.documents.fields import Count, Name, Text
+from datalayer.documents.points import Level
+from datalayer.documents.users import User
+from datalayer.errors import InvalidInputError
+from datalayer.ids import LevelId, UserId
+from datalayer.repositories.base import AT_ONCE, Repository, not_found
+from datalayer.repositories.boundary import Many
+from datalayer.repositories.connection import Collection
+
+MIN_LEVELS, MAX_LEVELS = 3, 20
+
+ATOMIC_ATTEMPTS = 4
+"""How often all users get their levels in one transaction, before it is done in many."""
+
+BATCH = 500
+"""How many users get their level in one of those."""
+
+
+@with_config(extra="forbid", strict=True)
+class LevelFields(TypedDict):
+    """A level as `replace` takes it; its place is its `order`."""
+
+    name: Annotated[str, Text(1, 50)]
+    threshold: Count
+    color: NotRequired[Name | None]
+
+
+DEFAULT_LEVELS: tuple[LevelFields, ...] = (
+    {"name": "Newcomer", "threshold": 0},
+    {"name": "Contributor", "threshold": 50},
+    {"name": "Active Member", "threshold": 150},
+    {"name": "Rising Star", "threshold": 300},
+    {"name": "Engaged", "threshold": 500},
+    {"name": "Valued", "threshold": 800},
+    {"name": "Expert", "threshold": 1_200},
+    {"name": "Leader", "threshold": 1_800},
+    {"name": "Champion", "threshold": 2_500},
+    {"name": "Legend", "threshold": 3_500},
+)
+
+
+class Levels(Repository[Level, LevelId]):
+    """The levels, `order` 1 to n with rising thresholds from 0. Every user's `level` follows."""
+
+    document = Level
+
+    async def for_points(self, points: Count) -> Level | None:
+        """The highest level that these points reach; `None` where there are no levels. One round trip, by_threshold."""
+        reached = {"threshold": {"$lte": points}}
+        wire = await self._collection.find_one(reached, sort={"threshold": -1}, hint="by_threshold")
+        return None if wire is None else Level.from_wire(wire)
+
+    async def replace(self, levels: Many[Level | LevelFields]) -> list[Level]:
+        """Put these levels in place of all that there are; every user's level follows.
+
+        A transaction that writes to every user. Where they are being written to all the time it may not succeed; then
+        the levels come first and the users follow in batches of 500. What a crash leaves of those is completed by
+        calling it again.
+
+        Args:
+            levels: 3 to 20, as dicts of `name`, `threshold` and perhaps `color`, or as `Level` documents. Their places
+                are their `order`.
+
+        Raises:
+            InvalidInputError: There are too few or too many, or their thresholds do not rise from 0.
+        """
+        new = _checked(list(levels))
+        thresholds = [level.threshold for level in new]
+        joined = self._connection.transaction_is_open()
+        attempts = iter(range(ATOMIC_ATTEMPTS))
+
+        async def work() -> bool:
+            at_once = joined or next(attempts, None) is not None
+            await self._collection.delete_many({})
+            await self._collection.insert_many([level.to_wire() for level in new])
+            if at_once:
+                await self._of(User).update_many({}, _follow(thresholds))
+            return at_once
+
+        if not await self._connection.transaction(work):
+            await self._follow_in_batches()
+        return new
+
+    async def install_defaults(self) -> list[Level]:
+        """Put the ten default levels in place where there are none, and give all. One round trip, or as `replace`."""
+        return await self._in_order() or await self.replace(DEFAULT_LEVELS)
+
+    async def delete(self, id: LevelId) -> None:
+        """Remove the level; the others close up, and every user's level follows, as with `replace`.
+
+        Raises:
+            NotFoundError: There is none.
+            InvalidInputError: Fewer than 3 would be left, or none from 0 on.
+        """
+        levels = await self._in_order()
+        left = [level for level in levels if level.id != id]
+        if len(left) == len(levels):
+            raise not_found(Level, id)
+        await self.replace(left)
+
+    async def _in_order(self) -> list[Level]:
+        return await self._all({}, sort={"order": 1})
+
+    async def _follow_in_batches(self) -> None:
+        """Write to every user: an award, or another batch, that still saw older levels conflicts with that."""
+        behind: dict[str, Any] = {}
+
+        async def batch() -> UserId | None:
+            users = self._of(User)
+            found = await users.find(behind, {"_id": 1}, sort={"_id": 1}, limit=BATCH, batch_size=AT_ONCE).to_list()
+            thresholds = [level.threshold for level in await self._in_order()]
+            ids = [user["_id"] for user in found]
+            await users.update_many({"_id": {"$in": ids}}, _follow(thresholds))
+            return ids[-1] if ids else None
+
+        while (last := await self._connection.transaction(batch)) is not None:
+            behind["_id"] = {"$gt": last}
+
+    # Last: behind it, `list` in this class would be this method.
+    async def list(self) -> list[Level]:
+        """The levels in order. One round trip, by_order."""
+        return await self._in_order()
+
+
+async def level_of(levels: Collection, points: int) -> int:
+    """The `order` of the level that these points reach, 1 where there are no levels. One round trip, by_threshold."""
+    reached = {"threshold": {"$lte": points}}
+    wire = await levels.find_one(reached, {"order": 1}, sort={"threshold": -1}, hint="by_threshold")
+    return 1 if wire is None else int(wire["order"])
+
+
+def _checked(levels: Sequence[Level | LevelFields]) -> list[Level]:
+    fields = [dict(level) if isinstance(level, Level) else level for level in levels]
+    if not MIN_LEVELS <= len(fields) <= MAX_LEVELS:
+        raise InvalidInputError("levels", f"must be {MIN_LEVELS} to {MAX_LEVELS}, not {len(fields)}")
+    if fields[0]["threshold"] != 0:
+        raise InvalidInputError("levels[0].threshold", "must be 0")
+    for number, (lower, higher) in enumerate(pairwise(fields), start=1):
+        if higher["threshold"] <= lower["threshold"]:
+            raise InvalidInputError(f"levels[{number}].threshold", "must be above the one before")
+    return [
+        Level(name=level["name"], threshold=level["threshold"], color=level.get("color"), order=order)
+        for order, level in enumerate(fields, start=1)
+    ]
+
+
+def _follow(thresholds: Sequence[int]) -> list[dict[str, Any]]:
+    """The update that gives users their level, and changes every one of them.
+
+    An award that reads the levels before they change, and writes the user after that, must conflict with this.
+    """
+    reached = {"$filter": {"input": thresholds, "cond": {"$lte": ["$$this", "$points"]}}}
+    revision = {"$add": [{"$ifNull": ["$revision", 0]}, 1]}
+    return [{"$set": {"level": {"$size": reached}, "revision": revision}}]

@@ -1,0 +1,90 @@
+"""The parts of a course."""
+
+from bson import ObjectId
+
+from datalayer.documents.courses import Course, Lesson, Module
+from datalayer.documents.fields import Title
+from datalayer.ids import CourseId, LessonId, ModuleId
+from datalayer.repositories.base import ALIVE, AT_ONCE, not_found
+from datalayer.repositories.boundary import Many
+from datalayer.repositories.curriculum import forget_lessons
+from datalayer.repositories.ordered import OrderedRepository
+
+
+class Modules(OrderedRepository[Module, ModuleId]):
+    """The modules of the courses. What changes their order writes to the course."""
+
+    document = Module
+    parent = "courseId"
+
+    async def create(self, course_id: CourseId, title: Title) -> Module:
+        """Make a module, the last of its course. A transaction of 4 round trips.
+
+        Raises:
+            NotFoundError: There is no such course.
+        """
+
+        async def work() -> Module:
+            await self._lock_course(course_id)
+            order = await self._next_place(course_id)
+            return await self._insert(
+                Module(course_id=course_id, title=title, order=order, created_at=self._now()),
+            )
+
+        return await self._connection.transaction(work)
+
+    async def rename(self, id: ModuleId, title: Title) -> Module:
+        """Give the module another title. One round trip.
+
+        Raises:
+            NotFoundError: There is none.
+        """
+        return await self._update({"_id": id}, self._changes(title=title))
+
+    async def in_course(self, course_id: CourseId) -> list[Module]:
+        """The course's modules in order, as they were at one moment. One round trip, by_courseId_and_order."""
+        return await self._in_order(course_id)
+
+    async def reorder(self, course_id: CourseId, ids: Many[ModuleId]) -> None:
+        """Put the course's modules into this order: all of them, at once. A transaction of 4 round trips.
+
+        Raises:
+            InvalidInputError: `ids` is not each module of the course, once.
+            NotFoundError: There is no such course.
+        """
+
+        async def work() -> None:
+            await self._lock_course(course_id)
+            await self._put_in_order(course_id, ids)
+
+        await self._connection.transaction(work)
+
+    async def delete(self, id: ModuleId) -> None:
+        """Remove the module with its lessons and their progress; those behind it move up.
+
+        A transaction of 7 round trips, 12 with lessons, which writes to every enrollment of the course: see
+        `lessons.delete`. Who has done all of the lessons that are left has completed the course.
+
+        Raises:
+            NotFoundError: There is none.
+        """
+
+        async def work() -> None:
+            module = self._found(await self._one({"_id": id}), id)
+            await self._of(Course).update_one({"_id": module.course_id}, {"$inc": {"revision": 1}})
+            await self._collection.delete_one({"_id": id})
+            await self._close_gap(module.course_id, module.order)
+            await forget_lessons(self._connection, module.course_id, await self._remove_lessons(id), self._now())
+
+        await self._connection.transaction(work)
+
+    async def _lock_course(self, id: CourseId) -> None:
+        changed = await self._of(Course).update_one({"_id": id, **ALIVE}, {"$inc": {"revision": 1}})
+        if changed.matched_count == 0:
+            raise not_found(Course, id)
+
+    async def _remove_lessons(self, id: ObjectId) -> list[LessonId]:
+        lessons = self._of(Lesson)
+        found = await lessons.find({"moduleId": id}, {"_id": 1}, hint="by_moduleId", batch_size=AT_ONCE).to_list()
+        await lessons.delete_many({"moduleId": id}, hint="by_moduleId")
+        return [wire["_id"] for wire in found]
