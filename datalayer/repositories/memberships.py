@@ -91,12 +91,12 @@ class Memberships(Repository[Membership, MembershipId]):
             NotFoundError: There is no such user; or no membership of this customer or subscription, and no user given.
             AlreadyExistsError: The customer or the subscription belongs to another membership.
         """
-        owner = _owner(user_id, customer_id, subscription_id)
+        owner, now = _owner(user_id, customer_id, subscription_id), self._now()
         changes = self._changes(
             status=status,
             current_period_end=current_period_end,
             stripe_event_at=created,
-            updated_at=self._now(),
+            updated_at=now,
             **_given(tier=tier, stripe_customer_id=customer_id, stripe_subscription_id=subscription_id),
         )
         if await self._apply(owner, event_id, created, changes):
@@ -106,7 +106,7 @@ class Memberships(Repository[Membership, MembershipId]):
         if user_id is None:
             raise NotFoundError(f"There is no membership of {customer_id or subscription_id}, and no user was given.")
         await self._require(User, user_id)
-        await ensure_free(self._collection, user_id, self._now())
+        await ensure_free(self._collection, user_id, now)
         return await self._apply(owner, event_id, created, changes)
 
     async def has_access(self, user_id: UserId, required_tier: Name | None) -> bool:
