@@ -138,7 +138,9 @@ class Memberships(Repository[Membership, MembershipId]):
         known = {"$cond": [{"$eq": ["$stripeEventAt", created]}, {"$ifNull": ["$stripeEventIds", none]}, none]}
         ids: dict[str, Any] = {"$slice": [{"$concatArrays": [known, [{"$literal": event_id}]]}, -MAX_EVENTS_AT_ONCE]}
         # A string from outside may begin with a dollar, which is a field in a pipeline.
-        sets = {name: {"$literal": value} for name, value in changes["$set"].items()}
+        sets: dict[str, Any] = {name: {"$literal": value} for name, value in changes["$set"].items()}
+        # The membership may have been made a moment after the time was taken.
+        sets["updatedAt"] = {"$max": ["$updatedAt", changes["$set"]["updatedAt"]]}
         pipeline: list[dict[str, Any]] = [{"$set": {**sets, "stripeEventIds": ids}}]
         if "$unset" in changes:
             pipeline.append({"$unset": list(changes["$unset"])})
