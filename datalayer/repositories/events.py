@@ -235,12 +235,12 @@ class Events(SoftDeletingRepository[Event, EventId]):
         raise InvalidInputError("capacity", f"must not be below the number of people going, {going}")
 
     async def _around(self, start: int, starts: Mapping[str, Any], limit: int = 0) -> list[_Wire]:
-        """The events that begin like this and are not over at `start`."""
+        """The events that begin like this and are not over at `start`; of those that do not repeat, `limit` at most."""
         single = {**_SINGLE, "endTime": {"$gt": start}, "startTime": starts}
         # Also those without an end.
         series = {**_SERIES, "seriesEndTime": {"$not": {"$lte": start}}, "startTime": starts}
         single_wires = self._collection.find(single, limit=limit, batch_size=AT_ONCE, hint=_SINGLE_INDEX)
-        series_wires = self._collection.find(series, limit=limit, batch_size=AT_ONCE, hint=_SERIES_INDEX)
+        series_wires = self._collection.find(series, batch_size=AT_ONCE, hint=_SERIES_INDEX)
         return [*await single_wires.to_list(), *await series_wires.to_list()]
 
     async def _starting(self, position: _Position, limit: int) -> list[_Wire]:

@@ -83,8 +83,7 @@ class Memberships(Repository[Membership, MembershipId]):
             subscription_id: Finds the membership where neither is given; else it is stored.
             status: The subscription's status.
             tier: The new tier; without it the tier stays.
-            current_period_end: Until when is paid; without it there is no such time any more, since the event stands
-                for the whole state of the subscription.
+            current_period_end: Until when is paid; without it that time stays, as after a payment that failed.
 
         Raises:
             InvalidInputError: Nothing says whose membership it is.
@@ -94,10 +93,14 @@ class Memberships(Repository[Membership, MembershipId]):
         owner, now = _owner(user_id, customer_id, subscription_id), self._now()
         changes = self._changes(
             status=status,
-            current_period_end=current_period_end,
             stripe_event_at=created,
             updated_at=now,
-            **_given(tier=tier, stripe_customer_id=customer_id, stripe_subscription_id=subscription_id),
+            **_given(
+                tier=tier,
+                current_period_end=current_period_end,
+                stripe_customer_id=customer_id,
+                stripe_subscription_id=subscription_id,
+            ),
         )
         if await self._apply(owner, event_id, created, changes):
             return True
@@ -141,10 +144,8 @@ class Memberships(Repository[Membership, MembershipId]):
         sets: dict[str, Any] = {name: {"$literal": value} for name, value in changes["$set"].items()}
         # The membership may have been made a moment after the time was taken.
         sets["updatedAt"] = {"$max": ["$updatedAt", changes["$set"]["updatedAt"]]}
-        pipeline: list[dict[str, Any]] = [{"$set": {**sets, "stripeEventIds": ids}}]
-        if "$unset" in changes:
-            pipeline.append({"$unset": list(changes["$unset"])})
-        return (await self._collection.update_one(filter, pipeline)).matched_count > 0
+        update = [{"$set": {**sets, "stripeEventIds": ids}}]
+        return (await self._collection.update_one(filter, update)).matched_count > 0
 
 
 async def ensure_free(memberships: Collection, user_id: UserId, now: int) -> Membership:

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from datalayer import Community
-from datalayer.clock import DAY
+from datalayer.clock import DAY, HOUR
 from datalayer.errors import AlreadyExistsError, InvalidInputError, NotFoundError, RuleViolationError
 from tests.community.world import people
 from tests.seeding.invariants import violations
@@ -224,13 +224,17 @@ async def test_content(world: World, program: list[tuple[str, int, int]]) -> Non
 async def test_learning(world: World, program: list[tuple[str, int, int]]) -> None:
     """Courses with modules and lessons that come and go while people take them."""
     await _people(world)
-    for number in range(2):
-        await world.add("course", world.community.courses.create(title=f"Course {number}"))
-        await LEARNING["publish"](world, number, 0)
-        await LEARNING["module"](world, number, 0)
-        await LEARNING["lesson"](world, number, 0)
-        for user in range(3):
-            await LEARNING["enroll"](world, user, number)
+    # An hour ago, so that these lessons are clearly older than whatever is completed.
+    then = world.community._connection.now() - HOUR
+    async with Community.over(world.community.database, schema="skip", clock=lambda: then) as past:
+        for number in range(2):
+            await world.add("course", past.courses.create(title=f"Course {number}"))
+            await past.courses.publish(world.pick("course", number))
+            for _ in range(2):
+                await world.add("module", past.modules.create(world.pick("course", number), "m"))
+                await world.add("lesson", past.lessons.create(world.pick("module", -1), "l"))
+            for user in range(3):
+                await past.enrollments.enroll(world.pick("user", user), world.pick("course", number))
     await run(world, LEARNING, program)
     assert await violations(world.community.database) == []
 

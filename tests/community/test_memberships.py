@@ -73,7 +73,7 @@ async def test_an_event_says_it_all(community: Community) -> None:
     assert await community.memberships.by_stripe_customer("other") is None
     assert await apply(event_id="e2", created=6, customer_id="$customer", subscription_id="sub2", status="canceled")
     changed = await of(community, user)
-    assert (changed.tier, changed.status, changed.current_period_end) == ("$tier", "canceled", None)
+    assert (changed.tier, changed.status, changed.current_period_end) == ("$tier", "canceled", NOW + 1)
     assert (changed.stripe_customer_id, changed.stripe_subscription_id) == ("$customer", "sub2")
     assert changed.stripe_event_ids == ["e2"]
     assert await apply(event_id="e3", created=7, subscription_id="sub2", status="trialing", tier="pro")

@@ -79,7 +79,7 @@ async def test_reopen(community: Community) -> None:
 
 
 async def test_the_last_two_lessons_at_once_complete_the_course_once(community: Community) -> None:
-    for _ in range(8):
+    for _ in range(4):
         user, world = await enrolled(community, 2, 1)
         await community.lesson_progress.complete(user, world.lessons[0].id)
         calls = [community.lesson_progress.complete(user, lesson.id) for lesson in world.lessons[1:]]

@@ -114,6 +114,8 @@ async def test_a_seat_that_is_given_back_can_be_taken(community: Community) -> N
     with pytest.raises(NotFoundError):
         await community.rsvps.delete(again.id)
     await community.rsvps.set(one.id, event.id, "going")
+    undecided = await community.rsvps.set(two.id, event.id, "maybe")
+    await community.rsvps.delete(undecided.id)
     assert (await community.events.get(event.id)).rsvp_count == 1
     assert await violations(community.database) == []
 

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from datalayer.clock import DAY, HOUR
+from datalayer.documents.events import Recurrence
+from datalayer.repositories.recurrence import Schedule
 from datalayer.seeding.draws import Every, Ids, source
 from datalayer.seeding.phrases import Writer, markup
 from datalayer.seeding.tables.users import People
@@ -57,6 +59,9 @@ class Events:
         }
         if number % 4 == 1:
             row["recurrence"] = _recurrence(number // 4, row["startTime"])
+            schedule = Schedule(row["startTime"], row["endTime"], Recurrence.model_validate(row["recurrence"]))
+            if schedule.over_at is not None:
+                row["seriesEndTime"] = schedule.over_at
         if number % 2:
             row["coverStorageId"] = f"events/{random.getrandbits(64):016x}.jpg"
         if number in _DELETED:
