@@ -52,7 +52,7 @@ class Enrollments(Repository[Enrollment, EnrollmentId]):
     async def withdraw(self, user_id: UserId, course_id: CourseId) -> bool:
         """Take the user out of the course, with the progress in it; whether the user was enrolled.
 
-        A transaction of 5 round trips, of one where the user was not.
+        A transaction of 5 round trips, of 2 where the user was not.
         """
         return await self._connection.transaction(partial(self._remove, {"userId": user_id, "courseId": course_id}))
 

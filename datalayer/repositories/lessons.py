@@ -126,14 +126,16 @@ class Lessons(OrderedRepository[Lesson, LessonId]):
         return await self._connection.transaction(work)
 
     async def delete(self, id: LessonId) -> None:
-        """Remove the lesson with its progress; those behind it move up. A transaction of 11 round trips.
+        """Remove the lesson with its progress; those behind it move up. A transaction of 12 round trips.
 
-        It writes to every enrollment of the course, so that nobody completes a lesson that is going: it costs in
-        proportion to them, and may have to be tried again while many lessons of the course are being completed. Who has
-        done all of the lessons that are left has completed the course; where this was the last one opened, none is.
+        Who has done all of the lessons that are left has completed the course; where this was the last one opened, none
+        is. It writes to every enrollment of the course, so that nobody completes a lesson that is going: 0.5 s for
+        10,000, and it is tried again when one of them completes a lesson meanwhile. All of it has to fit into the
+        server's cache: measured with 0.25 GB, the least there is, 15,000 enrollments do; with 1 GB 50,000, not 100,000.
 
         Raises:
             NotFoundError: There is none.
+            UnavailableError: It did not succeed within 30 s; nothing has changed.
         """
 
         async def work() -> None:

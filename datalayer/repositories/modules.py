@@ -62,8 +62,8 @@ class Modules(OrderedRepository[Module, ModuleId]):
     async def delete(self, id: ModuleId) -> None:
         """Remove the module with its lessons and their progress; those behind it move up.
 
-        A transaction of 7 round trips, 12 with lessons, which writes to every enrollment of the course: see
-        `lessons.delete`. Who has done all of the lessons that are left has completed the course.
+        A transaction of 7 round trips, 13 with lessons, which writes to every enrollment of the course: what that
+        costs, and what it means to who takes the course, is said at `lessons.delete`.
 
         Raises:
             NotFoundError: There is none.

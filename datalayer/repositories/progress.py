@@ -62,7 +62,7 @@ class Progress(Repository[LessonProgress, LessonProgressId]):
     async def complete(self, user_id: UserId, lesson_id: LessonId) -> Completion:
         """Note that the user has done the lesson; safe to repeat. With the last one the course is completed.
 
-        A transaction of 5 round trips, of 2 where it was done before.
+        A transaction of 5 round trips, of 3 where it was done before.
 
         Raises:
             NotEnrolledError: The user is not enrolled in the lesson's course.
