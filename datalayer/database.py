@@ -56,7 +56,7 @@ class Database:
             UnavailableError: Nobody answers there within 5 s, or it is a standalone server.
             SchemaDriftError: The database's schema differs.
         """
-        client = _client(_uri(uri))
+        client = open_client(uri)
         async with client:
             database = client.get_default_database(cls.default_name)
             async with cls.over(database, schema=schema, clock=clock) as opened:
@@ -157,7 +157,14 @@ def _uri(uri: str | None) -> str:
     return found
 
 
-def _client(uri: str) -> AsyncMongoClient[dict[str, Any]]:
+def open_client(uri: str | None = None) -> AsyncMongoClient[dict[str, Any]]:
+    """A client of the server at the URI, or at the environment's.
+
+    Raises:
+        ServerNotFoundError: There is neither.
+        InvalidInputError: It is no URI.
+    """
+    uri = _uri(uri)
     options: dict[str, Any] = {}
     if "serverselectiontimeoutms" not in uri.lower():
         options["serverSelectionTimeoutMS"] = SERVER_SELECTION_MS

@@ -25,6 +25,7 @@ class Comment(Document):
         """The collection."""
 
         name = "comments"
+        shard_key = ("postId", "_id")
         indexes = (
             Index("by_postId", "postId"),
             Index("by_authorId", "authorId"),

@@ -57,6 +57,7 @@ class Message(Document):
         """The collection."""
 
         name = "messages"
+        shard_key = ("conversationId", "_id")
         indexes = (
             Index("by_conversationId", "conversationId"),
             Index("by_conversationId_and_createdAt", "conversationId", "createdAt"),

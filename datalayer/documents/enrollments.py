@@ -21,6 +21,7 @@ class Enrollment(Document):
         """The collection."""
 
         name = "enrollments"
+        shard_key = ("userId",)
         indexes = (
             Index("by_userId", "userId"),
             Index("by_courseId", "courseId"),
@@ -40,6 +41,7 @@ class LessonProgress(Document):
         """The collection."""
 
         name = "lessonProgress"
+        shard_key = ("userId",)
         indexes = (
             Index("by_userId", "userId"),
             Index("by_lessonId", "lessonId"),

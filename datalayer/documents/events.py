@@ -78,6 +78,7 @@ class Rsvp(Document):
         """The collection."""
 
         name = "rsvps"
+        shard_key = ("eventId",)
         indexes = (
             Index("by_eventId", "eventId"),
             Index("by_userId", "userId"),

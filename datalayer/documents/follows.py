@@ -18,6 +18,7 @@ class Follow(Document):
         """The collection."""
 
         name = "follows"
+        shard_key = ("followerId",)
         indexes = (
             Index("by_followerId", "followerId"),
             Index("by_followingId", "followingId"),

@@ -18,6 +18,7 @@ class Index(IndexModel):
             field, as the original's indexes end in the time of creation: equal keys have an order, so pages are stable.
         where: The filter of a partial index.
         why: What needs it, where the original schema does not have it.
+        staged: Built by `datalayer schema apply`, but not relied on yet: start-up neither makes nor misses it.
     """
 
     def __init__(
@@ -27,6 +28,7 @@ class Index(IndexModel):
         unique: bool = False,
         where: Mapping[str, object] | None = None,
         why: str = ORIGINAL,
+        staged: bool = False,
     ) -> None:
         keys = [(field.removeprefix("-"), -1 if field.startswith("-") else 1) for field in fields]
         if not unique and keys[-1][0] != "_id":
@@ -43,6 +45,7 @@ class Index(IndexModel):
         self.unique = unique
         self.where = where
         self.why = why
+        self.staged = staged
 
 
 class TableSettings:
@@ -52,6 +55,9 @@ class TableSettings:
     """The collection, named as the original's table."""
 
     indexes: ClassVar[Sequence[Index]] = ()
+
+    shard_key: ClassVar[tuple[str, ...] | None] = None
+    """By which fields the collection is spread over a sharded cluster; every unique index begins with them."""
 
     keep_nulls: ClassVar[bool] = False
     """For Beanie's own writes: an optional field without a value is absent, never null."""

@@ -23,6 +23,7 @@ class Like(Document):
         """The collection."""
 
         name = "likes"
+        shard_key = ("userId",)
         indexes = (
             Index("by_userId", "userId"),
             Index("by_target", "targetType", "targetId"),

@@ -23,6 +23,7 @@ class Notification(Document):
         """The collection."""
 
         name = "notifications"
+        shard_key = ("userId", "_id")
         indexes = (
             Index("by_userId", "userId"),
             Index("by_userId_and_read", "userId", "read"),

@@ -23,6 +23,7 @@ class PointsEntry(Document):
         """The collection."""
 
         name = "points"
+        shard_key = ("userId",)
         indexes = (
             Index("by_userId", "userId"),
             Index("by_userId_and_createdAt", "userId", "createdAt"),

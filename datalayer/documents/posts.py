@@ -35,6 +35,7 @@ class Post(Document):
         """The collection."""
 
         name = "posts"
+        shard_key = ("spaceId", "_id")
         indexes = (
             Index("by_spaceId", "spaceId"),
             Index("by_authorId", "authorId"),

@@ -57,6 +57,7 @@ class SpaceVisit(Document):
         """The collection."""
 
         name = "spaceVisits"
+        shard_key = ("userId",)
         indexes = (
             Index("by_userId", "userId"),
             Index("by_userId_and_spaceId", "userId", "spaceId", unique=True),

@@ -49,7 +49,7 @@ class Reports(Repository[Report, ReportId]):
         target_id: PostId | CommentId | UserId,
         reason: Annotated[str, Text(1, 2_000)],
     ) -> Report:
-        """Report a target. 3 round trips.
+        """Report a target. 3 round trips; by_reporterId_and_targetType_and_targetId lets only one be pending.
 
         Raises:
             AlreadyExistsError: The reporter has a pending report of this target.

@@ -118,7 +118,7 @@ class Users(Repository[User, UserId]):
         One round trip without them, else a transaction of 5 that touches each copy once: readers see all of it or
         nothing. Where the copies are written to all the time (posts that are being liked) it may not succeed in one;
         then it is done in batches of 500, which readers can tell apart. What a crash leaves of those is completed by
-        calling it again.
+        calling it again. The copies are found by by_authorId and by_senderId.
 
         Raises:
             NotFoundError: There is no such user.

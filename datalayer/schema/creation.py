@@ -8,8 +8,9 @@ from pymongo.errors import DuplicateKeyError, OperationFailure
 
 from datalayer.documents.base import Document
 from datalayer.errors import SchemaDriftError
-from datalayer.schema.difference import MISSING, Difference, Kind, differences
 from datalayer.schema.live import Database, live_tables
+from datalayer.schema.plan import Action, Step, plan
+from datalayer.schema.problems import violations
 from datalayer.schema.tables import Table, declared_tables
 
 SchemaMode: TypeAlias = Literal["create", "verify", "skip"]
@@ -18,7 +19,7 @@ _NAMESPACE_EXISTS = 48
 
 
 async def ensure_schema(database: Database, documents: Sequence[type[Document]], mode: SchemaMode) -> None:
-    """Make the database's schema the declared one.
+    """Make the database's schema the declared one, without the staged indexes.
 
     `create` adds what is missing, and lets indexes be that no document declares; `verify` only looks. When everything
     is there it costs one round trip, and one for each collection, all at once. Many processes may do it at a time.
@@ -30,42 +31,39 @@ async def ensure_schema(database: Database, documents: Sequence[type[Document]],
     if mode == "skip":
         return
     declared = declared_tables(documents)
-    found = differences(declared, await live_tables(database, [table.name for table in declared]))
+    staged = {(table.name, name) for table in declared for name in table.staged}
+    found = plan(declared, await live_tables(database, [table.name for table in declared]))
+    steps = [step for step in found if (step.collection, step.purpose) not in staged]
     if mode == "verify":
-        _refuse(found)
+        _refuse(steps)
         return
-    _refuse([difference for difference in found if difference.kind not in MISSING | {Kind.UNKNOWN_INDEX}])
-    missing = [difference for difference in found if difference.kind in MISSING]
-    if missing:
-        await _create(database, {table.name: table for table in declared}, missing)
+    _refuse([step for step in steps if not step.adds and not step.departs])
+    added = [step for step in steps if step.adds]
+    if added:
+        await _create(database, {table.name: table for table in declared}, added)
 
 
-def _refuse(found: Sequence[Difference]) -> None:
-    if found:
-        mends = "; ".join(dict.fromkeys(difference.mend for difference in found if difference.mend))
-        ways = [f"in mongosh: {mends}"] * bool(mends)
-        ways += ['connect with schema="create"'] * (bool(mends) or any(item.kind in MISSING for item in found))
+def _refuse(steps: Sequence[Step]) -> None:
+    if steps:
+        found = tuple(dict.fromkeys(f"{step.place}: {step.why}" for step in steps))
+        drop = " --drop" if any(step.needs_drop for step in steps) else ""
         raise SchemaDriftError(
-            f"The database differs from the declared schema: {'; '.join(map(str, found))}.",
-            differences=tuple(map(str, found)),
-            hint=f"To mend it, {', then '.join(ways)}.",
+            f"The database differs from the declared schema: {'; '.join(found)}.",
+            differences=found,
+            hint=f"`datalayer schema plan` shows what is to be done, and `datalayer schema apply{drop}` does it.",
         )
 
 
-async def _create(database: Database, declared: Mapping[str, Table], missing: Sequence[Difference]) -> None:
-    unguarded = [declared[item.collection] for item in missing if item.kind is Kind.MISSING_VALIDATOR]
+async def _create(database: Database, declared: Mapping[str, Table], added: Sequence[Step]) -> None:
+    unguarded = [declared[step.collection] for step in added if step.action is Action.SET_VALIDATOR]
     await _refuse_violations(database, unguarded)
-    await asyncio.gather(
-        *(
-            _create_table(database, table, [item for item in missing if item.collection == name])
-            for name, table in declared.items()
-            if any(item.collection == name for item in missing)
-        )
-    )
+    by_table = {name: [step for step in added if step.collection == name] for name in declared}
+    await asyncio.gather(*(_create_table(database, declared[name], steps) for name, steps in by_table.items() if steps))
 
 
 async def _refuse_violations(database: Database, tables: Sequence[Table]) -> None:
-    found = [sentence for table in tables if (sentence := await _violations(database, table)) is not None]
+    checked = [await violations(database, table.name, table.validator or {}) for table in tables]
+    found = [broken for broken in checked if broken is not None]
     if found:
         raise SchemaDriftError(
             f"Documents break the validator that is to be added: {'; '.join(found)}. Nothing was changed.",
@@ -74,35 +72,26 @@ async def _refuse_violations(database: Database, tables: Sequence[Table]) -> Non
         )
 
 
-async def _violations(database: Database, table: Table) -> str | None:
-    breaking = {"$nor": [table.validator]}
-    example = await database[table.name].find_one(breaking, {"_id": 1})
-    if example is None:
-        return None
-    count = await database[table.name].count_documents(breaking)
-    return f"{count} in {table.name}, for example {example['_id']!r}; find them with db.{table.name}.find({breaking})"
-
-
-async def _create_table(database: Database, table: Table, missing: Sequence[Difference]) -> None:
-    kinds = {item.kind for item in missing}
-    if Kind.MISSING_COLLECTION in kinds:
+async def _create_table(database: Database, table: Table, steps: Sequence[Step]) -> None:
+    """All that is missing of one collection, its indexes with one command."""
+    actions = {step.action for step in steps}
+    if Action.CREATE_COLLECTION in actions:
         try:
             await database.create_collection(table.name, validator=table.validator, check_exists=False)
         except OperationFailure as error:
             # Another process, which starts at the same time, was first.
             if error.code != _NAMESPACE_EXISTS:
                 raise
-    if Kind.MISSING_VALIDATOR in kinds:
+    if Action.SET_VALIDATOR in actions:
         await database.command("collMod", table.name, validator=table.validator)
-    names = [item.index for item in missing if item.kind is Kind.MISSING_INDEX and item.index is not None]
-    if names:
-        specifications = [
-            {"name": name, "key": dict(table.indexes[name].keys), **table.indexes[name].options} for name in names
-        ]
+    indexes = [
+        step.shape.specification(step.name) for step in steps if step.shape is not None and step.name is not None
+    ]
+    if indexes:
         try:
-            await database.command("createIndexes", table.name, indexes=specifications)
+            await database.command("createIndexes", table.name, indexes=indexes)
         except DuplicateKeyError as error:
             raise SchemaDriftError(
                 f"{table.name} holds documents that a unique index does not allow: {error.details}.",
-                hint="Merge or remove them, then start again.",
+                hint="`datalayer schema plan` lists them. Merge or remove them, then start again.",
             ) from error

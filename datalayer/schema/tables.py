@@ -24,6 +24,31 @@ class IndexShape:
         options = {name: value for name, value in index.document.items() if name not in ("key", "name")}
         return cls(keys=index.keys, options=options)
 
+    @property
+    def unique(self) -> bool:
+        """Whether there is one document for each key."""
+        return bool(self.options.get("unique"))
+
+    @property
+    def hidden(self) -> bool:
+        """Whether the planner leaves it out of account; it is kept up to date, and unique, all the same."""
+        return bool(self.options.get("hidden"))
+
+    def visible(self) -> "IndexShape":
+        """The same, not hidden."""
+        return IndexShape(self.keys, {name: value for name, value in self.options.items() if name != "hidden"})
+
+    def guard(self) -> "IndexShape":
+        """An index that the server takes for another one, with the same constraint."""
+        everything: dict[str, object] = {"_id": {"$exists": True}}
+        where = self.options.get("partialFilterExpression")
+        both = everything if where is None else {"$and": [where, everything]}
+        return IndexShape(self.keys, {**self.options, "partialFilterExpression": both})
+
+    def specification(self, name: str) -> dict[str, object]:
+        """What `createIndexes` takes."""
+        return {"name": name, "key": dict(self.keys), **self.options}
+
     def __str__(self) -> str:
         keys = ", ".join(f"{name}: {direction}" for name, direction in self.keys)
         options = "".join(f", {name}={value}" for name, value in self.options.items())
@@ -32,11 +57,16 @@ class IndexShape:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A collection: its validator and its indexes by name, but for the one on `_id`."""
+    """A collection: its validator and its indexes by name, but for the one on `_id`.
+
+    Attributes:
+        staged: The names of those indexes that nothing relies on yet.
+    """
 
     name: str
     validator: Mapping[str, object] | None
     indexes: Mapping[str, IndexShape]
+    staged: frozenset[str] = frozenset()
 
 
 def declared_table(document: type[Document]) -> Table:
@@ -46,6 +76,7 @@ def declared_table(document: type[Document]) -> Table:
         name=settings.name,
         validator=validator(document),
         indexes={index.name: IndexShape.declared(index) for index in settings.indexes},
+        staged=frozenset(index.name for index in settings.indexes if index.staged),
     )
 
 

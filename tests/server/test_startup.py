@@ -73,10 +73,10 @@ async def test_many_processes_start_at_once(empty: AsyncDatabase[dict[str, Any]]
 
 async def test_verify_makes_nothing(empty: AsyncDatabase[dict[str, Any]]) -> None:
     """On an empty database it names all that is missing."""
-    with pytest.raises(SchemaDriftError, match="missing collection posts") as error:
+    with pytest.raises(SchemaDriftError, match="posts: it is missing") as error:
         async with Community.over(empty, schema="verify"):
             pass
-    assert "missing index posts.by_spaceId" in error.value.differences
+    assert "posts.by_spaceId: it is missing" in error.value.differences
     assert await empty.list_collection_names() == []
 
 
@@ -97,10 +97,12 @@ async def test_a_changed_index_is_drift(empty: AsyncDatabase[dict[str, Any]]) ->
         await empty.posts.drop_index("by_spaceId_and_createdAt")
         await empty.command("createIndexes", "posts", indexes=[{"name": "by_spaceId_and_createdAt", **changed}])
         for mode in ("create", "verify"):
-            with pytest.raises(SchemaDriftError, match=r"changed index posts.by_spaceId_and_createdAt") as error:
+            with pytest.raises(
+                SchemaDriftError, match=r"posts.by_spaceId_and_createdAt: its keys or options are different"
+            ) as error:
                 async with Community.over(empty, schema=mode):  # type: ignore[arg-type]
                     pass
-            assert "db.posts.dropIndex('by_spaceId_and_createdAt')" in str(error.value)
+            assert "`datalayer schema apply --drop`" in str(error.value)
     await empty.posts.drop_index("by_spaceId_and_createdAt")
     async with Community.over(empty):
         pass
@@ -109,7 +111,7 @@ async def test_a_changed_index_is_drift(empty: AsyncDatabase[dict[str, Any]]) ->
 async def test_an_index_under_another_name_is_drift(empty: AsyncDatabase[dict[str, Any]]) -> None:
     """The server refuses the same keys twice, so the error says which name to drop."""
     await empty.likes.create_index({"userId": 1, "_id": 1}, name="mine")
-    with pytest.raises(SchemaDriftError, match=r"likes.by_userId .*under the name mine.*dropIndex\('mine'\)"):
+    with pytest.raises(SchemaDriftError, match=r"likes.by_userId: .*under the name mine"):
         async with Community.over(empty):
             pass
     assert await empty.list_collection_names() == ["likes"]
@@ -120,7 +122,7 @@ async def test_an_index_of_an_operators_own_stops_no_start(empty: AsyncDatabase[
     await empty.users.create_index("bio", name="mine")
     async with Community.over(empty):
         pass
-    with pytest.raises(SchemaDriftError, match=r"unknown index users.mine"):
+    with pytest.raises(SchemaDriftError, match=r"users.mine: no document declares it"):
         async with Community.over(empty, schema="verify"):
             pass
 
@@ -129,7 +131,7 @@ async def test_a_changed_validator_is_drift(empty: AsyncDatabase[dict[str, Any]]
     async with Community.over(empty):
         pass
     await empty.command("collMod", "users", validator={"role": {"$type": "string"}})
-    with pytest.raises(SchemaDriftError, match="changed validator users"):
+    with pytest.raises(SchemaDriftError, match="users: its validator is different"):
         async with Community.over(empty):
             pass
 

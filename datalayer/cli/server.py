@@ -1,31 +1,17 @@
-"""The `datalayer` command."""
+"""`datalayer server`."""
 
 import asyncio
 import signal
-import sys
 from pathlib import Path
 
-from datalayer import __version__
-from datalayer.errors import DataLayerError
-from datalayer.server.embedded import running
+import click
 
-try:
-    import click
-    import rich as _rich  # noqa: F401 # pyright: ignore[reportUnusedImport] - the commands that show progress need it
-except ModuleNotFoundError as missing:
-    # Here and not in `main`: without click there is nothing to declare the commands with.
-    sys.exit(f"The datalayer command needs {missing.name}: pip install 'opentribe-datalayer[cli]'")
+from datalayer.server.embedded import running
 
 _DATA_DIR = Path(".data")
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="datalayer")
-def cli() -> None:
-    """The data layer's tools for development."""
-
-
-@cli.command()
+@click.command()
 @click.option(
     "--data-dir",
     type=click.Path(path_type=Path),
@@ -58,16 +44,3 @@ async def _serve(data_dir: Path | None, *, port: int | None, replicas: int) -> N
     except asyncio.CancelledError:
         # A signal is how this is meant to end.
         return
-
-
-def main() -> None:
-    """Run the command; an error of the library is one line, not a traceback."""
-    try:
-        cli()
-    except DataLayerError as error:
-        click.echo(f"error: {error}", err=True)
-        sys.exit(1)
-
-
-if __name__ == "__main__":
-    main()

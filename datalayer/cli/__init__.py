@@ -1,0 +1,35 @@
+"""The `datalayer` command."""
+
+import sys
+
+from datalayer import __version__
+from datalayer.errors import DataLayerError
+
+try:
+    import click
+    import rich as _rich  # noqa: F401 # pyright: ignore[reportUnusedImport] - the commands that show progress need it
+except ModuleNotFoundError as missing:
+    # Here and not in `main`: without click there is nothing to declare the commands with.
+    sys.exit(f"The datalayer command needs {missing.name}: pip install 'opentribe-datalayer[cli]'")
+
+from datalayer.cli.schema import schema
+from datalayer.cli.server import server
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="datalayer")
+def cli() -> None:
+    """The data layer's tools."""
+
+
+cli.add_command(schema)
+cli.add_command(server)
+
+
+def main() -> None:
+    """Run the command; an error of the library is one line, not a traceback."""
+    try:
+        cli()
+    except DataLayerError as error:
+        click.echo(f"error: {error}", err=True)
+        sys.exit(1)

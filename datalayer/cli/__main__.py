@@ -1,0 +1,5 @@
+"""`python -m datalayer.cli`."""
+
+from datalayer.cli import main
+
+main()

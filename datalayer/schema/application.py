@@ -1,0 +1,180 @@
+"""Doing what a plan says."""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Awaitable, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from pymongo.errors import OperationFailure, PyMongoError
+
+from datalayer.documents.base import Document
+from datalayer.errors import SchemaDriftError
+from datalayer.schema import lock
+from datalayer.schema.live import Database, live_tables
+from datalayer.schema.plan import Action, Step, plan
+from datalayer.schema.problems import problem
+from datalayer.schema.sharding import forbidden_indexes
+from datalayer.schema.tables import declared_tables
+
+PROGRESS_SECONDS = 0.5
+
+_NAMESPACE_EXISTS, _INDEX_NOT_FOUND = 48, 27
+
+
+class Observer(Protocol):
+    """Is told what happens."""
+
+    def started(self, step: Step) -> None:
+        """The step comes next."""
+        ...
+
+    def progress(self, done: int, total: int) -> None:
+        """So many of the documents are in the index that is being built."""
+        ...
+
+    def finished(self, step: Step, seconds: float) -> None:
+        """The step is done."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a plan.
+
+    Attributes:
+        done: The steps that were done.
+        left: Those that need to be asked for, or to be looked into by people.
+        blocked: Those that cannot be done, and why.
+    """
+
+    done: list[Step] = field(default_factory=list[Step])
+    left: list[Step] = field(default_factory=list[Step])
+    blocked: dict[Step, str] = field(default_factory=dict[Step, str])
+
+
+async def plan_for(
+    database: Database, documents: Sequence[type[Document]], known: frozenset[str] | None = None
+) -> list[Step]:
+    """What is to be done to the database. 2 round trips, and one for each collection.
+
+    Args:
+        database: Where.
+        documents: What it should hold.
+        known: The names of collections that may be there besides; without it they are not looked at.
+
+    Raises:
+        SchemaDriftError: A unique index is declared that the shard key of its collection does not allow.
+    """
+    forbidden = tuple(forbidden_indexes(documents))
+    if forbidden:
+        raise SchemaDriftError(f"The declared schema cannot be sharded: {'; '.join(forbidden)}.", differences=forbidden)
+    declared = declared_tables(documents)
+    names = {table.name for table in declared}
+    unknown: list[str] = []
+    if known is not None:
+        there = set(await database.list_collection_names())
+        unknown = sorted(name for name in there - names - known - {lock.COLLECTION} if not name.startswith("system."))
+    return plan(declared, await live_tables(database, names), unknown)
+
+
+async def problems_of(database: Database, steps: Sequence[Step]) -> dict[Step, str]:
+    """The steps that cannot be done, and why. Reads the collections that get a unique index or a validator."""
+    found: dict[Step, str] = {}
+    new = {step.collection for step in steps if step.action is Action.CREATE_COLLECTION}
+    for step in steps:
+        if step.collection not in new and (why := await problem(database, step)) is not None:
+            found[step] = why
+    return found
+
+
+async def apply(
+    database: Database,
+    documents: Sequence[type[Document]],
+    observer: Observer,
+    *,
+    known: frozenset[str] | None = None,
+    drop: bool = False,
+) -> Outcome:
+    """Give the database the declared schema, as far as it can be done without losing anything.
+
+    It can be interrupted and run again, and several may run at once: one does it, the others wait and find it done.
+
+    Args:
+        database: Where.
+        documents: What it should hold.
+        observer: Is told about each step.
+        known: The names of collections that may be there besides; without it they are not looked at.
+        drop: Replace indexes that are different, hide those that nobody declares, and drop those that are hidden.
+    """
+    async with lock.schema_lock(database):
+        steps = await plan_for(database, documents, known)
+        outcome = Outcome()
+        wanted = [step for step in steps if step.automatic and (drop or not step.needs_drop)]
+        outcome.left.extend(step for step in steps if step not in wanted)
+        outcome.blocked.update(await problems_of(database, wanted))
+        stuck = {(step.collection, step.purpose) for step in outcome.blocked if step.purpose is not None}
+        for step in wanted:
+            if step in outcome.blocked:
+                continue
+            if (step.collection, step.purpose) in stuck:
+                outcome.left.append(step)
+                continue
+            start = time.perf_counter()
+            observer.started(step)
+            await _do(database, step, observer)
+            observer.finished(step, time.perf_counter() - start)
+            outcome.done.append(step)
+        return outcome
+
+
+async def _do(database: Database, step: Step, observer: Observer) -> None:
+    try:
+        if step.action is Action.BUILD_INDEX and step.shape is not None and step.name is not None:
+            async with _watched(database, step.collection, observer):
+                await database.command("createIndexes", step.collection, indexes=[step.shape.specification(step.name)])
+        else:
+            await _command(database, step)
+    except OperationFailure as error:
+        # A service that started at the same moment may have done it.
+        if error.code not in (_NAMESPACE_EXISTS, _INDEX_NOT_FOUND):
+            raise
+
+
+def _command(database: Database, step: Step) -> Awaitable[Any]:
+    name = step.collection
+    match step.action:
+        case Action.CREATE_COLLECTION:
+            return database.create_collection(name, validator=step.validator, check_exists=False)
+        case Action.SET_VALIDATOR:
+            # `strict` and `error` are the defaults, which somebody may have changed.
+            return database.command(
+                "collMod", name, validator=step.validator, validationLevel="strict", validationAction="error"
+            )
+        case Action.DROP_INDEX:
+            return database.command("dropIndexes", name, index=step.name)
+        case _:
+            hidden = step.action is Action.HIDE_INDEX
+            return database.command("collMod", name, index={"name": step.name, "hidden": hidden})
+
+
+@asynccontextmanager
+async def _watched(database: Database, collection: str, observer: Observer) -> AsyncGenerator[None]:
+    """Tell the observer how far the index is that is built inside the block."""
+    watching = asyncio.create_task(_watch(database, collection, observer))
+    try:
+        yield
+    finally:
+        watching.cancel()
+
+
+async def _watch(database: Database, collection: str, observer: Observer) -> None:
+    building = {"ns": f"{database.name}.{collection}", "progress.total": {"$gt": 0}, "msg": {"$regex": "^Index Build"}}
+    # Somebody who may build indexes need not be allowed to see what goes on: then there is no progress to show.
+    with suppress(PyMongoError):
+        while True:
+            await asyncio.sleep(PROGRESS_SECONDS)
+            cursor = await database.client.admin.aggregate([{"$currentOp": {}}, {"$match": building}, {"$limit": 1}])
+            for operation in await cursor.to_list():
+                observer.progress(int(operation["progress"]["done"]), int(operation["progress"]["total"]))

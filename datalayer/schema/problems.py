@@ -1,0 +1,56 @@
+"""What stands in the way of a step: documents that the new index or validator would not allow."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from datalayer.schema.live import Database
+from datalayer.schema.plan import Action, Step
+from datalayer.schema.tables import IndexShape
+
+EXAMPLES = 5
+"""How many duplicates, or documents, a problem names."""
+
+
+async def problem(database: Database, step: Step) -> str | None:
+    """Why the step cannot be done; `None` where it can. Reads the whole collection, or the keys of it."""
+    if step.action is Action.BUILD_INDEX and step.shape is not None and step.shape.unique:
+        return await _duplicates(database, step.collection, step.shape)
+    if step.action is Action.SET_VALIDATOR and step.validator is not None:
+        return await violations(database, step.collection, step.validator)
+    return None
+
+
+async def violations(database: Database, collection: str, validator: Mapping[str, Any]) -> str | None:
+    """How many documents break the validator, with examples, and how to find them."""
+    breaking = {"$nor": [validator]}
+    examples = await database[collection].find(breaking, {"_id": 1}, limit=EXAMPLES).to_list()
+    if not examples:
+        return None
+    count = await database[collection].count_documents(breaking)
+    ids = ", ".join(repr(example["_id"]) for example in examples)
+    return f"{count} in {collection}, for example {ids}; find them with db.{collection}.find({breaking})"
+
+
+async def _duplicates(database: Database, collection: str, shape: IndexShape) -> str | None:
+    key = {f"key{place}": _value(name) for place, (name, _) in enumerate(shape.keys)}
+    pipeline: list[dict[str, Any]] = [
+        {"$match": shape.options.get("partialFilterExpression", {})},
+        {"$group": {"_id": key, "count": {"$sum": 1}, "ids": {"$firstN": {"input": "$_id", "n": 3}}}},
+        {"$match": {"count": {"$gt": 1}}},
+        {"$limit": EXAMPLES},
+    ]
+    found = await (await database[collection].aggregate(pipeline, allowDiskUse=True)).to_list()
+    if not found:
+        return None
+    names = [name for name, _ in shape.keys]
+    groups = [
+        f"{group['count']} with {dict(zip(names, group['_id'].values(), strict=False))}, for example {group['ids']}"
+        for group in found
+    ]
+    return f"{collection} has documents with equal keys: {'; '.join(groups)}"
+
+
+def _value(path: str) -> object:
+    """The expression of a field; `participants.0` is an element of an array."""
+    name, _, place = path.rpartition(".")
+    return {"$arrayElemAt": [f"${name}", int(place)]} if place.isdigit() else {"$ifNull": [f"${path}", None]}

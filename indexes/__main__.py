@@ -1,0 +1,42 @@
+"""`python -m indexes`: the command."""
+
+import sys
+from pathlib import Path
+
+import click
+
+from datalayer.cli.schema import schema
+from datalayer.errors import DataLayerError
+from indexes.writing import write
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def commands() -> None:
+    """Write the manifests of the physical schema, and deploy it."""
+
+
+for command in schema.commands.values():
+    commands.add_command(command)
+
+
+@commands.command("write")
+def write_command() -> None:
+    """Write the manifests and the documentation of the schema from the documents."""
+    changed = write()
+    for path in changed:
+        click.echo(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
+    if not changed:
+        click.echo("All files are as they should be.")
+
+
+def main() -> None:
+    """Run the command; an error of the library is one line, not a traceback."""
+    try:
+        commands(prog_name="python -m indexes")
+    except DataLayerError as error:
+        click.echo(f"error: {error}", err=True)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

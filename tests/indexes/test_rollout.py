@@ -1,0 +1,357 @@
+"""Deploying the schema: what `plan` says, what `apply` does, and what stays true meanwhile."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from bson import ObjectId
+from pymongo import AsyncMongoClient
+from pymongo.asynchronous.database import AsyncDatabase
+from pymongo.errors import DuplicateKeyError
+
+from datalayer import Community, Stories
+from datalayer.documents import Document, Index
+from datalayer.documents.base import new_id
+from datalayer.documents.fields import Count, Name
+from datalayer.documents.indexes import TableSettings
+from datalayer.errors import SchemaDriftError
+from datalayer.ids import UserId
+from datalayer.schema import application, ensure_schema, lock
+from datalayer.schema.application import Outcome, apply, plan_for
+from datalayer.schema.plan import Action, Step
+from datalayer.schema.sharding import forbidden_indexes, shard_commands
+
+Database = AsyncDatabase[dict[str, Any]]
+ALL = Community.documents + Stories.documents
+
+
+class Thing(Document):
+    """A collection of the tests' own."""
+
+    id: UserId = new_id()
+    owner: Name
+    place: Count
+    kind: Name
+
+    class Settings(TableSettings):
+        """The collection."""
+
+        name = "things"
+        indexes = (
+            Index("by_owner_and_place", "owner", "place", unique=True),
+            Index("by_kind", "kind"),
+            Index("by_place", "place", staged=True),
+        )
+
+
+class Silence:
+    """An observer that remembers the steps."""
+
+    def __init__(self) -> None:
+        self.steps: list[str] = []
+
+    def started(self, step: Step) -> None:
+        """Remember it."""
+        self.steps.append(f"{step.action.value} {step.name or step.collection}")
+
+    def progress(self, done: int, total: int) -> None:
+        """Of no interest."""
+
+    def finished(self, step: Step, seconds: float) -> None:
+        """Of no interest."""
+
+
+@pytest.fixture
+async def empty(client: AsyncMongoClient[dict[str, Any]]) -> AsyncIterator[Database]:
+    """A database of the test's own."""
+    database = client[f"rollout_{uuid4().hex[:8]}"]
+    yield database
+    await client.drop_database(database)
+
+
+@pytest.fixture
+async def deployed(empty: Database) -> Database:
+    """The same with things, and the schema of them."""
+    await apply(empty, [Thing], Silence())
+    rows = [Thing(owner=f"owner {number % 7}", place=number, kind="a").to_wire() for number in range(50)]
+    await empty.things.insert_many(rows)
+    return empty
+
+
+async def steps(database: Database, documents: Sequence[type[Document]] = (Thing,)) -> list[str]:
+    """What is to be done, in order; in brackets what has to be asked for."""
+    found = await plan_for(database, documents, frozenset())
+    return [
+        f"[{step.action.value} {step.name or step.collection}]"
+        if step.needs_drop
+        else f"{step.action.value} {step.name or step.collection}"
+        for step in found
+    ]
+
+
+async def applied(database: Database, *, drop: bool = False) -> tuple[list[str], Outcome]:
+    """What was done, and what came of it."""
+    observer = Silence()
+    outcome = await apply(database, [Thing], observer, known=frozenset(), drop=drop)
+    return observer.steps, outcome
+
+
+async def test_an_empty_database_gets_everything(empty: Database) -> None:
+    """Both products; afterwards there is nothing to do, and an application that verifies starts."""
+    assert len(await steps(empty, ALL)) == sum(1 + len(document.Settings.indexes) for document in ALL)
+    outcome = await apply(empty, ALL, Silence(), known=frozenset())
+    assert (outcome.left, outcome.blocked) == ([], {})
+    assert await steps(empty, ALL) == []
+    async with Community.over(empty, schema="verify"), Stories.over(empty, schema="verify"):
+        pass
+
+
+async def test_a_missing_index_is_built(deployed: Database) -> None:
+    await deployed.things.drop_index("by_kind")
+    assert await steps(deployed) == ["build index by_kind"]
+    assert (await applied(deployed))[0] == ["build index by_kind"]
+    assert await steps(deployed) == []
+
+
+async def test_a_staged_index_is_built_and_not_relied_on(deployed: Database) -> None:
+    """A start neither misses nor makes it."""
+    await deployed.things.drop_index("by_place")
+    await ensure_schema(deployed, [Thing], "verify")
+    await ensure_schema(deployed, [Thing], "create")
+    assert await steps(deployed) == ["build index by_place"]
+    await applied(deployed)
+    await ensure_schema(deployed, [Thing], "verify")
+    assert await steps(deployed) == []
+
+
+CHANGES: dict[str, tuple[list[tuple[str, int]], dict[str, Any]]] = {
+    "key order": ([("place", 1), ("owner", 1)], {"name": "by_owner_and_place", "unique": True}),
+    "more keys": ([("owner", 1), ("place", 1), ("kind", 1)], {"name": "by_owner_and_place", "unique": True}),
+    "not unique": ([("owner", 1), ("place", 1)], {"name": "by_owner_and_place"}),
+    "partial": (
+        [("owner", 1), ("place", 1)],
+        {"name": "by_owner_and_place", "unique": True, "partialFilterExpression": {"place": {"$gt": 3}}},
+    ),
+    "renamed": ([("owner", 1), ("place", 1)], {"name": "one_place_each", "unique": True}),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+async def test_a_different_unique_index_is_replaced_when_asked(deployed: Database, change: str) -> None:
+    """Behind a guard, so that there is no moment without the constraint; without being asked nothing happens."""
+    keys, options = CHANGES[change]
+    await deployed.things.drop_index("by_owner_and_place")
+    await deployed.things.create_index(keys, **options)
+    expected = [
+        "build index by_owner_and_place__guard",
+        f"drop index {options['name']}",
+        "build index by_owner_and_place",
+        "drop index by_owner_and_place__guard",
+    ]
+    assert await steps(deployed) == [f"[{step}]" for step in expected]
+    done, outcome = await applied(deployed)
+    assert (done, len(outcome.left)) == ([], 4)
+    assert (await applied(deployed, drop=True))[0] == expected
+    assert await steps(deployed) == []
+
+
+@pytest.mark.parametrize("stop_after", range(4))
+async def test_an_interrupted_replacement_goes_on(
+    deployed: Database, monkeypatch: pytest.MonkeyPatch, stop_after: int
+) -> None:
+    """Wherever it stopped, two of a kind were never possible, and the next run finishes it."""
+    keys, options = CHANGES["key order"]
+    await deployed.things.drop_index("by_owner_and_place")
+    await deployed.things.create_index(keys, **options)
+    do, done = application._do, iter(range(stop_after))
+
+    async def interrupted(database: Database, step: Step, observer: Any) -> None:
+        if next(done, None) is None:
+            raise KeyboardInterrupt
+        await do(database, step, observer)
+
+    monkeypatch.setattr(application, "_do", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        await applied(deployed, drop=True)
+    with pytest.raises(DuplicateKeyError):
+        await deployed.things.insert_one(Thing(owner="owner 0", place=0, kind="b").to_wire())
+    monkeypatch.setattr(application, "_do", do)
+    await applied(deployed, drop=True)
+    assert await steps(deployed) == []
+
+
+async def test_the_constraint_holds_at_every_moment(deployed: Database) -> None:
+    """Duplicates that are tried all the time while the index is replaced: none gets in."""
+    keys, options = CHANGES["renamed"]
+    stop = asyncio.Event()
+
+    async def intrude() -> int:
+        tries = 0
+        while not stop.is_set():
+            tries += 1
+            with pytest.raises(DuplicateKeyError):
+                await deployed.things.insert_one(Thing(owner="owner 1", place=1, kind="b").to_wire())
+        return tries
+
+    intruder = asyncio.create_task(intrude())
+    for _ in range(3):
+        await deployed.things.create_index([*keys, ("kind", 1)], name="wider", unique=True)
+        await deployed.command("collMod", "things", index={"name": "wider", "hidden": True})
+        await deployed.things.create_index(
+            keys, name="other", unique=True, partialFilterExpression={"_id": {"$exists": True}}
+        )
+        await deployed.things.drop_index("by_owner_and_place")
+        await deployed.things.create_index(keys, **options)
+        await deployed.things.drop_index("other")
+        await applied(deployed, drop=True)
+    stop.set()
+    assert await intruder > 0
+    assert await deployed.things.count_documents({"owner": "owner 1", "place": 1}) == 1
+
+
+async def test_an_index_that_nobody_declares_is_hidden_then_dropped(deployed: Database) -> None:
+    """And only when asked."""
+    await deployed.things.create_index("owner", name="mine")
+    assert await steps(deployed) == ["[hide index mine]"]
+    assert (await applied(deployed))[0] == []
+    assert (await applied(deployed, drop=True))[0] == ["hide index mine"]
+    assert (await deployed.things.index_information())["mine"]["hidden"]
+    assert await steps(deployed) == ["[drop index mine]"]
+    assert (await applied(deployed, drop=True))[0] == ["drop index mine"]
+    assert await steps(deployed) == []
+
+
+async def test_a_hidden_declared_index_comes_back(deployed: Database) -> None:
+    await deployed.command("collMod", "things", index={"name": "by_kind", "hidden": True})
+    with pytest.raises(SchemaDriftError, match="by_kind"):
+        await ensure_schema(deployed, [Thing], "create")
+    assert (await applied(deployed))[0] == ["unhide index by_kind"]
+    assert await steps(deployed) == []
+
+
+async def test_duplicates_are_listed_before_a_unique_index_is_built(deployed: Database) -> None:
+    """It is not built, its predecessor stays, and everything else is done."""
+    await deployed.things.drop_index("by_owner_and_place")
+    await deployed.things.create_index([("kind", 1), ("owner", 1)], name="by_owner_and_place")
+    await deployed.things.drop_index("by_kind")
+    await deployed.things.insert_one(Thing(owner="owner 1", place=1, kind="b").to_wire())
+    done, outcome = await applied(deployed, drop=True)
+    assert done == ["build index by_kind"]
+    ((step, why),) = [(step, why) for step, why in outcome.blocked.items() if step.name and step.name.endswith("guard")]
+    assert step.action is Action.BUILD_INDEX
+    assert "2 with {'owner': 'owner 1', 'place': 1}" in why
+    assert "by_owner_and_place" in await deployed.things.index_information()
+    await deployed.things.delete_one({"kind": "b"})
+    await applied(deployed, drop=True)
+    assert await steps(deployed) == []
+
+
+async def test_duplicates_in_arrays_are_found(empty: Database) -> None:
+    """The pair of a conversation is two elements of an array."""
+    await apply(empty, ALL, Silence())
+    await empty.conversations.drop_index("by_participantIds")
+    pair = sorted((ObjectId(), ObjectId()))
+    rows = [{"participantIds": pair, "lastMessageAt": 1}, {"participantIds": pair, "lastMessageAt": 2}]
+    await empty.conversations.insert_many(rows)
+    outcome = await apply(empty, ALL, Silence())
+    assert ["2 with" in why for why in outcome.blocked.values()] == [True]
+
+
+async def test_a_validator_is_tightened_only_when_every_document_passes(deployed: Database) -> None:
+    await deployed.command("collMod", "things", validator={})
+    await deployed.things.insert_one({"_id": 5, "owner": 3})
+    assert await steps(deployed) == ["set validator things"]
+    done, outcome = await applied(deployed)
+    assert done == []
+    assert ["1 in things, for example 5" in why for why in outcome.blocked.values()] == [True]
+    await deployed.things.delete_one({"_id": 5})
+    assert (await applied(deployed))[0] == ["set validator things"]
+    assert await steps(deployed) == []
+
+
+async def test_a_collection_that_nobody_declares_is_reported(deployed: Database) -> None:
+    """And left to people; not where nobody asks for others."""
+    await deployed.create_collection("stray")
+    assert await steps(deployed) == ["look into stray"]
+    done, outcome = await applied(deployed, drop=True)
+    assert (done, [step.collection for step in outcome.left]) == ([], ["stray"])
+    assert await plan_for(deployed, [Thing]) == []
+
+
+async def test_two_at_once_take_turns(deployed: Database) -> None:
+    """Each step is done once, by one of them."""
+    keys, options = CHANGES["key order"]
+    await deployed.things.drop_index("by_owner_and_place")
+    await deployed.things.create_index(keys, **options)
+    await deployed.things.drop_index("by_kind")
+    runs = await asyncio.gather(*(applied(deployed, drop=True) for _ in range(3)))
+    assert sorted(len(done) for done, _ in runs) == [0, 0, 5]
+    assert await steps(deployed) == []
+    assert await deployed[lock.COLLECTION].count_documents({}) == 0
+
+
+async def test_the_lock_of_a_run_that_died_ends(deployed: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lock, "LEASE", -lock.LEASE)
+    assert await lock._take(deployed, "died")
+    async with asyncio.timeout(5), lock.schema_lock(deployed):
+        pass
+
+
+async def _hanging(admin: Database, work: Callable[[], Awaitable[Any]]) -> asyncio.Task[Any]:
+    """The work, which builds an index, stopped in the middle of that."""
+    await admin.command("configureFailPoint", "hangAfterStartingIndexBuild", mode="alwaysOn")
+    task = asyncio.ensure_future(work())
+    await asyncio.sleep(0.3)
+    return task
+
+
+async def test_an_index_that_is_being_built_is_waited_for(
+    deployed: Database, client: AsyncMongoClient[dict[str, Any]]
+) -> None:
+    """By another process, at this moment: `apply` is done when it is."""
+    await deployed.things.drop_index("by_kind")
+    build = await _hanging(
+        client.admin, lambda: deployed.things.create_index([("kind", 1), ("_id", 1)], name="by_kind")
+    )
+    try:
+        run = asyncio.create_task(applied(deployed))
+        await asyncio.sleep(0.2)
+    finally:
+        await client.admin.command("configureFailPoint", "hangAfterStartingIndexBuild", mode="off")
+    await asyncio.gather(build, run)
+    assert await steps(deployed) == []
+
+
+def test_every_unique_index_allows_its_shard_key() -> None:
+    """And one that did not would be refused."""
+    assert list(forbidden_indexes(ALL)) == []
+
+    class Spread(Thing):
+        class Settings(Thing.Settings):
+            name = "spread"
+            shard_key = ("kind",)
+
+    assert list(forbidden_indexes([Spread])) == [
+        "spread.by_owner_and_place is unique, but does not begin with the shard key (kind)"
+    ]
+    assert shard_commands([Spread], "db") == ['sh.shardCollection("db.spread", {kind: 1})']
+
+
+async def test_a_plan_refuses_what_cannot_be_sharded(empty: Database) -> None:
+    class Spread(Thing):
+        class Settings(Thing.Settings):
+            name = "spread"
+            shard_key = ("place",)
+
+    with pytest.raises(SchemaDriftError, match=r"spread.by_owner_and_place is unique"):
+        await plan_for(empty, [Spread])
+
+
+@pytest.mark.parametrize("document", [document for document in ALL if document.Settings.shard_key])
+def test_an_index_supports_each_shard_key(document: type[Document]) -> None:
+    """MongoDB asks for one that begins with it, and is not partial."""
+    key = document.Settings.shard_key or ()
+    whole = [index for index in document.Settings.indexes if index.where is None]
+    assert any(tuple(name for name, _ in index.keys)[: len(key)] == key for index in whole)
