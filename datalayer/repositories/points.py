@@ -60,8 +60,8 @@ class Points(Repository[PointsEntry, PointsEntryId]):
         """Give the user what the action is worth. A transaction of 6 round trips.
 
         With a reference it happens once for each user, action and reference, whoever asks at once. The reference of a
-        like is `like` and `<targetType>:<targetId>:<userId of the one who likes>`. Served by by_action, by_threshold and
-        by_userId_and_action_and_reference.
+        like is `like` and `<targetType>:<targetId>:<userId of the one who likes>`. Served by by_action, by_threshold
+        and by_userId_and_action_and_reference.
 
         Returns:
             `None` where the action gives nothing, or this cause was rewarded before.
