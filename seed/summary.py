@@ -4,7 +4,8 @@ from collections import Counter
 from collections.abc import Iterator
 
 from datalayer.database import Community, Stories
-from datalayer.documents import Chapter, Post, Scene
+from datalayer.documents import Post
+from datalayer.repositories.stories import ChapterNode
 from datalayer.seeding import Filled
 from datalayer.seeding.readback import read_back_feed, read_back_story
 
@@ -14,7 +15,7 @@ _WIDTH = 60
 async def summary(filled: Filled, community: Community, stories: Stories) -> Iterator[str]:
     """Lines on what there is, a page of a feed, and a story."""
     space, posts = await read_back_feed(community)
-    story, chapters = await read_back_story(stories)
+    tree = await read_back_story(stories)
     return iter(
         [
             *_totals(filled, community, stories),
@@ -22,8 +23,8 @@ async def summary(filled: Filled, community: Community, stories: Stories) -> Ite
             f"The feed of “{space.name}”",
             *map(_post, posts),
             "",
-            f"The story “{story.title}”",
-            *_chapters(chapters),
+            f"The story “{tree.story.title}”",
+            *_chapters(tree.chapters),
         ]
     )
 
@@ -46,17 +47,17 @@ def _post(post: Post) -> str:
     )
 
 
-def _chapters(chapters: list[tuple[Chapter, list[Scene]]]) -> Iterator[str]:
+def _chapters(chapters: list[ChapterNode]) -> Iterator[str]:
     empty = 0
-    for chapter, scenes in chapters:
-        if not scenes:
+    for node in chapters:
+        if not node.scenes:
             empty += 1
             continue
-        yield f"  {chapter.chapter_number:>2}  {chapter.title}"
-        for scene in scenes:
-            words = f", {len(scene.prose.split()):,} words" if scene.prose else ""
+        yield f"  {node.chapter.chapter_number:>2}  {node.chapter.title}"
+        for scene in node.scenes:
+            words = f", {scene.word_count:,} words" if scene.word_count else ""
             yield f"      {scene.scene_number}  {scene.status}{words}: {_short(scene.outline)}"
-    counts = Counter(scene.status for _, scenes in chapters for scene in scenes)
+    counts = Counter(scene.status for node in chapters for scene in node.scenes)
     states = ", ".join(f"{number} {status}" for status, number in counts.most_common())
     yield f"  and {empty} chapters without scenes; scenes: {states or 'none'}"
 

@@ -5,6 +5,7 @@ from datalayer.documents.stories import Backstory, Character, Story, Traits
 from datalayer.ids import CharacterId, StoryId
 from datalayer.repositories.base import AT_ONCE, Repository, not_found
 from datalayer.repositories.boundary import UNSET, Unset
+from datalayer.repositories.ordered import one_snapshot
 
 
 class Characters(Repository[Character, CharacterId]):
@@ -55,6 +56,7 @@ class Characters(Repository[Character, CharacterId]):
             raise not_found(Character, id)
 
     async def in_story(self, story_id: StoryId) -> list[Character]:
-        """The story's characters in the order of their creation. One round trip, by_story."""
-        cursor = self._collection.find({"storyId": story_id}, sort={"_id": 1}, hint="by_story", batch_size=AT_ONCE)
-        return [Character.from_wire(wire) for wire in await cursor.to_list()]
+        """The story's characters in the order of their creation, at one moment. One round trip, by_story."""
+        async with one_snapshot(self._connection):
+            cursor = self._collection.find({"storyId": story_id}, sort={"_id": 1}, hint="by_story", batch_size=AT_ONCE)
+            return [Character.from_wire(wire) for wire in await cursor.to_list()]

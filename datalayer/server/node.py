@@ -39,6 +39,8 @@ _FLAGS = (
     # Tests inject faults with fail points.
     *("--setParameter", "enableTestCommands=1"),
     *("--setParameter", "diagnosticDataCollectionEnabled=false"),
+    # What a killed process was doing is undone before those who wait for it give up.
+    *("--setParameter", "transactionLifetimeLimitSeconds=20"),
     # A primary that is stopped does not wait 15 s for a successor.
     *("--setParameter", "shutdownTimeoutMillisForSignaledShutdown=100"),
 )

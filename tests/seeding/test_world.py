@@ -116,10 +116,10 @@ async def test_a_feed_and_a_story_read_back(small: Place) -> None:
     assert len(posts) == 5
     assert {post.space_id for post in posts} == {space.id}
     assert posts[0].pinned_at is not None
-    story, chapters = await read_back_story(small.stories)
-    assert story.title
-    assert [chapter.chapter_number for chapter, _ in chapters] == list(range(1, 25))
-    assert any(scenes for _, scenes in chapters)
+    tree = await read_back_story(small.stories)
+    assert tree.story.title
+    assert [node.chapter.chapter_number for node in tree.chapters] == list(range(1, 25))
+    assert any(node.scenes for node in tree.chapters)
 
 
 @pytest.mark.parametrize("chosen", [world("small", 1), LOAD], ids=lambda chosen: chosen.name)
