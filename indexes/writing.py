@@ -1,4 +1,4 @@
-"""The files of this folder."""
+"""The files of this folder, and the documentation of the schema."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,6 +6,7 @@ from pathlib import Path
 from datalayer.documents import Document
 from datalayer.documents.indexes import Index
 from datalayer.schema.manifest import Serves, manifest
+from indexes.diagram import render
 from indexes.serves import PRODUCTS, serves
 
 FOLDER = Path(__file__).parent
@@ -39,14 +40,14 @@ Where the library is installed, `datalayer schema plan`, `apply` and `check` are
 
 
 def files() -> dict[Path, str]:
-    """What should be in the folder."""
+    """What the files should say."""
     served = serves()
     written = {FOLDER / "README.md": _readme(served)}
     for product in PRODUCTS:
         for document in product.documents:
             name = document.Settings.name
             written[FOLDER / f"{name}.json"] = manifest(document, served.get(name, {}))
-    return written
+    return written | render()
 
 
 def write() -> list[Path]:

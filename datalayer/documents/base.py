@@ -89,6 +89,11 @@ class Document(beanie.Document):
         raise NotImplementedError(message)
 
 
+# They are for state management and lazy parsing: without them no instance has to carry a dict of its own for them.
+Document.__private_attributes__ = {}
+Document.model_post_init = BaseModel.model_post_init
+
+
 def new_id() -> Any:  # noqa: ANN401
     """The default of a document's `id`."""
     return Field(default_factory=ObjectId)

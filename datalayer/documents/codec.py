@@ -44,15 +44,20 @@ class Codec(Generic[M]):
 
 
 class _Source:
-    """Writes the functions of one class as Python."""
+    """Writes the functions of one class as Python. Names that are no field's begin with an underscore."""
 
     def __init__(self, model: type[BaseModel]) -> None:
         self._model = model
+        # Setting a slot through its descriptor is faster than through the name of it.
+        slots = BaseModel.__dict__
         self._names: dict[str, object] = {
-            "new": object.__new__,
-            "setattr": object.__setattr__,
-            "model": model,
-            "required": {name for name, field in model.model_fields.items() if field.is_required()},
+            "_new": object.__new__,
+            "_model": model,
+            "_always": {name for name, field in model.model_fields.items() if not unwrap(field.annotation)[1]},
+            "_set_dict": object.__setattr__,
+            "_set_fields_set": slots["__pydantic_fields_set__"].__set__,
+            "_set_extra": slots["__pydantic_extra__"].__set__,
+            "_set_private": slots["__pydantic_private__"].__set__,
         }
 
     def function(self, name: str, lines: list[str]) -> Any:  # noqa: ANN401
@@ -61,43 +66,40 @@ class _Source:
 
     def load_lines(self) -> list[str]:
         fields = self._model.model_fields
+        lines = ["def load(_wire):", "_get = _wire.get", "_present = _always.copy()"]
+        for name, field in fields.items():
+            if unwrap(field.annotation)[1]:
+                lines.append(f"{name} = _get({field.alias or name!r})")
+                lines.append(f"if {name} is not None: {self._converted(name, field, name)}_present.add({name!r})")
         values = ", ".join(f"{name!r}: {self._loaded(name, field)}" for name, field in fields.items())
-        private = ", ".join(
-            f"{name!r}: "
-            + (f"{attribute.default_factory.__name__}()" if attribute.default_factory else repr(attribute.default))
-            for name, attribute in self._model.__private_attributes__.items()
-        )
         return [
-            "def load(wire):",
-            "get = wire.get",
-            f"values = {{{values}}}",
-            "present = required.copy()",
-            *(
-                f"if values[{name!r}] is not None: present.add({name!r})"
-                for name, field in fields.items()
-                if not field.is_required()
-            ),
-            "self = new(model)",
-            "setattr(self, '__dict__', values)",
-            "setattr(self, '__pydantic_fields_set__', present)",
-            "setattr(self, '__pydantic_extra__', None)",
-            f"setattr(self, '__pydantic_private__', {'{' + private + '}' if private else None})",
-            "return self",
+            *lines,
+            "_self = _new(_model)",
+            f"_set_dict(_self, '__dict__', {{{values}}})",
+            "_set_fields_set(_self, _present)",
+            "_set_extra(_self, None)",
+            "_set_private(_self, None)",
+            "return _self",
         ]
 
     def _loaded(self, name: str, field: FieldInfo) -> str:
-        wire = field.alias or name
-        kind, optional = unwrap(field.annotation)
-        value = f"wire[{wire!r}]"
+        """The expression of a field's value; an optional one is in a variable already."""
+        optional = unwrap(field.annotation)[1]
+        return name if optional else self._conversion(name, field, f"_wire[{field.alias or name!r}]")
+
+    def _converted(self, name: str, field: FieldInfo, value: str) -> str:
+        conversion = self._conversion(name, field, value)
+        return "" if conversion == value else f"{name} = {conversion}; "
+
+    def _conversion(self, name: str, field: FieldInfo, value: str) -> str:
+        kind = unwrap(field.annotation)[0]
         if kind is int:
             # Another driver may have written an integral double; and the driver's own Int64 is no plain int.
-            value = f"int({value})"
-        elif isinstance(kind, type) and issubclass(kind, BaseModel):
-            self._names[f"load_{name}"] = Codec(kind).build
-            value = f"load_{name}({value})"
-        if not optional:
-            return value
-        return f"get({wire!r})" if value.startswith("wire") else f"{value} if get({wire!r}) is not None else None"
+            return f"int({value})"
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            self._names[f"_load_{name}"] = Codec(kind).build
+            return f"_load_{name}({value})"
+        return value
 
     def dump_lines(self) -> list[str]:
         fields = self._model.model_fields.items()

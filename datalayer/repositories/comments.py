@@ -1,7 +1,9 @@
 """Comments on posts, and replies to comments."""
 
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
 from datalayer.documents.comments import Comment
@@ -10,9 +12,9 @@ from datalayer.documents.posts import Post
 from datalayer.documents.users import User
 from datalayer.errors import InvalidInputError
 from datalayer.ids import CommentId, PostId, UserId
-from datalayer.pages import Page, decode_cursor
+from datalayer.pages import Page
 from datalayer.repositories.authors import lock_author
-from datalayer.repositories.base import ALIVE, AT_ONCE, SoftDeletingRepository, not_found, page_of
+from datalayer.repositories.base import ALIVE, SoftDeletingRepository, not_found
 from datalayer.repositories.boundary import Cursor, Limit
 
 
@@ -100,25 +102,15 @@ class Comments(SoftDeletingRepository[Comment, CommentId]):
     async def thread(self, post_id: PostId, *, limit: Limit = 20, after: Cursor | None = None) -> Page[CommentThread]:
         """The post's comments, newest first, each with all of its replies; none while the post is deleted.
 
-        3 round trips: the post, the page by by_postId_and_parentId, and its replies by by_parentId. A deleted comment
-        stays as long as it has replies.
+        3 round trips: the post, the page by by_postId_and_parentId, and its replies by by_parentId; more where the page
+        lies among many that are deleted. A deleted comment stays as long as it has replies.
         """
         if await self._of(Post).find_one({"_id": post_id, **ALIVE}, {"_id": 1}) is None:
             return Page([])
-        query = ("comments", "thread", post_id)
-        position = {} if after is None else {"_id": {"$lt": decode_cursor(query, after, 1)[0]}}
-        cursor = await self._collection.aggregate(
-            [
-                {"$match": {"postId": post_id, "parentId": None, **position}},
-                {"$sort": {"_id": -1}},
-                {"$lookup": _ANY_REPLY},
-                {"$match": {"$or": [ALIVE, {"replies": {"$ne": []}}]}},
-                {"$limit": limit + 1},
-            ],
-            batchSize=AT_ONCE,
-            hint="by_postId_and_parentId",
+        top_level, lookups = {"postId": post_id, "parentId": None}, [{"$lookup": _ANY_REPLY}]
+        page = await self._filtered_page(
+            top_level, "by_postId_and_parentId", lookups, _is_shown, limit=limit, after=after
         )
-        page = page_of(await cursor.to_list(), limit, query, ["_id"], Comment.from_wire)
         replies = await self._replies_of([comment.id for comment in page.items])
         return Page([CommentThread(_shown(item), replies[item.id]) for item in page.items], page.next)
 
@@ -127,21 +119,13 @@ class Comments(SoftDeletingRepository[Comment, CommentId]):
         return await self._page({"parentId": parent_id, **ALIVE}, "by_parentId", limit, after, newest_first=False)
 
     async def by_author(self, author_id: UserId, *, limit: Limit = 20, after: Cursor | None = None) -> Page[Comment]:
-        """The author's comments on posts that are not deleted, newest first. One round trip, by_authorId."""
-        query = ("comments", "by_author", author_id)
-        position = {} if after is None else {"_id": {"$lt": decode_cursor(query, after, 1)[0]}}
-        cursor = await self._collection.aggregate(
-            [
-                {"$match": {"authorId": author_id, **ALIVE, **position}},
-                {"$sort": {"_id": -1}},
-                {"$lookup": _ALIVE_POST},
-                {"$match": {"post": {"$ne": []}}},
-                {"$limit": limit + 1},
-            ],
-            batchSize=AT_ONCE,
-            hint="by_authorId",
-        )
-        return page_of(await cursor.to_list(), limit, query, ["_id"], Comment.from_wire)
+        """The author's comments on posts that are not deleted, newest first.
+
+        One round trip, by_authorId and the posts' `_id`; more where the page lies among many that are left out.
+        """
+        lookups = [{"$lookup": _ALIVE_POST}]
+        filter = {"authorId": author_id, **ALIVE}
+        return await self._filtered_page(filter, "by_authorId", lookups, itemgetter("post"), limit=limit, after=after)
 
     async def _top_level(self, post_id: PostId, parent_id: CommentId) -> CommentId:
         parent = self._found(await self._one({"_id": parent_id, **ALIVE}), parent_id)
@@ -157,7 +141,11 @@ class Comments(SoftDeletingRepository[Comment, CommentId]):
 
     async def _replies_of(self, ids: list[CommentId]) -> dict[CommentId | None, list[Comment]]:
         replies: dict[CommentId | None, list[Comment]] = defaultdict(list)
-        found = await self._all({"parentId": {"$in": ids}, **ALIVE}, sort={"parentId": 1, "_id": 1}) if ids else []
+        found = (
+            await self._all({"parentId": {"$in": ids}, **ALIVE}, sort={"parentId": 1, "_id": 1}, hint="by_parentId")
+            if ids
+            else []
+        )
         for reply in found:
             replies[reply.parent_id].append(reply)
         return replies
@@ -178,6 +166,10 @@ _ALIVE_POST: dict[str, Any] = {
     "pipeline": [{"$match": ALIVE}, {"$project": {"_id": 1}}],
     "as": "post",
 }
+
+
+def _is_shown(wire: Mapping[str, Any]) -> bool:
+    return "deletedAt" not in wire or bool(wire["replies"])
 
 
 def _shown(comment: Comment) -> Comment:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from functools import partial
+from operator import itemgetter
 from typing import Any
 
 from pymongo import ReturnDocument
@@ -11,13 +12,15 @@ from datalayer.documents.enrollments import Enrollment, LessonProgress
 from datalayer.documents.users import User
 from datalayer.errors import CourseNotOpenError, NotEnrolledError
 from datalayer.ids import CourseId, EnrollmentId, LessonId, UserId
-from datalayer.pages import Page, decode_cursor
-from datalayer.repositories.base import ALIVE, AT_ONCE, Repository, not_found, page_of
+from datalayer.pages import Page
+from datalayer.repositories.base import ALIVE, AT_ONCE, Repository, not_found
 from datalayer.repositories.boundary import Cursor, Limit
 from datalayer.repositories.connection import Connection
 from datalayer.repositories.curriculum import course_with, curriculum_of, done_among
 from datalayer.repositories.group_commit import GroupCommit
 from datalayer.repositories.ordered import one_snapshot
+
+_PAIR_INDEX = "by_userId_and_courseId"
 
 
 class Enrollments(Repository[Enrollment, EnrollmentId]):
@@ -36,7 +39,7 @@ class Enrollments(Repository[Enrollment, EnrollmentId]):
     async def enroll(self, user_id: UserId, course_id: CourseId) -> Enrollment:
         """Enroll the user in the course; who is enrolled already stays so, also when the course is a draft again.
 
-        A transaction of 4 round trips, shared with who comes at once.
+        A transaction of 4 round trips, by_userId_and_courseId, shared with who comes at once.
 
         Raises:
             CourseNotOpenError: The course is not published.
@@ -52,45 +55,39 @@ class Enrollments(Repository[Enrollment, EnrollmentId]):
     async def withdraw(self, user_id: UserId, course_id: CourseId) -> bool:
         """Take the user out of the course, with the progress in it; whether the user was enrolled.
 
-        A transaction of 5 round trips, of 2 where the user was not.
+        A transaction of 5 round trips, of 2 where the user was not. Served by by_userId_and_courseId, the course's
+        lessons by by_courseId_and_order and by_moduleId_and_order, and by_userId_and_lessonId.
         """
-        return await self._connection.transaction(partial(self._remove, {"userId": user_id, "courseId": course_id}))
+        return await self._connection.transaction(
+            partial(self._remove, {"userId": user_id, "courseId": course_id}, _PAIR_INDEX)
+        )
 
     async def delete(self, id: EnrollmentId) -> None:
         """Remove the enrollment with the progress that belongs to it. A transaction of 5 round trips.
 
+        Served by by_courseId_and_order, by_moduleId_and_order and by_userId_and_lessonId.
+
         Raises:
             NotFoundError: There is none.
         """
-        if not await self._connection.transaction(partial(self._remove, {"_id": id})):
+        if not await self._connection.transaction(partial(self._remove, {"_id": id}, "_id_")):
             raise not_found(Enrollment, id)
 
     async def for_pair(self, user_id: UserId, course_id: CourseId) -> Enrollment | None:
         """The user's enrollment in the course. One round trip, by_userId_and_courseId."""
-        return await self._one({"userId": user_id, "courseId": course_id})
+        return await self._one({"userId": user_id, "courseId": course_id}, hint=_PAIR_INDEX)
 
     async def for_user(
         self, user_id: UserId, *, completed: bool | None = None, limit: Limit = 20, after: Cursor | None = None
     ) -> Page[Enrollment]:
         """The user's enrollments in courses that are not deleted, newest first: the completed, the others, or all.
 
-        One round trip, by_userId and the courses' `_id`; it looks at the user's other enrollments between, too.
+        One round trip, by_userId and the courses' `_id`; more where the page lies among many of deleted courses. It
+        looks at the user's other enrollments between, too.
         """
-        query = ("enrollments", "for_user", user_id, completed)
-        position = {} if after is None else {"_id": {"$lt": decode_cursor(query, after, 1)[0]}}
         of_state = {} if completed is None else {"completedAt": {"$ne": None} if completed else None}
-        cursor = await self._collection.aggregate(
-            [
-                {"$match": {"userId": user_id, **position, **of_state}},
-                {"$sort": {"_id": -1}},
-                {"$lookup": _ALIVE_COURSE},
-                {"$match": {"course": {"$ne": []}}},
-                {"$limit": limit + 1},
-            ],
-            batchSize=AT_ONCE,
-            hint="by_userId",
-        )
-        return page_of(await cursor.to_list(), limit, query, ["_id"], Enrollment.from_wire)
+        filter, lookups = {"userId": user_id, **of_state}, [{"$lookup": _ALIVE_COURSE}]
+        return await self._filtered_page(filter, "by_userId", lookups, itemgetter("course"), limit=limit, after=after)
 
     async def in_course(
         self, course_id: CourseId, *, limit: Limit = 20, after: Cursor | None = None
@@ -99,7 +96,9 @@ class Enrollments(Repository[Enrollment, EnrollmentId]):
         return await self._page({"courseId": course_id}, "by_courseId", limit, after)
 
     async def open_lesson(self, user_id: UserId, lesson_id: LessonId) -> Enrollment:
-        """Note that the user has opened the lesson, so that `resume` leads there. A transaction of 3 round trips.
+        """Note that the user has opened the lesson, so that `resume` leads there.
+
+        A transaction of 3 round trips, by_userId_and_courseId.
 
         Raises:
             NotEnrolledError: The user is not enrolled in the lesson's course.
@@ -110,7 +109,7 @@ class Enrollments(Repository[Enrollment, EnrollmentId]):
             # In one snapshot with the write: a removal of the lesson writes to the enrollment as well.
             pair = {"userId": user_id, "courseId": await course_with(self._connection, lesson_id)}
             wire = await self._collection.find_one_and_update(
-                pair, {"$set": {"lastLessonId": lesson_id}}, return_document=ReturnDocument.AFTER
+                pair, {"$set": {"lastLessonId": lesson_id}}, return_document=ReturnDocument.AFTER, hint=_PAIR_INDEX
             )
             if wire is None:
                 raise NotEnrolledError
@@ -122,14 +121,15 @@ class Enrollments(Repository[Enrollment, EnrollmentId]):
         """The lesson to go on with; `None` for who is not enrolled, and where there is no lesson to name.
 
         The last one opened, if it is not done; else the first one not done, in the order of the course; else the last
-        one opened. 3 round trips: the course's lessons, by_userId_and_courseId, by_userId_and_lessonId.
+        one opened. 3 round trips: the course's lessons by by_courseId_and_order and by_moduleId_and_order,
+        by_userId_and_courseId, and by_userId_and_lessonId.
 
         Raises:
             NotFoundError: There is no such course.
         """
         async with one_snapshot(self._connection):
             course = await curriculum_of(self._connection, course_id)
-            enrollment = await self._one({"userId": user_id, "courseId": course_id})
+            enrollment = await self.for_pair(user_id, course_id)
             if enrollment is None:
                 return None
             done = await done_among(self._connection, user_id, course.lesson_ids)
@@ -138,9 +138,9 @@ class Enrollments(Repository[Enrollment, EnrollmentId]):
             return last
         return next((id for id in course.lesson_ids if id not in done), last)
 
-    async def _remove(self, filter: Mapping[str, Any]) -> bool:
+    async def _remove(self, filter: Mapping[str, Any], index: str) -> bool:
         """Remove the enrollment that the filter finds, if there is one. In a transaction."""
-        wire = await self._collection.find_one_and_delete(filter)
+        wire = await self._collection.find_one_and_delete(filter, hint=index)
         if wire is None:
             return False
         user_id, course_id = wire["userId"], wire["courseId"]
@@ -186,7 +186,8 @@ class Enrollments(Repository[Enrollment, EnrollmentId]):
             "from": "enrollments",
             "localField": "_id",
             "foreignField": "userId",
-            "pipeline": [{"$match": {"courseId": course_id}}],
+            # A lookup takes no hint. Only by_userId_and_courseId has the order asked for, although all of it is equal.
+            "pipeline": [{"$match": {"courseId": course_id}}, {"$sort": {"courseId": 1}}],
             "as": "enrollments",
         }
         # It refers to nothing of the user, so the server runs it once.

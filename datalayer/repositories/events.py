@@ -113,7 +113,7 @@ class Events(SoftDeletingRepository[Event, EventId]):
         cover_storage_id: File | Unset | None = UNSET,
         recurrence: Repeats | Unset | None = UNSET,
     ) -> Event:
-        """Change some of the event's fields. One round trip; a transaction of 2 where it is about when it takes place.
+        """Change some of the event's fields. One round trip; a transaction of 3 where it is about when it takes place.
 
         Raises:
             NotFoundError: There is none.
@@ -162,7 +162,7 @@ class Events(SoftDeletingRepository[Event, EventId]):
         """What overlaps the half-open range, sorted by start, then by the event's id; each with its own times.
 
         2 round trips, by_endTime_and_startTime and by_seriesEndTime_and_startTime: only events that take place in the
-        range are read, and series that go on in it. Of the first index, the keys from the range's start onwards.
+        range are read, and series that go on in it. Of the first index, all keys from the range's start onwards.
 
         Raises:
             InvalidInputError: The range is empty, or has more than 10,000 occurrences.
@@ -184,9 +184,10 @@ class Events(SoftDeletingRepository[Event, EventId]):
     async def upcoming(self, *, limit: Limit = 20, after: Cursor | None = None) -> Page[Event]:
         """The events that are not over, by the start of their first occurrence: a series, as long as it goes on.
 
-        One round trip for those that have not started, by_startTime. Where the page begins among those that have, 2
-        more, by_endTime_and_startTime and by_seriesEndTime_and_startTime: these read everything that goes on at this
-        moment from the page's beginning on, since an index cannot have both starts and ends in order.
+        One round trip, by_startTime, where the page is of those that have not started. Those that have take 2 round
+        trips, by_endTime_and_startTime and by_seriesEndTime_and_startTime, and a page of both 3. The two read all that
+        goes on at this moment from the page's beginning on, and the keys of everything that is not over, since an
+        index cannot have both starts and ends in order.
         """
         query = ("events", "upcoming")
         position = (-1, _FIRST_ID) if after is None else _start_position(query, after)

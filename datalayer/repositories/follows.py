@@ -13,6 +13,8 @@ from datalayer.pages import Page
 from datalayer.repositories.base import Repository
 from datalayer.repositories.boundary import Cursor, Limit
 
+_PAIR_INDEX = "by_followerId_and_followingId"
+
 
 @dataclass(frozen=True, slots=True)
 class FollowCounts:
@@ -43,17 +45,19 @@ class Follows(Repository[Follow, FollowId]):
             {"$setOnInsert": {"_id": ObjectId(), "createdAt": self._now()}},
             upsert=True,
             return_document=ReturnDocument.AFTER,
+            hint=_PAIR_INDEX,
         )
         return Follow.from_wire(wire or {})
 
     async def unfollow(self, follower_id: UserId, following_id: UserId) -> bool:
-        """Whether there was something to end; safe to repeat. One round trip."""
-        gone = await self._collection.delete_one({"followerId": follower_id, "followingId": following_id})
+        """Whether there was something to end; safe to repeat. One round trip, by_followerId_and_followingId."""
+        pair = {"followerId": follower_id, "followingId": following_id}
+        gone = await self._collection.delete_one(pair, hint=_PAIR_INDEX)
         return gone.deleted_count == 1
 
     async def is_following(self, follower_id: UserId, following_id: UserId) -> bool:
         """Whether one user follows another. One round trip, by_followerId_and_followingId."""
-        return await self._one({"followerId": follower_id, "followingId": following_id}) is not None
+        return await self._one({"followerId": follower_id, "followingId": following_id}, hint=_PAIR_INDEX) is not None
 
     async def followers(self, user_id: UserId, *, limit: Limit = 20, after: Cursor | None = None) -> Page[Follow]:
         """Who follows the user, newest first. One round trip, by_followingId."""

@@ -31,7 +31,7 @@ class GamificationConfig(Repository[GamificationRule, GamificationRuleId]):
         return 0 if rule is None else rule.point_value
 
     async def install_defaults(self) -> dict[str, int]:
-        """Add the default rules for actions that have none, and give all. 2 round trips."""
+        """Add the default rules for actions that have none, and give all. 2 round trips, by_action."""
         rules = [GamificationRule(action=action, point_value=value) for action, value in DEFAULT_VALUES.items()]
         await self._collection.bulk_write(
             [UpdateOne({"action": rule.action}, {"$setOnInsert": rule.to_wire()}, upsert=True) for rule in rules],

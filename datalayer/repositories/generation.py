@@ -37,7 +37,7 @@ class GenerationRepository(Repository[Scene, SceneId]):
     document = Scene
 
     async def request_generation(self, id: SceneId, *, outline: Outline | None = None) -> GenerationTicket:
-        """Begin a run for the scene, by a new outline if one is given. One round trip, `_id`; one more where it fails.
+        """Begin a run for the scene, by a new outline if one is given. One round trip, `_id`; 2 where it fails.
 
         The prose stays until the run hands in another; a scene that has one counts as regenerated. The error of the
         run before is forgotten. Where the outcome is unknown (`UnavailableError`) the scene may wait for a run whose

@@ -31,7 +31,9 @@ class Lessons(OrderedRepository[Lesson, LessonId]):
         video_url: Note | None = None,
         attachment_ids: Annotated[list[File], Field(max_length=MAX_ATTACHMENTS)] | None = None,
     ) -> Lesson:
-        """Make a lesson, the last of its module. It reopens the course for nobody. A transaction of 5 round trips.
+        """Make a lesson, the last of its module. It reopens the course for nobody.
+
+        A transaction of 5 round trips, by_moduleId_and_order.
 
         Raises:
             NotFoundError: There is no such module, or its course is deleted.
@@ -86,7 +88,9 @@ class Lessons(OrderedRepository[Lesson, LessonId]):
         return await self._in_order(module_id)
 
     async def reorder(self, module_id: ModuleId, ids: Many[LessonId]) -> None:
-        """Put the module's lessons into this order: all of them, at once. A transaction of 4 round trips.
+        """Put the module's lessons into this order: all of them, at once.
+
+        A transaction of 4 round trips, by_moduleId_and_order.
 
         Raises:
             InvalidInputError: `ids` is not each lesson of the module, once.
@@ -100,7 +104,9 @@ class Lessons(OrderedRepository[Lesson, LessonId]):
         await self._connection.transaction(work)
 
     async def move(self, id: LessonId, module_id: ModuleId) -> Lesson:
-        """Put the lesson last into a module of the same course, which may be its own. A transaction of 7 round trips.
+        """Put the lesson last into a module of the same course, which may be its own.
+
+        A transaction of 7 round trips, by_moduleId_and_order.
 
         Raises:
             InvalidInputError: The module is of another course.
@@ -132,6 +138,7 @@ class Lessons(OrderedRepository[Lesson, LessonId]):
         is. It writes to every enrollment of the course, so that nobody completes a lesson that is going: 0.5 s for
         10,000, and it is tried again when one of them completes a lesson meanwhile. All of it has to fit into the
         server's cache: measured with 0.25 GB, the least there is, 15,000 enrollments do; with 1 GB 50,000, not 100,000.
+        Served by by_moduleId_and_order, by_courseId_and_order, by_courseId, by_lessonId and by_userId_and_lessonId.
 
         Raises:
             NotFoundError: There is none.

@@ -62,9 +62,9 @@ class Levels(Repository[Level, LevelId]):
     async def replace(self, levels: Many[Level | LevelFields]) -> list[Level]:
         """Put these levels in place of all that there are; every user's level follows.
 
-        A transaction that writes to every user. Where they are being written to all the time it may not succeed; then
-        the levels come first and the users follow in batches of 500. What a crash leaves of those is completed by
-        calling it again.
+        A transaction of 4 round trips, by_order, that writes to every user. Where they are being written to all the
+        time it may not succeed; then the levels come first and the users follow in batches of 500. What a crash leaves
+        of those is completed by calling it again.
 
         Args:
             levels: 3 to 20, as dicts of `name`, `threshold` and perhaps `color`, or as `Level` documents. Their places
@@ -80,10 +80,10 @@ class Levels(Repository[Level, LevelId]):
 
         async def work() -> bool:
             at_once = joined or next(attempts, None) is not None
-            await self._collection.delete_many({})
+            await self._collection.delete_many({}, hint="by_order")
             await self._collection.insert_many([level.to_wire() for level in new])
             if at_once:
-                await self._of(User).update_many({}, _follow(thresholds))
+                await self._of(User).update_many({}, _follow(thresholds), hint="_id_")
             return at_once
 
         if not await self._connection.transaction(work):
@@ -91,11 +91,16 @@ class Levels(Repository[Level, LevelId]):
         return new
 
     async def install_defaults(self) -> list[Level]:
-        """Put the ten default levels in place where there are none, and give all. One round trip, or as `replace`."""
+        """Put the ten default levels in place where there are none, and give all.
+
+        One round trip, by_order; 5 where there are none, as `replace`.
+        """
         return await self._in_order() or await self.replace(DEFAULT_LEVELS)
 
     async def delete(self, id: LevelId) -> None:
         """Remove the level; the others close up, and every user's level follows, as with `replace`.
+
+        5 round trips, by_order.
 
         Raises:
             NotFoundError: There is none.

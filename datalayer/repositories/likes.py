@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from operator import itemgetter
 from typing import Any, Literal, TypeAlias, TypeVar
 
 from datalayer.documents.base import Document
@@ -11,8 +12,8 @@ from datalayer.documents.likes import Like, LikeTarget
 from datalayer.documents.posts import Post
 from datalayer.documents.users import User
 from datalayer.ids import CommentId, LikeId, PostId, UserId
-from datalayer.pages import Page, decode_cursor
-from datalayer.repositories.base import ALIVE, AT_ONCE, Repository, not_found, page_of
+from datalayer.pages import Page
+from datalayer.repositories.base import ALIVE, AT_ONCE, Repository, not_found
 from datalayer.repositories.boundary import Cursor, Limit, Many
 from datalayer.repositories.connection import Connection
 from datalayer.repositories.group_commit import GroupCommit
@@ -51,7 +52,9 @@ class Likes(Repository[Like, LikeId]):
         self._groups = GroupCommit[_Key, tuple[UserId, _Wish], LikeResult](self._commit)
 
     async def like(self, user_id: UserId, target_type: LikeTarget, target_id: PostId | CommentId) -> LikeResult:
-        """Make the user like the target; safe to repeat. A transaction of 4 round trips, shared with who comes at once.
+        """Make the user like the target; safe to repeat.
+
+        A transaction of 4 round trips, by_userId_and_target, shared with who comes at once.
 
         Raises:
             NotFoundError: There is no such user or target.
@@ -59,7 +62,9 @@ class Likes(Repository[Like, LikeId]):
         return await self._change(user_id, "like", (target_type, target_id))
 
     async def unlike(self, user_id: UserId, target_type: LikeTarget, target_id: PostId | CommentId) -> LikeResult:
-        """Make the user not like the target; safe to repeat. A transaction of 4 round trips, shared as `like`'s is.
+        """Make the user not like the target; safe to repeat.
+
+        A transaction of 4 round trips, by_userId_and_target, shared as `like`'s is.
 
         Raises:
             NotFoundError: There is no such user or target.
@@ -67,7 +72,9 @@ class Likes(Repository[Like, LikeId]):
         return await self._change(user_id, "unlike", (target_type, target_id))
 
     async def toggle(self, user_id: UserId, target_type: LikeTarget, target_id: PostId | CommentId) -> LikeResult:
-        """Like the target, or stop liking it. A transaction of 4 round trips, shared as `like`'s is.
+        """Like the target, or stop liking it.
+
+        A transaction of 4 round trips, by_userId_and_target, shared as `like`'s is.
 
         Raises:
             NotFoundError: There is no such user or target.
@@ -114,23 +121,21 @@ class Likes(Repository[Like, LikeId]):
         return await self._page({"targetType": target_type, "targetId": target_id}, "by_target", limit, after)
 
     async def by_user(self, user_id: UserId, *, limit: Limit = 20, after: Cursor | None = None) -> Page[Like]:
-        """What the user likes and is not deleted, newest first. One round trip, by_userId and the targets' `_id`."""
-        query = ("likes", "by_userId", user_id)
-        position = {} if after is None else {"_id": {"$lt": decode_cursor(query, after, 1)[0]}}
-        pipeline: list[dict[str, Any]] = [
-            {"$match": {"userId": user_id, **position}},
-            {"$sort": {"_id": -1}},
-            *(stage for kind, document in TARGETS.items() for stage in _alive_target(kind, document)),
-            {"$match": {"target": {"$ne": []}}},
-            {"$limit": limit + 1},
-        ]
-        cursor = await self._collection.aggregate(pipeline, batchSize=AT_ONCE, hint="by_userId")
-        return page_of(await cursor.to_list(), limit, query, ["_id"], Like.from_wire)
+        """What the user likes and is not deleted, newest first.
+
+        One round trip, by_userId and the targets' `_id`; more where the page lies among many that are deleted.
+        """
+        lookups = [stage for kind, document in TARGETS.items() for stage in _alive_target(kind, document)]
+        return await self._filtered_page(
+            {"userId": user_id}, "by_userId", lookups, itemgetter("target"), limit=limit, after=after
+        )
 
     async def _liked(self, user_id: UserId, target_type: LikeTarget, target_ids: Collection[Any]) -> set[Any]:
         filter = {"userId": user_id, "targetType": target_type, "targetId": {"$in": list(target_ids)}}
-        found = await self._collection.find(filter, {"_id": 0, "targetId": 1}, batch_size=AT_ONCE).to_list()
-        return {wire["targetId"] for wire in found}
+        cursor = self._collection.find(
+            filter, {"_id": 0, "targetId": 1}, batch_size=AT_ONCE, hint="by_userId_and_target"
+        )
+        return {wire["targetId"] for wire in await cursor.to_list()}
 
     async def _change(self, user_id: UserId, wish: _Wish, key: _Key) -> LikeResult:
         if not self._connection.transaction_is_open():
@@ -169,11 +174,13 @@ class Likes(Repository[Like, LikeId]):
     async def _state(self, key: _Key, user_ids: set[UserId]) -> tuple[dict[UserId, bool], int | None]:
         """Which of the users exist, and whether they like the target; and its counter, if it is there."""
         target_type, target_id = key
+        # A lookup takes no hint. Only by_userId_and_target has the order asked for, although all of it is equal.
+        on_target = {"targetType": target_type, "targetId": target_id}
         like = {
             "from": "likes",
             "localField": "_id",
             "foreignField": "userId",
-            "pipeline": [{"$match": {"targetType": target_type, "targetId": target_id}}, {"$project": {"_id": 1}}],
+            "pipeline": [{"$match": on_target}, {"$sort": dict.fromkeys(on_target, 1)}, {"$project": {"_id": 1}}],
             "as": "likes",
         }
         # It refers to nothing of the user, so the server runs it once.
@@ -196,7 +203,7 @@ class Likes(Repository[Like, LikeId]):
             await self._collection.insert_many([like.to_wire() for like in likes])
         if gone:
             of_users = {"userId": {"$in": list(gone)}, "targetType": target_type, "targetId": target_id}
-            await self._collection.delete_many(of_users)
+            await self._collection.delete_many(of_users, hint="by_userId_and_target")
         if len(new) != len(gone):
             more = len(new) - len(gone)
             await self._of(TARGETS[target_type]).update_one({"_id": target_id}, {"$inc": {"likeCount": more}})

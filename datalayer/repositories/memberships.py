@@ -73,7 +73,8 @@ class Memberships(Repository[Membership, MembershipId]):
 
         Events may come twice, out of order, and at once: each is applied once, and one that is older than the newest
         that was applied changes nothing. Those of the same moment are applied in the order in which they come. One
-        round trip, 2 where nothing changes, 5 where the user's membership is made.
+        round trip, 2 where nothing changes, 5 where the user's membership is made. Served by by_userId,
+        by_stripeCustomerId or by_stripeSubscriptionId.
 
         Args:
             event_id: The event's id at Stripe.

@@ -18,7 +18,7 @@ class Modules(OrderedRepository[Module, ModuleId]):
     parent = "courseId"
 
     async def create(self, course_id: CourseId, title: Title) -> Module:
-        """Make a module, the last of its course. A transaction of 4 round trips.
+        """Make a module, the last of its course. A transaction of 4 round trips, by_courseId_and_order.
 
         Raises:
             NotFoundError: There is no such course.
@@ -46,7 +46,9 @@ class Modules(OrderedRepository[Module, ModuleId]):
         return await self._in_order(course_id)
 
     async def reorder(self, course_id: CourseId, ids: Many[ModuleId]) -> None:
-        """Put the course's modules into this order: all of them, at once. A transaction of 4 round trips.
+        """Put the course's modules into this order: all of them, at once.
+
+        A transaction of 4 round trips, by_courseId_and_order.
 
         Raises:
             InvalidInputError: `ids` is not each module of the course, once.
@@ -63,7 +65,8 @@ class Modules(OrderedRepository[Module, ModuleId]):
         """Remove the module with its lessons and their progress; those behind it move up.
 
         A transaction of 7 round trips, 13 with lessons, which writes to every enrollment of the course: what that
-        costs, and what it means to who takes the course, is said at `lessons.delete`.
+        costs, and what it means to who takes the course, is said at `lessons.delete`. Served as that is, and by
+        by_moduleId: by_courseId, by_courseId_and_order, by_moduleId_and_order, by_lessonId, by_userId_and_lessonId.
 
         Raises:
             NotFoundError: There is none.

@@ -44,8 +44,8 @@ class Notifications(Repository[Notification, NotificationId]):
     ) -> int:
         """Tell many users the same, each once and not the actor; gives how many were told.
 
-        2 round trips, and one for each 1,000 users. All of it happens or nothing does only inside `transaction`: where
-        the server fails in between elsewhere, some of the users have been told.
+        3 round trips, 2 without an actor, and another one for each 1,000 users more. All of it happens or nothing does
+        only inside `transaction`: where the server fails in between elsewhere, some of the users have been told.
 
         Raises:
             NotFoundError: There is no such user or actor; nobody is told.

@@ -81,7 +81,9 @@ class Posts(SoftDeletingRepository[Post, PostId]):
         return await self._update({"_id": id, **ALIVE}, changes)
 
     async def pin(self, id: PostId) -> Post:
-        """Put the post on top of its space; one that is there stays where it is. A transaction of 5 round trips.
+        """Put the post on top of its space; one that is there stays where it is.
+
+        A transaction of 5 round trips; by_spaceId_and_pinnedAt_and_createdAt counts those that are pinned.
 
         Raises:
             PinLimitError: The space has three pinned posts.
@@ -147,24 +149,31 @@ class Posts(SoftDeletingRepository[Post, PostId]):
     ) -> Page[Post]:
         """The posts of these spaces, or of all, newest first; not those of deleted spaces. 2 round trips.
 
-        Served by by_spaceId_and_createdAt: one seek for each space, and the page.
+        Served by by_spaceId_and_createdAt: one seek for each space, and the page. All spaces come by
+        by_deletedAt_and_order.
         """
         among = {} if space_ids is None else {"_id": {"$in": list(space_ids)}}
-        spaces = await self._of(Space).find({**among, **ALIVE}, {"_id": 1}, batch_size=AT_ONCE).to_list()
+        index = "by_deletedAt_and_order" if space_ids is None else "_id_"
+        found = self._of(Space).find({**among, **ALIVE}, {"_id": 1}, batch_size=AT_ONCE, hint=index)
+        spaces = await found.to_list()
         query = ("posts", "recent", None if space_ids is None else sorted(set(space_ids)))
         return await self._merged_page("spaceId", [space["_id"] for space in spaces], limit, after, query)
 
     async def following(self, user_id: UserId, *, limit: Limit = 20, after: Cursor | None = None) -> Page[Post]:
         """The posts of the people whom the user follows, newest first. 2 round trips.
 
-        Served by by_authorId_and_createdAt: one seek for each of them, and the page.
+        Served by by_followerId_and_followingId and by_authorId_and_createdAt: one seek for each of them, and the page.
+        Beyond 200 of them also by by_createdAt, where the server finds that shorter.
         """
-        followed = {"_id": 0, "followingId": 1}
-        follows = await self._of(Follow).find({"followerId": user_id}, followed, batch_size=AT_ONCE).to_list()
-        authors = [follow["followingId"] for follow in follows]
+        followed, index = {"_id": 0, "followingId": 1}, "by_followerId_and_followingId"
+        follows = self._of(Follow).find({"followerId": user_id}, followed, batch_size=AT_ONCE, hint=index)
+        authors = [follow["followingId"] for follow in await follows.to_list()]
         return await self._merged_page("authorId", authors, limit, after, ("posts", "following", user_id))
 
     async def count_since(self, space_id: SpaceId, since: Timestamp) -> int:
-        """How many posts the space got at this time or later. One round trip; a key and a document for each of them."""
+        """How many posts the space got at this time or later.
+
+        One round trip, by_spaceId_and_createdAt: a key and a document for each of them.
+        """
         filter = {"spaceId": space_id, "createdAt": {"$gte": since}, **ALIVE}
         return await self._collection.count_documents(filter, hint="by_spaceId_and_createdAt")

@@ -62,7 +62,8 @@ class Progress(Repository[LessonProgress, LessonProgressId]):
     async def complete(self, user_id: UserId, lesson_id: LessonId) -> Completion:
         """Note that the user has done the lesson; safe to repeat. With the last one the course is completed.
 
-        A transaction of 5 round trips, of 3 where it was done before.
+        A transaction of 5 round trips, of 3 where it was done before: the course's lessons by by_courseId_and_order and
+        by_moduleId_and_order, those done by by_userId_and_lessonId, and by_userId_and_courseId.
 
         Raises:
             NotEnrolledError: The user is not enrolled in the lesson's course.
@@ -76,7 +77,9 @@ class Progress(Repository[LessonProgress, LessonProgressId]):
                 return Completion(newly_completed=False, course_completed=False)
             is_last, now = len(done) + 1 == len(course.lesson_ids), self._now()
             enrollment = await self._of(Enrollment).find_one_and_update(
-                {"userId": user_id, "courseId": course.course_id}, _completed(now) if is_last else _LOCKED
+                {"userId": user_id, "courseId": course.course_id},
+                _completed(now) if is_last else _LOCKED,
+                hint="by_userId_and_courseId",
             )
             if enrollment is None:
                 raise NotEnrolledError
@@ -88,7 +91,8 @@ class Progress(Repository[LessonProgress, LessonProgressId]):
     async def reopen(self, user_id: UserId, lesson_id: LessonId) -> bool:
         """Take back that the user has done the lesson, and so the course; whether it was done.
 
-        Where it was not, nothing changes. A transaction of 4 round trips.
+        Where it was not, nothing changes. A transaction of 4 round trips, by_userId_and_lessonId and
+        by_userId_and_courseId.
 
         Raises:
             NotFoundError: There is no such lesson, or its course is deleted.
@@ -96,12 +100,13 @@ class Progress(Repository[LessonProgress, LessonProgressId]):
 
         async def work() -> bool:
             course_id = await course_with(self._connection, lesson_id)
-            return await self._remove({"userId": user_id, "lessonId": lesson_id}, user_id, course_id)
+            done = {"userId": user_id, "lessonId": lesson_id}
+            return await self._remove(done, "by_userId_and_lessonId", user_id, course_id)
 
         return await self._connection.transaction(work)
 
     async def delete(self, id: LessonProgressId) -> None:
-        """Take back that a lesson is done, and so the course. A transaction of 5 round trips.
+        """Take back that a lesson is done, and so the course. A transaction of 5 round trips, by_userId_and_courseId.
 
         Raises:
             NotFoundError: There is none.
@@ -110,14 +115,15 @@ class Progress(Repository[LessonProgress, LessonProgressId]):
         async def work() -> None:
             progress = self._found(await self._one({"_id": id}), id)
             course_id = await course_with(self._connection, progress.lesson_id, include_deleted=True)
-            await self._remove({"_id": id}, progress.user_id, course_id)
+            await self._remove({"_id": id}, "_id_", progress.user_id, course_id)
 
         await self._connection.transaction(work)
 
     async def of_course(self, user_id: UserId, course_id: CourseId) -> CourseProgress:
         """How far the user is in the course; who is not enrolled has done nothing.
 
-        2 round trips: the course's lessons, and by_userId_and_lessonId.
+        2 round trips: the course's lessons by by_courseId_and_order and by_moduleId_and_order, and
+        by_userId_and_lessonId.
 
         Raises:
             NotFoundError: There is no such course.
@@ -145,12 +151,13 @@ class Progress(Repository[LessonProgress, LessonProgressId]):
         """Who has done the lesson, newest first. One round trip, by_lessonId."""
         return await self._page({"lessonId": lesson_id}, "by_lessonId", limit, after)
 
-    async def _remove(self, filter: dict[str, Any], user_id: UserId, course_id: CourseId) -> bool:
+    async def _remove(self, filter: dict[str, Any], index: str, user_id: UserId, course_id: CourseId) -> bool:
         """Remove the progress that the filter finds, if there is one. In a transaction."""
-        if (await self._collection.delete_one(filter)).deleted_count == 0:
+        if (await self._collection.delete_one(filter, hint=index)).deleted_count == 0:
             return False
         reopened = {**_LOCKED, "$unset": {"completedAt": ""}}
-        await self._of(Enrollment).update_one({"userId": user_id, "courseId": course_id}, reopened)
+        pair = {"userId": user_id, "courseId": course_id}
+        await self._of(Enrollment).update_one(pair, reopened, hint="by_userId_and_courseId")
         return True
 
 

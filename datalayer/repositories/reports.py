@@ -111,7 +111,9 @@ class Reports(Repository[Report, ReportId]):
         resolver_id: UserId,
         status: Resolution = "resolved",
     ) -> int:
-        """Settle all pending reports of the target, and say how many there were. 2 round trips.
+        """Settle all pending reports of the target, and say how many there were.
+
+        2 round trips, by_targetType_and_targetId.
 
         Raises:
             NotFoundError: There is no such resolver.

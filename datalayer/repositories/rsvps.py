@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from operator import itemgetter
 from typing import Any, Literal, TypeAlias, cast
 
 from pymongo import DeleteOne, InsertOne, UpdateOne
@@ -11,8 +12,8 @@ from datalayer.documents.events import Event, Rsvp, RsvpStatus
 from datalayer.documents.users import User
 from datalayer.errors import EventFullError, EventOverError
 from datalayer.ids import EventId, RsvpId, UserId
-from datalayer.pages import Page, decode_cursor
-from datalayer.repositories.base import ALIVE, AT_ONCE, Repository, not_found, page_of
+from datalayer.pages import Page
+from datalayer.repositories.base import ALIVE, Repository, not_found
 from datalayer.repositories.boundary import Cursor, Limit
 from datalayer.repositories.connection import Connection
 from datalayer.repositories.group_commit import GroupCommit
@@ -46,7 +47,9 @@ class Rsvps(Repository[Rsvp, RsvpId]):
         self._groups = GroupCommit[EventId, _Request, Rsvp | None](self._commit)
 
     async def withdraw(self, user_id: UserId, event_id: EventId) -> bool:
-        """Take the user's answer back; whether there was one. A transaction of 4 round trips, shared as `set`'s is.
+        """Take the user's answer back; whether there was one.
+
+        A transaction of 4 round trips, by_eventId_and_userId, shared as `set`'s is.
 
         Raises:
             NotFoundError: There is no such event.
@@ -73,7 +76,7 @@ class Rsvps(Repository[Rsvp, RsvpId]):
 
     async def for_pair(self, user_id: UserId, event_id: EventId) -> Rsvp | None:
         """The user's answer to the event. One round trip, by_eventId_and_userId."""
-        return await self._one({"eventId": event_id, "userId": user_id})
+        return await self._one({"eventId": event_id, "userId": user_id}, hint="by_eventId_and_userId")
 
     async def attendees(
         self, event_id: EventId, *, status: RsvpStatus = "going", limit: Limit = 20, after: Cursor | None = None
@@ -87,21 +90,12 @@ class Rsvps(Repository[Rsvp, RsvpId]):
         return await self._page({"eventId": event_id, "status": status}, "by_eventId_and_status", limit, after)
 
     async def for_user(self, user_id: UserId, *, limit: Limit = 20, after: Cursor | None = None) -> Page[Rsvp]:
-        """The user's answers to events that are not deleted, newest first. One round trip, by_userId."""
-        query = ("rsvps", "for_user", user_id)
-        position = {} if after is None else {"_id": {"$lt": decode_cursor(query, after, 1)[0]}}
-        cursor = await self._collection.aggregate(
-            [
-                {"$match": {"userId": user_id, **position}},
-                {"$sort": {"_id": -1}},
-                {"$lookup": _ALIVE_EVENT},
-                {"$match": {"event": {"$ne": []}}},
-                {"$limit": limit + 1},
-            ],
-            batchSize=AT_ONCE,
-            hint="by_userId",
-        )
-        return page_of(await cursor.to_list(), limit, query, ["_id"], Rsvp.from_wire)
+        """The user's answers to events that are not deleted, newest first.
+
+        One round trip, by_userId and the events' `_id`; more where the page lies among many of deleted events.
+        """
+        filter, lookups = {"userId": user_id}, [{"$lookup": _ALIVE_EVENT}]
+        return await self._filtered_page(filter, "by_userId", lookups, itemgetter("event"), limit=limit, after=after)
 
     async def counts(self, event_id: EventId) -> RsvpCounts:
         """How many people gave which answer. One round trip; a key of by_eventId_and_status for each of them."""
@@ -117,7 +111,7 @@ class Rsvps(Repository[Rsvp, RsvpId]):
     async def set(self, user_id: UserId, event_id: EventId, status: RsvpStatus) -> Rsvp:
         """Give or change the user's answer; safe to repeat.
 
-        A transaction of 4 round trips, shared with those who answer at once.
+        A transaction of 4 round trips, by_eventId_and_userId, shared with those who answer at once.
 
         Raises:
             NotFoundError: There is no such user or event.
@@ -157,9 +151,11 @@ class Rsvps(Repository[Rsvp, RsvpId]):
             "pipeline": [{"$match": {"_id": {"$in": user_ids}}}, {"$project": {"_id": 1}}],
             "as": "users",
         }
+        # A lookup takes no hint. Only by_eventId_and_userId has the order asked for.
+        of_users = {"eventId": event_id, "userId": {"$in": user_ids}}
         rsvps = {
             "from": "rsvps",
-            "pipeline": [{"$match": {"eventId": event_id, "userId": {"$in": user_ids}}}],
+            "pipeline": [{"$match": of_users}, {"$sort": dict.fromkeys(of_users, 1)}],
             "as": "rsvps",
         }
         pipeline: list[dict[str, Any]] = [

@@ -25,7 +25,7 @@ class Scenes(GenerationRepository):
     """
 
     async def create(self, chapter_id: ChapterId, outline: Outline) -> Scene:
-        """Make a scene, a draft, the last of its chapter. A transaction of 4 round trips.
+        """Make a scene, a draft, the last of its chapter. A transaction of 4 round trips, by_chapterId_and_sceneNumber.
 
         Raises:
             NotFoundError: There is no such chapter.
@@ -89,7 +89,7 @@ class Scenes(GenerationRepository):
         return await self._connection.transaction(work)
 
     async def delete(self, id: SceneId) -> None:
-        """Remove the scene; those behind it move up. A transaction of 4 round trips.
+        """Remove the scene; those behind it move up. A transaction of 4 round trips, by_chapterId_and_sceneNumber.
 
         A run that generates it changes nothing any more.
 

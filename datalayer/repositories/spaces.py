@@ -17,6 +17,9 @@ from datalayer.repositories.boundary import UNSET, Many, Unset
 UNREAD_CAP = 100
 """Unread posts of a space are counted up to here."""
 
+_ALIVE_INDEX = "by_deletedAt_and_order"
+_PAIR_INDEX = "by_userId_and_spaceId"
+
 
 class Spaces(SoftDeletingRepository[Space, SpaceId]):
     """The spaces, in an order of their own: 0 to n-1 among those that are not deleted.
@@ -36,7 +39,7 @@ class Spaces(SoftDeletingRepository[Space, SpaceId]):
         icon: Name | None = None,
         required_tier: Name | None = None,
     ) -> Space:
-        """Make a space, last in the order. A transaction of 3 round trips."""
+        """Make a space, last in the order. A transaction of 3 round trips, by_deletedAt_and_order."""
 
         async def work() -> Space:
             return await self._insert(
@@ -81,7 +84,7 @@ class Spaces(SoftDeletingRepository[Space, SpaceId]):
         return await self._update({"_id": id, **ALIVE}, changes)
 
     async def delete(self, id: SpaceId) -> None:
-        """Mark the space as deleted; those behind it move up. A transaction of some round trips.
+        """Mark the space as deleted; those behind it move up. A transaction of 5 round trips, by_deletedAt_and_order.
 
         Raises:
             NotFoundError: There is none, or it is deleted.
@@ -91,13 +94,13 @@ class Spaces(SoftDeletingRepository[Space, SpaceId]):
             await self._lock_order()
             space = await self._update({"_id": id, **ALIVE}, {"$set": {"deletedAt": self._now()}})
             # In ascending order, so that no two have the same place at any moment.
-            behind = await self._all({**ALIVE, "order": {"$gt": space.order}}, sort={"order": 1})
+            behind = await self._all({**ALIVE, "order": {"$gt": space.order}}, sort={"order": 1}, hint=_ALIVE_INDEX)
             await self._place({item.id: item.order - 1 for item in behind})
 
         await self._connection.transaction(work)
 
     async def restore(self, id: SpaceId) -> Space:
-        """Bring a deleted space back, last in the order. A transaction of 4 round trips.
+        """Bring a deleted space back, last in the order. A transaction of 4 round trips, by_deletedAt_and_order.
 
         Raises:
             NotFoundError: There is none.
@@ -114,11 +117,13 @@ class Spaces(SoftDeletingRepository[Space, SpaceId]):
 
     async def by_visibility(self, visibility: Visibility) -> list[Space]:
         """The spaces of a visibility, in order. One round trip, by_visibility."""
-        spaces = await self._all({"visibility": visibility, **ALIVE})
+        spaces = await self._all({"visibility": visibility, **ALIVE}, hint="by_visibility")
         return sorted(spaces, key=lambda space: space.order)
 
     async def reorder(self, ids: Many[SpaceId]) -> None:
-        """Put the spaces into this order: all of them, seen at once by readers. A transaction of 5 round trips.
+        """Put the spaces into this order: all of them, seen at once by readers.
+
+        A transaction of 5 round trips, by_deletedAt_and_order.
 
         Raises:
             InvalidInputError: `ids` is not each space that is not deleted, once.
@@ -126,7 +131,7 @@ class Spaces(SoftDeletingRepository[Space, SpaceId]):
 
         async def work() -> None:
             count = await self._lock_order()
-            spaces = {space.id: space for space in await self._all(ALIVE)}
+            spaces = {space.id: space for space in await self._all(ALIVE, hint=_ALIVE_INDEX)}
             if len(ids) != count or spaces.keys() != set(ids):
                 raise InvalidInputError("ids", "must be all spaces that are not deleted, each once")
             places = {id: order for order, id in enumerate(ids) if spaces[id].order != order}
@@ -139,7 +144,9 @@ class Spaces(SoftDeletingRepository[Space, SpaceId]):
     # Last of the public ones: behind it, `list` in an annotation of this class would be this method.
     async def list(self, *, include_deleted: bool = False) -> list[Space]:
         """All spaces in order. One round trip, by_deletedAt_and_order; with the deleted ones by_order."""
-        return await self._all({} if include_deleted else ALIVE, sort={"order": 1, "_id": 1})
+        if include_deleted:
+            return await self._all({}, sort={"order": 1, "_id": 1}, hint="by_order")
+        return await self._all(ALIVE, sort={"order": 1}, hint=_ALIVE_INDEX)
 
     async def _lock_order(self) -> int:
         """How many spaces there are. Writes to the last, so that no two transactions change the order at once.
@@ -147,7 +154,7 @@ class Spaces(SoftDeletingRepository[Space, SpaceId]):
         Before the first space, the unique index by_deletedAt_and_order does this.
         """
         last = await self._collection.find_one_and_update(
-            ALIVE, {"$inc": {"revision": 1}}, {"order": 1}, sort={"order": -1}, hint="by_deletedAt_and_order"
+            ALIVE, {"$inc": {"revision": 1}}, {"order": 1}, sort={"order": -1}, hint=_ALIVE_INDEX
         )
         return 0 if last is None else int(last["order"]) + 1
 
@@ -163,27 +170,36 @@ class SpaceVisits(Repository[SpaceVisit, SpaceVisitId]):
     document = SpaceVisit
 
     async def record(self, user_id: UserId, space_id: SpaceId) -> SpaceVisit:
-        """Note that the user is in the space now; it never moves backwards. One round trip, the first time 4.
+        """Note that the user is in the space now; it never moves backwards.
+
+        One round trip, the first time 4; by_userId_and_spaceId.
 
         Raises:
             NotFoundError: There is no such user or space, at the first visit.
         """
         pair = {"userId": user_id, "spaceId": space_id}
         visit = {"$max": {"lastVisitedAt": self._now()}}
-        wire = await self._collection.find_one_and_update(pair, visit, return_document=ReturnDocument.AFTER)
+        wire = await self._collection.find_one_and_update(
+            pair, visit, return_document=ReturnDocument.AFTER, hint=_PAIR_INDEX
+        )
         if wire is None:
             await self._require(User, user_id)
             await self._require(Space, space_id)
             wire = await self._collection.find_one_and_update(
-                pair, visit | {"$setOnInsert": {"_id": ObjectId()}}, upsert=True, return_document=ReturnDocument.AFTER
+                pair,
+                visit | {"$setOnInsert": {"_id": ObjectId()}},
+                upsert=True,
+                return_document=ReturnDocument.AFTER,
+                hint=_PAIR_INDEX,
             )
         return SpaceVisit.from_wire(wire or {})
 
     async def unread(self, user_id: UserId) -> dict[SpaceId, int]:
         """For every space, the posts by others since the user's last visit, counted up to 100. 2 round trips.
 
-        A space that the user never visited counts from the user's `createdAt`. At most 100 index keys of
-        by_spaceId_and_createdAt for each space, and the posts between that are deleted or the user's own.
+        A space that the user never visited counts from the user's `createdAt`. Served by by_deletedAt_and_order, and
+        for each space by by_userId_and_spaceId and by at most 100 index keys of by_spaceId_and_createdAt; and by those
+        of the posts between that are deleted or the user's own.
 
         Raises:
             NotFoundError: There is no such user.
@@ -192,16 +208,17 @@ class SpaceVisits(Repository[SpaceVisit, SpaceVisitId]):
         if user is None:
             raise not_found(User, user_id)
         pipeline = _unread(user_id, user["createdAt"])
-        cursor = await self._of(Space).aggregate(pipeline, batchSize=AT_ONCE, hint="by_deletedAt_and_order")
+        cursor = await self._of(Space).aggregate(pipeline, batchSize=AT_ONCE, hint=_ALIVE_INDEX)
         return {space["_id"]: space["posts"] async for space in cursor}
 
 
 def _unread(user_id: UserId, joined: int) -> list[dict[str, Any]]:
+    # A lookup takes no hint. Only by_userId_and_spaceId and by_spaceId_and_createdAt have the orders asked for.
     visits = {
         "from": "spaceVisits",
         "localField": "_id",
         "foreignField": "spaceId",
-        "pipeline": [{"$match": {"userId": user_id}}],
+        "pipeline": [{"$match": {"userId": user_id}}, {"$sort": {"userId": 1, "spaceId": 1}}],
         "as": "visits",
     }
     newer = {"$and": [{"$eq": ["$spaceId", "$$space"]}, {"$gt": ["$createdAt", "$$since"]}]}
@@ -210,6 +227,7 @@ def _unread(user_id: UserId, joined: int) -> list[dict[str, Any]]:
         "let": {"space": "$_id", "since": {"$ifNull": [{"$first": "$visits.lastVisitedAt"}, joined]}},
         "pipeline": [
             {"$match": {"$expr": newer, **ALIVE, "authorId": {"$ne": user_id}}},
+            {"$sort": {"createdAt": 1}},
             {"$limit": UNREAD_CAP},
             {"$count": "count"},
         ],

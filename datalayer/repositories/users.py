@@ -85,7 +85,8 @@ class Users(Repository[User, UserId]):
     async def ensure(self, auth_user_id: ExternalId, *, name: Name | None = None) -> User:
         """The user of this account of the auth service, made where there is none, with a free membership.
 
-        Safe when called twice at once. One round trip where both exist and 2 to find out; else a transaction of 4.
+        Safe when called twice at once. By by_authUserId and by_userId: 2 round trips where both exist, 5 where one is
+        made.
 
         A user that exists keeps its name.
         """
@@ -159,7 +160,7 @@ class Users(Repository[User, UserId]):
         return await self._update({"_id": id}, [{"$set": {"notificationPrefs": merged, "updatedAt": self._now()}}])
 
     async def set_role(self, id: UserId, role: Role) -> User:
-        """Give the user a role. A transaction of 3 round trips.
+        """Give the user a role. A transaction of 3 round trips; of 4 where that was an admin, by_role.
 
         Raises:
             LastAdminError: There would be no admin left.
@@ -177,7 +178,9 @@ class Users(Repository[User, UserId]):
         return await self._connection.transaction(work)
 
     async def delete(self, id: UserId) -> None:
-        """Remove the user for good, with the points entries; what the user wrote stays. A transaction of 4 round trips.
+        """Remove the user for good, with the points entries; what the user wrote stays.
+
+        A transaction of 4 round trips, of 5 where it is an admin; by_userId and by_role.
 
         Raises:
             LastAdminError: There would be no admin left.

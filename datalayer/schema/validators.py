@@ -10,6 +10,7 @@ from typing import Any, Literal, NewType, TypeAlias, Union, cast, get_args, get_
 from annotated_types import MaxLen, MinLen
 from bson import ObjectId
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 
 from datalayer.documents.base import Document
 from datalayer.documents.fields import Integer, Json, Text, unwrap
@@ -79,7 +80,9 @@ def _scalar(kind: type, limits: tuple[object, ...]) -> JsonSchema:
 
 def _array_limits(limits: tuple[object, ...]) -> JsonSchema:
     found: JsonSchema = {}
-    for limit in limits:
+    # Inside a union pydantic leaves a field's limits in the `FieldInfo` that they were written in.
+    nested = [inner for limit in limits if isinstance(limit, FieldInfo) for inner in limit.metadata]
+    for limit in [*limits, *nested]:
         if isinstance(limit, MinLen):
             found["minItems"] = limit.min_length
         elif isinstance(limit, MaxLen):

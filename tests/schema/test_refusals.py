@@ -100,6 +100,13 @@ async def test_limits_are_the_same_in_python_and_in_the_server(
     schema = (await (await database.list_collections(filter={"name": collection.name})).to_list())[0]
     properties = schema["options"]["validator"]["$jsonSchema"]["properties"]
     lengths = {name: rule["maxLength"] for name, rule in properties.items() if "maxLength" in rule}
+    for name in (name for name, rule in properties.items() if rule.get("bsonType") == "array"):
+        longest = properties[name]["maxItems"]
+        too_long = valid | {"_id": ObjectId(), name: [valid[name][0]] * (longest + 1)}
+        with pytest.raises(ValidationError, match=name):
+            document.model_validate(too_long)
+        with pytest.raises(WriteError):
+            await collection.insert_one(too_long)
     for name, length in lengths.items():
         longest = valid | {"_id": ObjectId(), name: "\N{FAMILY}" * length}
         document.model_validate(longest)

@@ -1,0 +1,195 @@
+"""`docs/schema.md` and its pictures, from the documents."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from pydantic.alias_generators import to_camel
+
+from datalayer.documents import COMMUNITY_DOCUMENTS, STORIES_DOCUMENTS
+from datalayer.documents.indexes import Index
+from indexes.drawing import Family, Layout, draw
+from indexes.entities import Entity, Field, entities
+
+DOCS = Path(__file__).parent.parent / "docs"
+
+COMMUNITY = Layout(
+    title="Community: 23 collections",
+    hub="users",
+    columns=(
+        ("users", "memberships", "follows", "notifications", "reports"),
+        ("spaces", "spaceVisits", "posts", "comments", "likes"),
+        ("courses", "modules", "lessons", "enrollments", "lessonProgress", "communitySettings"),
+        ("events", "rsvps", "conversations", "messages", "points", "gamificationConfig", "levels"),
+    ),
+    families=(
+        Family("People", "#3565c4", ("users", "memberships", "follows", "notifications")),
+        Family("Spaces and posts", "#2c8056", ("spaces", "spaceVisits", "posts", "comments", "likes")),
+        Family("Moderation", "#b3404a", ("reports",)),
+        Family("Courses", "#a8660f", ("courses", "modules", "lessons", "enrollments", "lessonProgress")),
+        Family("Events", "#7a4bb5", ("events", "rsvps")),
+        Family("Messages", "#1d7f8f", ("conversations", "messages")),
+        Family("Points", "#a63d86", ("points", "gamificationConfig", "levels")),
+        Family("Settings", "#5b6472", ("communitySettings",)),
+    ),
+)
+
+STORIES = Layout(
+    title="Stories: 4 collections",
+    hub="stories",
+    columns=(("stories", "characters"), ("chapters", "scenes")),
+    families=(
+        Family("Stories", "#3565c4", ("stories",)),
+        Family("Chapters and scenes", "#2c8056", ("chapters", "scenes")),
+        Family("Characters", "#a8660f", ("characters",)),
+    ),
+)
+
+ADDED: Mapping[str, Mapping[str, str]] = {
+    "users": {
+        "name": "What posts, comments and messages copy; the original keeps it with its auth service only.",
+        "authUserId": "Links a user to an account of the auth service: `users.ensure` finds or makes one user for it.",
+        "revision": "Lock: writing a post, a comment or a message conflicts with a change of the name that it copies. "
+        "So do two admins who depose each other, and an award with a change of the levels.",
+    },
+    "spaces": {
+        "revision": "Lock: two pins in one space conflict, so that there are never more than 3; "
+        "and two changes of the order of the spaces do."
+    },
+    "courses": {"revision": "Lock: changes of the order of its modules, and removals of its lessons, conflict."},
+    "modules": {"revision": "Lock: changes of the order of its lessons conflict with each other and with its removal."},
+    "enrollments": {
+        "revision": "Lock: two lessons that one user completes at once conflict, so that one of them sees the course "
+        "completed; so does the removal of a lesson."
+    },
+    "events": {
+        "seriesEndTime": "The end of the last occurrence of an event that repeats, so that an index tells which "
+        "series are over."
+    },
+    "memberships": {
+        "stripeEventAt": "The time of the newest event of Stripe that was applied: an older one changes nothing.",
+        "stripeEventIds": "The events of that time that were applied: none is applied twice.",
+    },
+    "conversations": {
+        "revision": "Lock: sending, deleting and restoring messages conflict, so that `lastMessageAt` and the preview "
+        "are those of the newest."
+    },
+    "stories": {"revision": "Lock: a character that is made conflicts with the removal of the story."},
+    "chapters": {"revision": "Lock: changes of the numbers of its scenes conflict, with each other and its removal."},
+    "scenes": {
+        "generationToken": "The run of the generation that the scene waits for; its result alone is taken.",
+        "generationStartedAt": "When that run began: `scenes.release_stale` ends those that take too long.",
+    },
+}
+"""The fields that the original schema does not have, all of them optional, and the rule that needs each."""
+
+_INTRODUCTION = """\
+# The schema
+
+The 23 collections of the community and the 4 of the story generator, as the document classes in `datalayer/documents/`
+declare them and as the database enforces them. This file and its pictures are generated: `python -m indexes write`.
+
+- [Community](#community), [Stories](#stories), [fields that the original schema does not have](#added-fields)
+- Ids are `ObjectId`s. A file is the id of a file in the application's storage, a string.
+- An integer is at most 2^53 - 1, and may be stored as an integral double. Times are integers: Unix milliseconds.
+- An optional field without a value is absent, never null. Unknown fields are refused.
+- Strings hold no NUL, and are not blank where at least one character is asked for; of this the repositories refuse all,
+  and the database's validator what is too short or too long.
+- An index that is not unique ends in `_id`, so that equal keys have an order. "original schema" is why those are there
+  that the original has.
+"""
+
+
+def render() -> dict[Path, str]:
+    """The files and what should be in them."""
+    community, stories = entities(COMMUNITY_DOCUMENTS), entities(STORIES_DOCUMENTS)
+    lines = [
+        _INTRODUCTION,
+        *_product("Community", "schema-community.svg", COMMUNITY, community),
+        *_product("Stories", "schema-stories.svg", STORIES, stories),
+        *_added(),
+    ]
+    return {
+        DOCS / "schema.md": "\n".join(lines) + "\n",
+        DOCS / "schema-community.svg": draw(COMMUNITY, community),
+        DOCS / "schema-stories.svg": draw(STORIES, stories),
+    }
+
+
+def _product(name: str, picture: str, layout: Layout, found: Sequence[Entity]) -> Iterator[str]:
+    yield from (f"## {name}", "", f"[![{layout.title}]({picture})]({picture})", "")
+    for family in layout.families:
+        members = ", ".join(f"[{member}](#{_anchor(member)})" for member in family.members)
+        yield f"- {family.name}: {members}"
+    yield from ("", "<details>", "<summary>The same as Mermaid</summary>", "", "```mermaid", "erDiagram")
+    yield from _mermaid(found)
+    yield from ("```", "", "</details>", "")
+    for entity in found:
+        yield from _section(entity)
+
+
+def _mermaid(found: Sequence[Entity]) -> Iterator[str]:
+    for entity in found:
+        yield f"    {entity.name} {{"
+        for field in entity.fields:
+            marks = ["PK"] * (field.name == "_id") + ["FK"] * bool(field.targets) + ["UK"] * field.unique
+            parts = [field.kind, field.name, ",".join(marks), '"optional"' if field.optional else ""]
+            yield "        " + " ".join(part for part in parts if part)
+        yield "    }"
+    for entity in found:
+        for field in entity.fields:
+            for target in field.targets:
+                yield f'    {target} {_cardinality(field)} {entity.name} : "{field.name}"'
+
+
+def _cardinality(field: Field) -> str:
+    """How many documents are referred to, and how many may refer to one."""
+    one = "}|" if field.is_list else "|o" if field.optional or len(field.targets) > 1 else "||"
+    return f"{one}--{'o|' if field.unique else 'o{'}"
+
+
+def _section(entity: Entity) -> Iterator[str]:
+    yield from (f"### {entity.name}", "", f"`{entity.title}`. {_in_wire_names(entity.summary)}", "")
+    yield from ("| field | type | optional | limits |", "|---|---|---|---|")
+    for field in entity.fields:
+        yield _field_row(field)
+        yield from (_field_row(inner) for inner in entity.inner if inner.name.startswith(f"{field.name}."))
+    yield ""
+    if entity.indexes:
+        yield from ("| index | keys | options | why |", "|---|---|---|---|")
+        yield from (_index_row(index) for index in entity.indexes)
+        yield ""
+    if entity.shard_key:
+        yield from (f"Shard key: `{', '.join(entity.shard_key)}`; see [scaling](scaling.md).", "")
+
+
+def _field_row(field: Field) -> str:
+    kind = re.sub(r"#(\w+)", lambda match: f"#{_anchor(match[1])}", field.type)
+    kind += ", unique" if field.unique else ""
+    return f"| `{field.name}` | {kind} | {'yes' if field.optional else ''} | {field.limits} |"
+
+
+def _index_row(index: Index) -> str:
+    keys = ", ".join(name if direction == 1 else f"{name} descending" for name, direction in index.keys)
+    options = ["unique"] * index.unique + ["staged"] * index.staged
+    if index.where is not None:
+        options.append(f"where `{json.dumps(dict(index.where))}`")
+    return f"| `{index.name}` | {keys} | {', '.join(options)} | {index.why} |"
+
+
+def _added() -> Iterator[str]:
+    yield from ("## Added fields", "", "All of them are optional: documents of the original schema stay valid.", "")
+    yield from ("| collection | field | why |", "|---|---|---|")
+    for collection, fields in ADDED.items():
+        yield from (f"| [{collection}](#{_anchor(collection)}) | `{name}` | {why} |" for name, why in fields.items())
+
+
+def _anchor(name: str) -> str:
+    # The second heading of a name gets a number: the product Stories comes before its collection.
+    return "stories-1" if name == "stories" else name.lower()
+
+
+def _in_wire_names(text: str) -> str:
+    """The docstring's names of fields as MongoDB has them."""
+    return re.sub(r"`(\w+?)_?(\*?)`", lambda match: f"`{to_camel(match[1])}{match[2]}`", text)

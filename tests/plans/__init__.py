@@ -1,0 +1,1 @@
+"""Every query of every repository, and the plan that the server has for it."""

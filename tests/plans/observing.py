@@ -1,0 +1,101 @@
+"""Making an example call, and looking at the plans of everything that it sent."""
+
+from collections.abc import Awaitable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from datalayer.errors import AlreadyExistsError
+from tests.plans.calls import Call
+from tests.plans.explained import Command, Database, Plan, explain, statements
+from tests.plans.lookups import inner_plans
+from tests.plans.registry import CALLS
+from tests.plans.world import World
+
+_WRITES = ("insert", "update", "delete", "findAndModify")
+
+
+@dataclass
+class Observed:
+    """What a call did.
+
+    Attributes:
+        round_trips: How many commands it sent.
+        plans: The plans of those that have one, each with the statement.
+        inner: The plans of the queries that lookups make, each with the statement.
+        refused_by: The unique index that did not let something happen.
+    """
+
+    call: Call
+    round_trips: int
+    plans: list[tuple[Command, Plan]] = field(default_factory=list)
+    inner: list[tuple[Command, Plan]] = field(default_factory=list)
+    refused_by: str | None = None
+
+    @property
+    def indexes(self) -> set[str]:
+        """The indexes that were used."""
+        refusing = {self.refused_by} if self.refused_by else set[str]()
+        return refusing | {index for _, plan in self.plans for index in plan.indexes}
+
+    @property
+    def of_tables(self) -> set[tuple[str, str]]:
+        """The same, each with its table."""
+        table = self.call.method.partition(".")[0]
+        refusing = {(table, self.refused_by)} if self.refused_by else set[tuple[str, str]]()
+        return refusing.union(*(plan.of_tables for _, plan in (*self.plans, *self.inner)))
+
+
+class Observer:
+    """Observes the calls of a method once, when they are asked for."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._seen: dict[str, list[Observed]] = {}
+
+    @property
+    def database(self) -> Database:
+        """Where the plans are made."""
+        return self._world.quiet
+
+    async def of(self, method: str) -> list[Observed]:
+        """What the method's calls did."""
+        if method not in self._seen:
+            self._seen[method] = [await self._observe(call) for call in CALLS[method]]
+        return self._seen[method]
+
+    async def _observe(self, call: Call) -> Observed:
+        world = self._world
+        with world.log.recorded() as first:
+            arguments = [] if call.before is None else [await call.before(world)]
+        prepared = _written(first)
+        rows = {table: await world.rows(table) for table in prepared}
+        with world.log.recorded() as commands:
+            refused_by = await _refused_by(call, call.run(world, *arguments))
+        # The plans are those of the data that the call found.
+        for table in _written(commands):
+            await world.put_back(table, rows.get(table))
+        observed = Observed(call, len(commands), refused_by=refused_by)
+        for command in commands:
+            for statement in statements(command):
+                observed.plans.append((statement, await explain(world.quiet, statement)))
+                observed.inner += [(statement, plan) for plan in await inner_plans(world.quiet, statement)]
+        for table in prepared:
+            await world.put_back(table)
+        return observed
+
+
+async def _refused_by(call: Call, running: Awaitable[Any]) -> str | None:
+    """Let it run; the index that refused it, if one did."""
+    if call.raises is None:
+        await running
+        return None
+    with pytest.raises(call.raises) as raised:
+        await running
+    return raised.value.index if isinstance(raised.value, AlreadyExistsError) else None
+
+
+def _written(commands: list[Command]) -> set[str]:
+    kinds = (next(iter(command)) for command in commands)
+    return {command[kind] for kind, command in zip(kinds, commands, strict=True) if kind in _WRITES}

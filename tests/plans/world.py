@@ -1,0 +1,122 @@
+"""A world in which every query finds something, and which is as it was after every call."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from bson import CodecOptions, ObjectId
+from bson.raw_bson import RawBSONDocument
+from pymongo import AsyncMongoClient
+
+from datalayer import Community, Stories
+from datalayer.seeding import fill
+from seed.worlds import world
+from tests.commands import CommandLog
+from tests.plans.explained import Database
+from tests.seeding.places import Notes
+
+SIZES = {"reports": 120, "events": 60, "rsvps_per_event": 16, "courses": 12, "enrollments_per_course": 18, "stories": 8}
+
+Rows = dict[ObjectId, RawBSONDocument]
+
+
+class World:
+    """A filled database, and those documents in it that have the most of something."""
+
+    def __init__(self, community: Community, stories: Stories, log: CommandLog, quiet: Database, now: int) -> None:
+        self.c, self.s, self.log, self.now = community, stories, log, now
+        self.quiet = quiet
+        """The same database, of whose commands the log hears nothing."""
+        self._raw: Any = quiet.with_options(codec_options=CodecOptions(document_class=RawBSONDocument))
+        self._rows: dict[str, Rows] = {}
+        self._ids: dict[str, Any] = {}
+
+    async def choose(self) -> None:
+        """Remember how everything is, and find what has the most."""
+        for document in (*Community.documents, *Stories.documents):
+            self._rows[document.Settings.name] = await self.rows(document.Settings.name)
+        alive = {"deletedAt": None}
+        pending = {"status": "pending", "targetType": "post"}
+        upcoming = [event["_id"] async for event in self.quiet.events.find({**alive, "startTime": {"$gt": self.now}})]
+        published = [course["_id"] async for course in self.quiet.courses.find({**alive, "status": "published"})]
+        members = [user["_id"] async for user in self.quiet.users.find({"role": "member"})]
+        posts = [post["_id"] async for post in self.quiet.posts.find(alive)]
+        self._ids = {
+            "author": await self._most("posts", "authorId", **alive),
+            "commenter": await self._most("comments", "authorId", **alive),
+            "liker": await self._most("likes", "userId"),
+            "liked": await self._most("likes", "targetId", targetId={"$in": posts}),
+            "follower": await self._most("follows", "followerId"),
+            "followed": await self._most("follows", "followingId"),
+            "space": await self._most("posts", "spaceId", **alive),
+            "post": await self._most("comments", "postId", parentId=None, postId={"$in": posts}, **alive),
+            "parent": await self._most("comments", "parentId", parentId={"$ne": None}, **alive),
+            "course": await self._most("enrollments", "courseId", courseId={"$in": published}),
+            "student": await self._most("enrollments", "userId", courseId={"$in": published}),
+            "lesson": await self._most("lessonProgress", "lessonId"),
+            "learner": await self._most("lessonProgress", "userId"),
+            "event": await self._most("rsvps", "eventId", eventId={"$in": upcoming}, status="going"),
+            "guest": await self._most("rsvps", "userId"),
+            "talker": await self._most("messages", "senderId", **alive),
+            "conversation": await self._most("messages", "conversationId", **alive),
+            "informed": await self._most("notifications", "userId", read=False),
+            "earner": await self._most("points", "userId", userId={"$in": members}),
+            "reported": await self._most("reports", "targetId", **pending),
+            "story": await self._most("scenes", "storyId"),
+            "chapter": await self._most("scenes", "chapterId"),
+        }
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self.__dict__["_ids"][name]
+        except KeyError:
+            raise AttributeError(name) from None
+
+    async def one(self, table: str, **filter: Any) -> dict[str, Any]:
+        """The first document that the filter finds; there is one."""
+        found = await self.quiet[table].find_one(filter, sort={"_id": 1})
+        assert found is not None, (table, filter)
+        return found
+
+    async def ids(self, table: str, **filter: Any) -> list[Any]:
+        """The ids of all that the filter finds; there are some."""
+        found = [row["_id"] for row in await self.quiet[table].find(filter, {"_id": 1}).to_list()]
+        assert found, (table, filter)
+        return found
+
+    async def rows(self, table: str) -> Rows:
+        """What is in a table at this moment."""
+        return {row["_id"]: row for row in await self._raw[table].find().to_list()}
+
+    async def put_back(self, table: str, rows: Rows | None = None) -> None:
+        """Let the table be as it was in the beginning, or as it was when these rows were read."""
+        wanted, there = self._rows[table] if rows is None else rows, await self.rows(table)
+        wrong = [id for id, row in there.items() if id not in wanted or row.raw != wanted[id].raw]
+        if wrong:
+            await self._raw[table].delete_many({"_id": {"$in": wrong}})
+        lost = [row for id, row in wanted.items() if id not in there or id in set(wrong)]
+        if lost:
+            await self._raw[table].insert_many(lost)
+
+    async def _most(self, table: str, field: str, **filter: Any) -> Any:
+        groups = [{"$match": filter}, {"$group": {"_id": f"${field}", "count": {"$sum": 1}}}]
+        order = [{"$sort": {"count": -1, "_id": 1}}, {"$limit": 1}]
+        (found,) = await (await self.quiet[table].aggregate([*groups, *order])).to_list()
+        return found["_id"]
+
+
+@asynccontextmanager
+async def opened(uri: str) -> AsyncIterator[World]:
+    """A world in a database of its own."""
+    log, small = CommandLog(), world("small", 1).model_copy(update=SIZES)
+    async with AsyncMongoClient(uri, event_listeners=[log]) as client, AsyncMongoClient(uri) as quiet:
+        database = client["plans"]
+        async with (
+            Community.over(database, clock=lambda: small.now) as community,
+            Stories.over(database, clock=lambda: small.now) as stories,
+        ):
+            await fill(community, stories, small, Notes())
+            found = World(community, stories, log, quiet["plans"], small.now)
+            await found.choose()
+            yield found
+        await quiet.drop_database("plans")
