@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: test seed check format clean
+.PHONY: test seed check format bench clean
 
 test: .venv/ready
 	$(BIN)/pytest $(ARGS)
@@ -14,6 +14,10 @@ check: .venv/ready
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/pyright
+
+bench: .venv/ready
+	$(BIN)/python -m benchmarks.reads
+	$(BIN)/python -m benchmarks.likes
 
 format: .venv/ready
 	$(BIN)/ruff format .

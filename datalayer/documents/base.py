@@ -5,6 +5,7 @@ instance, a Python constructor that looks the collection up, a Python validator 
 an attribute; none of them is needed without links and lazy parsing, which are not used here.
 """
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
 import beanie
@@ -76,7 +77,12 @@ class Document(beanie.Document):
         Raises:
             InvalidDocumentError: It was written past the schema, or by an older one; names collection, id and field.
         """
-        return cls._codec.load(wire)
+        return cls._codec.load([wire])[0]
+
+    @classmethod
+    def from_wires(cls, wires: Sequence[Wire]) -> list[Self]:
+        """The documents that MongoDB returned, in their order; as `from_wire`."""
+        return cls._codec.load(wires)
 
     def to_wire(self) -> dict[str, object]:
         """The document as MongoDB stores it."""

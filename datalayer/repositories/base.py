@@ -86,7 +86,7 @@ class Repository(Generic[D, I]):
         self, filter: Mapping[str, Any], *, sort: Mapping[str, int] | None = None, hint: str | None = None
     ) -> list[D]:
         wires = await self._collection.find(filter, sort=sort, batch_size=AT_ONCE, hint=hint).to_list()
-        return [self.document.from_wire(wire) for wire in wires]
+        return self.document.from_wires(wires)
 
     def _found(self, document: D | None, id: I) -> D:
         if document is None:
@@ -153,7 +153,7 @@ class Repository(Generic[D, I]):
         wires = await cursor.to_list()
         if again and wires and position is not None and wires[0]["_id"] == position["_id"]:
             del wires[0]
-        return page_of(wires, limit, query, order, self.document.from_wire)
+        return page_of(wires, limit, query, order, self.document.from_wires)
 
     async def _filtered_page(
         self,
@@ -180,7 +180,7 @@ class Repository(Generic[D, I]):
             found = await cursor.to_list()
             wires += [wire for wire in found if keep(wire)]
             if len(found) < size or len(wires) > limit:
-                return page_of(wires, limit, query, ["_id"], self.document.from_wire)
+                return page_of(wires, limit, query, ["_id"], self.document.from_wires)
             position = {"_id": {"$lt": found[-1]["_id"]}}
             size *= 2
 
@@ -200,7 +200,7 @@ class Repository(Generic[D, I]):
             parts.append([{"$match": older}, {"$sort": order}, {"$limit": limit + 1}])
         wires = await self._union(parts, f"by_{field}_and_createdAt")
         wires.sort(key=lambda wire: (wire["createdAt"], wire["_id"]), reverse=True)
-        return page_of(wires, limit, query, list(order), self.document.from_wire)
+        return page_of(wires, limit, query, list(order), self.document.from_wires)
 
     async def _union(self, pipelines: Sequence[Sequence[Mapping[str, Any]]], index: str) -> list[dict[str, Any]]:
         """What the pipelines give together. One round trip, but one for each of them inside a transaction."""
@@ -276,10 +276,10 @@ def page_of(
     limit: int,
     query: object,
     order: Sequence[str],
-    item: Callable[[Mapping[str, Any]], T],
+    load: Callable[[Sequence[Mapping[str, Any]]], list[T]],
 ) -> Page[T]:
     """A page of the first `limit` documents; one more tells whether there is a next page."""
-    items = [item(wire) for wire in wires[:limit]]
+    items = load(wires[:limit])
     if len(wires) <= limit:
         return Page(items)
     last = wires[limit - 1]

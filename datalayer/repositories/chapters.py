@@ -21,7 +21,7 @@ class Chapters(Repository[Chapter, ChapterId]):
             cursor = self._collection.find(
                 {"storyId": story_id}, sort={"chapterNumber": 1}, hint=_IN_ORDER, batch_size=AT_ONCE
             )
-            return [Chapter.from_wire(wire) for wire in await cursor.to_list()]
+            return Chapter.from_wires(await cursor.to_list())
 
     async def rename(self, id: ChapterId, title: Title) -> Chapter:
         """Give the chapter another title. One round trip.

@@ -59,4 +59,4 @@ class Characters(Repository[Character, CharacterId]):
         """The story's characters in the order of their creation, at one moment. One round trip, by_story."""
         async with one_snapshot(self._connection):
             cursor = self._collection.find({"storyId": story_id}, sort={"_id": 1}, hint="by_story", batch_size=AT_ONCE)
-            return [Character.from_wire(wire) for wire in await cursor.to_list()]
+            return Character.from_wires(await cursor.to_list())

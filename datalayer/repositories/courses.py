@@ -153,7 +153,7 @@ class Courses(SoftDeletingRepository[Course, CourseId]):
             found = self._of(Module).find(
                 {"courseId": id}, sort={"order": 1, "_id": 1}, hint="by_courseId_and_order", batch_size=AT_ONCE
             )
-            modules = [Module.from_wire(wire) for wire in await found.to_list()]
+            modules = Module.from_wires(await found.to_list())
             lessons = await self._lessons_of([module.id for module in modules]) if modules else {}
         return CourseOutline(course, [ModuleOutline(module, lessons[module.id]) for module in modules])
 

@@ -30,7 +30,7 @@ class OrderedRepository(Repository[D, I]):
             cursor = self._collection.find(
                 {self.parent: parent_id}, sort={"order": 1, "_id": 1}, hint=self._index, batch_size=AT_ONCE
             )
-            return [self.document.from_wire(wire) for wire in await cursor.to_list()]
+            return self.document.from_wires(await cursor.to_list())
 
     async def _next_place(self, parent_id: ObjectId) -> int:
         """The place behind the last. One round trip."""

@@ -141,7 +141,7 @@ class Points(Repository[PointsEntry, PointsEntryId]):
                 {"points": {"$gt": 0}}, sort={"points": -1, "_id": 1}, limit=limit, batch_size=AT_ONCE,
                 hint="by_points_and_id",
             ).to_list()  # fmt: skip
-            users = [User.from_wire(wire) for wire in wires]
+            users = User.from_wires(wires)
             return _ranked([(user, user.points) for user in users])
         order = {"$sort": {"points": -1, "_id": 1}}
         cursor = await self._collection.aggregate(

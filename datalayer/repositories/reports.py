@@ -1,6 +1,6 @@
 """What people reported to the moderators."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -85,7 +85,7 @@ class Reports(Repository[Report, ReportId]):
         pipeline += [{"$sort": order}, {"$limit": limit + 1}]
         cursor = await self._collection.aggregate(pipeline, batchSize=AT_ONCE, hint="by_status")
         wires = [{**case, **case["_id"]} for case in await cursor.to_list()]
-        return page_of(wires, limit, query, ["reports", "firstReportedAt", "targetType", "targetId"], _moderation_case)
+        return page_of(wires, limit, query, ["reports", "firstReportedAt", "targetType", "targetId"], _cases)
 
     async def for_target(
         self,
@@ -149,11 +149,14 @@ def _behind(reports: Any, first_reported_at: Any, target_type: Any, target_id: A
     }
 
 
-def _moderation_case(wire: Mapping[str, Any]) -> ModerationCase:
-    return ModerationCase(
-        target_type=wire["targetType"],
-        target_id=wire["targetId"],
-        reports=wire["reports"],
-        reasons=wire["reasons"],
-        first_reported_at=int(wire["firstReportedAt"]),
-    )
+def _cases(wires: Sequence[Mapping[str, Any]]) -> list[ModerationCase]:
+    return [
+        ModerationCase(
+            target_type=wire["targetType"],
+            target_id=wire["targetId"],
+            reports=wire["reports"],
+            reasons=wire["reasons"],
+            first_reported_at=int(wire["firstReportedAt"]),
+        )
+        for wire in wires
+    ]

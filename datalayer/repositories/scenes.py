@@ -124,7 +124,7 @@ class Scenes(GenerationRepository):
         cursor = self._collection.find(
             {"chapterId": chapter_id}, sort={"sceneNumber": 1}, hint=_IN_ORDER, batch_size=AT_ONCE
         )
-        return [Scene.from_wire(wire) for wire in await cursor.to_list()]
+        return Scene.from_wires(await cursor.to_list())
 
     async def _lock_chapter(self, id: ChapterId) -> StoryId:
         """Write to the chapter, and give its story."""
