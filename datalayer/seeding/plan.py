@@ -7,6 +7,8 @@ from typing import Any
 
 from datalayer import documents
 from datalayer.documents import Document
+from datalayer.repositories.gamification import DEFAULT_VALUES
+from datalayer.repositories.levels import DEFAULT_LEVELS
 from datalayer.seeding.tables.comments import Comments
 from datalayer.seeding.tables.conversations import Conversations
 from datalayer.seeding.tables.courses import Courses
@@ -16,7 +18,7 @@ from datalayer.seeding.tables.follows import Follows
 from datalayer.seeding.tables.likes import Likes
 from datalayer.seeding.tables.memberships import Memberships
 from datalayer.seeding.tables.notifications import Notifications
-from datalayer.seeding.tables.points import LEVELS, VALUES, Points
+from datalayer.seeding.tables.points import Points
 from datalayer.seeding.tables.posts import Posts
 from datalayer.seeding.tables.reports import Reports
 from datalayer.seeding.tables.settings import settings_rows
@@ -83,8 +85,8 @@ def plan(world: World) -> tuple[Table, ...]:
 
 def _rewards(points: Points) -> Iterator[Table]:
     entries, rules, levels = points.marks
-    yield Table(documents.GamificationRule, rules, len(VALUES), points.rule_rows)
-    yield Table(documents.Level, levels, len(LEVELS), points.level_rows)
+    yield Table(documents.GamificationRule, rules, len(DEFAULT_VALUES), points.rule_rows)
+    yield Table(documents.Level, levels, len(DEFAULT_LEVELS), points.level_rows)
     yield Table(documents.PointsEntry, entries, points.count, points.rows)
 
 

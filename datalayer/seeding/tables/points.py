@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 
 from bson import ObjectId
 
+from datalayer.repositories.gamification import DEFAULT_VALUES
+from datalayer.repositories.levels import DEFAULT_LEVELS
 from datalayer.seeding.draws import Ids
 from datalayer.seeding.tables.comments import Comments
 from datalayer.seeding.tables.enrollments import Enrollments
@@ -16,28 +18,8 @@ from datalayer.seeding.tables.posts import Posts
 from datalayer.seeding.tables.users import People
 from datalayer.seeding.world import World
 
-VALUES = {
-    "post": 10,
-    "comment": 5,
-    "like_received": 2,
-    "lesson_complete": 15,
-    "course_complete": 50,
-    "rsvp": 5,
-    "enroll": 5,
-}
-LEVELS = (
-    ("Newcomer", 0, "#9ca3af"),
-    ("Contributor", 50, "#60a5fa"),
-    ("Active Member", 150, "#34d399"),
-    ("Rising Star", 300, "#fbbf24"),
-    ("Engaged", 500, "#f97316"),
-    ("Valued", 800, "#f472b6"),
-    ("Expert", 1_200, "#a78bfa"),
-    ("Leader", 1_800, "#818cf8"),
-    ("Champion", 2_500, "#ef4444"),
-    ("Legend", 3_500, "#d4af37"),
-)
-_THRESHOLDS = [threshold for _, threshold, _ in LEVELS]
+_COLORS = ("#9ca3af", "#60a5fa", "#34d399", "#fbbf24", "#f97316", "#f472b6", "#a78bfa", "#818cf8", "#ef4444", "#d4af37")
+_THRESHOLDS = [level["threshold"] for level in DEFAULT_LEVELS]
 
 
 class Award(NamedTuple):
@@ -74,7 +56,7 @@ class Points:
         """Each user's points, by number."""
         totals = [0] * self._people.count
         for award in self._awards():
-            totals[award.user] += VALUES[award.action]
+            totals[award.user] += DEFAULT_VALUES[award.action]
         return totals
 
     @property
@@ -122,7 +104,7 @@ class Points:
                 "_id": self._ids.make(award.moment, sequence),
                 "userId": self._people.ids[award.user],
                 "action": award.action,
-                "amount": VALUES[award.action],
+                "amount": DEFAULT_VALUES[award.action],
                 "referenceType": kind,
                 "referenceId": ":".join(map(str, parts)),
                 "createdAt": award.moment,
@@ -130,16 +112,16 @@ class Points:
 
     def rule_rows(self) -> Iterator[dict[str, Any]]:
         """What each action gives."""
-        for number, (action, value) in enumerate(VALUES.items()):
+        for number, (action, value) in enumerate(DEFAULT_VALUES.items()):
             yield {"_id": self._rules.make(self._world.start, number), "action": action, "pointValue": value}
 
     def level_rows(self) -> Iterator[dict[str, Any]]:
         """The levels."""
-        for number, (name, threshold, color) in enumerate(LEVELS):
+        for number, (level, color) in enumerate(zip(DEFAULT_LEVELS, _COLORS, strict=True)):
             yield {
                 "_id": self._levels.make(self._world.start, number),
-                "name": name,
-                "threshold": threshold,
+                "name": level["name"],
+                "threshold": level["threshold"],
                 "order": number + 1,
                 "color": color,
             }
