@@ -5,7 +5,6 @@ from datalayer.documents.scenes import Scene
 from datalayer.documents.stories import Chapter
 from datalayer.ids import ChapterId, StoryId
 from datalayer.repositories.base import AT_ONCE, Repository, not_found
-from datalayer.repositories.ordered import one_snapshot
 
 _IN_ORDER = "by_storyId_and_chapterNumber"
 
@@ -17,7 +16,7 @@ class Chapters(Repository[Chapter, ChapterId]):
 
     async def in_story(self, story_id: StoryId) -> list[Chapter]:
         """The story's chapters by number, as they were at one moment. One round trip, by_storyId_and_chapterNumber."""
-        async with one_snapshot(self._connection):
+        async with self._connection.snapshot():
             cursor = self._collection.find(
                 {"storyId": story_id}, sort={"chapterNumber": 1}, hint=_IN_ORDER, batch_size=AT_ONCE
             )

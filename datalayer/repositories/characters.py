@@ -5,7 +5,6 @@ from datalayer.documents.stories import Backstory, Character, Story, Traits
 from datalayer.ids import CharacterId, StoryId
 from datalayer.repositories.base import AT_ONCE, Repository, not_found
 from datalayer.repositories.boundary import UNSET, Unset
-from datalayer.repositories.ordered import one_snapshot
 
 
 class Characters(Repository[Character, CharacterId]):
@@ -57,6 +56,6 @@ class Characters(Repository[Character, CharacterId]):
 
     async def in_story(self, story_id: StoryId) -> list[Character]:
         """The story's characters in the order of their creation, at one moment. One round trip, by_story."""
-        async with one_snapshot(self._connection):
+        async with self._connection.snapshot():
             cursor = self._collection.find({"storyId": story_id}, sort={"_id": 1}, hint="by_story", batch_size=AT_ONCE)
             return Character.from_wires(await cursor.to_list())

@@ -1,7 +1,8 @@
 """An open database, as the repositories use it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from typing import Any, TypeAlias, TypeVar
 
@@ -95,6 +96,19 @@ class Connection:
                 hint="Let the error leave the work that was given to `transaction`.",
             ) from transaction.failure
         return True
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncGenerator[None]:
+        """What is read inside is the state of one moment, acknowledged by a majority; it costs no round trip.
+
+        A query outside of a snapshot may pause, and go on after a change: half of it before, half of it after. Inside a
+        transaction there is a snapshot already.
+        """
+        if self.transaction_is_open():
+            yield
+            return
+        async with self.database.client.start_session(snapshot=True) as session, session.bind():
+            yield
 
     async def transaction(self, work: Callable[[], Awaitable[T]]) -> T:
         """Run the work in a transaction, or as a part of the one that is open, and give its result.

@@ -11,7 +11,6 @@ from datalayer.ids import CourseId, ModuleId
 from datalayer.pages import Page
 from datalayer.repositories.base import ALIVE, AT_ONCE, SoftDeletingRepository
 from datalayer.repositories.boundary import UNSET, Cursor, Limit, Unset
-from datalayer.repositories.ordered import one_snapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +147,7 @@ class Courses(SoftDeletingRepository[Course, CourseId]):
         Raises:
             NotFoundError: There is no such course.
         """
-        async with one_snapshot(self._connection):
+        async with self._connection.snapshot():
             course = self._found(await self._one({"_id": id, **ALIVE}), id)
             found = self._of(Module).find(
                 {"courseId": id}, sort={"order": 1, "_id": 1}, hint="by_courseId_and_order", batch_size=AT_ONCE

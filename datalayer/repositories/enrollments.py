@@ -18,7 +18,6 @@ from datalayer.repositories.boundary import Cursor, Limit
 from datalayer.repositories.connection import Connection
 from datalayer.repositories.curriculum import course_with, curriculum_of, done_among
 from datalayer.repositories.group_commit import GroupCommit
-from datalayer.repositories.ordered import one_snapshot
 
 _PAIR_INDEX = "by_userId_and_courseId"
 
@@ -127,7 +126,7 @@ class Enrollments(Repository[Enrollment, EnrollmentId]):
         Raises:
             NotFoundError: There is no such course.
         """
-        async with one_snapshot(self._connection):
+        async with self._connection.snapshot():
             course = await curriculum_of(self._connection, course_id)
             enrollment = await self.for_pair(user_id, course_id)
             if enrollment is None:

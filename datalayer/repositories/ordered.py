@@ -1,7 +1,6 @@
 """Documents that have an order of their own within a parent, and readers that see all of a change or nothing."""
 
-from collections.abc import AsyncGenerator, Collection
-from contextlib import asynccontextmanager
+from collections.abc import Collection
 from typing import ClassVar
 
 from bson import ObjectId
@@ -9,7 +8,6 @@ from pymongo import UpdateOne
 
 from datalayer.errors import InvalidInputError
 from datalayer.repositories.base import AT_ONCE, D, I, Repository
-from datalayer.repositories.connection import Connection
 
 
 class OrderedRepository(Repository[D, I]):
@@ -26,7 +24,7 @@ class OrderedRepository(Repository[D, I]):
         return f"by_{self.parent}_and_order"
 
     async def _in_order(self, parent_id: ObjectId) -> list[D]:
-        async with one_snapshot(self._connection):
+        async with self._connection.snapshot():
             cursor = self._collection.find(
                 {self.parent: parent_id}, sort={"order": 1, "_id": 1}, hint=self._index, batch_size=AT_ONCE
             )
@@ -58,17 +56,3 @@ class OrderedRepository(Repository[D, I]):
         if moved:
             updates = [UpdateOne({"_id": id}, {"$set": {"order": order}}) for id, order in moved.items()]
             await self._collection.bulk_write(updates)
-
-
-@asynccontextmanager
-async def one_snapshot(connection: Connection) -> AsyncGenerator[None]:
-    """What is read inside is the state of one moment, acknowledged by a majority; it costs no round trip.
-
-    A query outside of a snapshot may pause, and go on after a change: half of it before, half of it after. Inside a
-    transaction there is a snapshot already.
-    """
-    if connection.transaction_is_open():
-        yield
-        return
-    async with connection.database.client.start_session(snapshot=True) as session, session.bind():
-        yield

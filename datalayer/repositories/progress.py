@@ -17,7 +17,6 @@ from datalayer.repositories.curriculum import (
     curriculum_with,
     done_among,
 )
-from datalayer.repositories.ordered import one_snapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +127,7 @@ class Progress(Repository[LessonProgress, LessonProgressId]):
         Raises:
             NotFoundError: There is no such course.
         """
-        async with one_snapshot(self._connection):
+        async with self._connection.snapshot():
             course = await curriculum_of(self._connection, course_id)
             done = await done_among(self._connection, user_id, course.lesson_ids)
         return _progress(course, done)
@@ -139,7 +138,7 @@ class Progress(Repository[LessonProgress, LessonProgressId]):
         Served by `_id`, by_courseId_and_order, by_moduleId_and_order and by_userId_and_lessonId, all of it but the
         courses from the indexes alone.
         """
-        async with one_snapshot(self._connection):
+        async with self._connection.snapshot():
             courses = await curricula_of(self._connection, course_ids)
             lesson_ids = [id for course in courses for id in course.lesson_ids]
             done = await done_among(self._connection, user_id, lesson_ids)

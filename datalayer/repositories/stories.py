@@ -12,7 +12,6 @@ from datalayer.ids import ChapterId, GenerationToken, SceneId, StoryId
 from datalayer.pages import Page
 from datalayer.repositories.base import AT_ONCE, Repository, not_found
 from datalayer.repositories.boundary import Cursor, Limit
-from datalayer.repositories.ordered import one_snapshot
 
 _COMMON_SPACES = " \n\t\r"
 _RARE_SPACES = (
@@ -111,7 +110,7 @@ class StoryRepository(Repository[Story, StoryId]):
         Raises:
             NotFoundError: There is none.
         """
-        async with one_snapshot(self._connection):
+        async with self._connection.snapshot():
             story = self._found(await self._one({"_id": id}), id)
             chapters = (
                 await self._of(Chapter)
