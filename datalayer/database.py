@@ -1,5 +1,6 @@
 """Where the data is: the two databases, open."""
 
+import inspect
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, ClassVar, Self, TypeVar, get_args
@@ -7,12 +8,12 @@ from typing import Any, ClassVar, Self, TypeVar, get_args
 import beanie
 from pymongo import AsyncMongoClient
 from pymongo.asynchronous.database import AsyncDatabase
+from pymongo.errors import PyMongoError
 
 from datalayer import repositories
 from datalayer.clock import Clock, system_clock
 from datalayer.documents import COMMUNITY_DOCUMENTS, STORIES_DOCUMENTS, Document
 from datalayer.errors import InvalidInputError, ServerNotFoundError, StandaloneServerError
-from datalayer.repositories.boundary import guarded
 from datalayer.repositories.connection import Connection
 from datalayer.schema import SchemaMode, ensure_schema
 from datalayer.settings import Settings
@@ -68,6 +69,10 @@ class Database:
         cls, database: AsyncDatabase[dict[str, Any]], *, schema: SchemaMode = "create", clock: Clock | None = None
     ) -> AsyncGenerator[Self]:
         """Open a database whose client the caller owns: the same as `connect`, but nothing is closed at the end."""
+        if not isinstance(database, AsyncDatabase):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise InvalidInputError("database", "must be an AsyncDatabase of pymongo")
+        if clock is not None and not callable(clock):
+            raise InvalidInputError("clock", "must be a callable that gives Unix milliseconds")
         if schema not in get_args(SchemaMode):
             raise InvalidInputError("schema", f"must be one of {', '.join(get_args(SchemaMode))}")
         try:
@@ -78,7 +83,6 @@ class Database:
             raise translate(error) from error
         yield cls(database, clock or system_clock)
 
-    @guarded
     async def transaction(self, work: Callable[[], Awaitable[T]]) -> T:
         """Run the work in one transaction: all that it does through the repositories happens, or nothing does.
 
@@ -91,7 +95,19 @@ class Database:
         Raises:
             ConcurrentTransactionError: The work started tasks that used the repositories too.
         """
-        return await self._connection.transaction(work)
+
+        async def awaited() -> T:
+            result = work()
+            if not inspect.isawaitable(result):
+                raise InvalidInputError("work", "must be an async callable without arguments")
+            return await result
+
+        if not callable(work):
+            raise InvalidInputError("work", "must be an async callable without arguments")
+        try:
+            return await self._connection.transaction(awaited)
+        except PyMongoError as error:
+            raise translate(error) from error
 
 
 class Community(Database):
@@ -171,6 +187,10 @@ def open_client(uri: str | None = None) -> AsyncMongoClient[dict[str, Any]]:
     try:
         return AsyncMongoClient[dict[str, Any]](uri, **options)
     except (*TRANSLATED, ValueError) as error:
+        if "@" in uri:
+            # What the driver quotes of such a URI may be a part of the password.
+            reason = "is not a URI of MongoDB; a user name and a password in it must be percent-encoded"
+            raise InvalidInputError("uri", reason) from None
         if isinstance(error, TRANSLATED):
             raise translate(error) from error
         raise InvalidInputError("uri", str(error)) from error

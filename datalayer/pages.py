@@ -60,13 +60,16 @@ def decode_cursor(query: object, cursor: str, length: int) -> list[PositionValue
         # Base64 ignores the last bits: one position has one cursor.
         if _text(raw) != cursor or _check(query, payload) != raw[:_CHECK_BYTES]:
             raise InvalidCursorError
-        position = cast("dict[str, list[object]]", bson.decode(payload))["p"]  # pyright: ignore[reportUnknownMemberType]
+        position = cast("dict[str, object]", bson.decode(payload))["p"]  # pyright: ignore[reportUnknownMemberType]
     except (binascii.Error, UnicodeEncodeError, BSONError, KeyError) as error:
         raise InvalidCursorError from error
     # The check is no secret. Whoever forges one still gets no operator into a filter.
-    if len(position) != length or not all(isinstance(value, PositionValue) for value in position):
+    if not isinstance(position, list):
         raise InvalidCursorError
-    return cast("list[PositionValue]", position)
+    values = cast("list[object]", position)
+    if len(values) != length or not all(isinstance(value, PositionValue) for value in values):
+        raise InvalidCursorError
+    return cast("list[PositionValue]", values)
 
 
 def _text(raw: bytes) -> str:

@@ -13,6 +13,7 @@ from pymongo.errors import (
     DocumentTooLarge,
     DuplicateKeyError,
     ExecutionTimeout,
+    InvalidOperation,
     InvalidURI,
     OperationFailure,
     PyMongoError,
@@ -26,8 +27,7 @@ from datalayer.errors import AlreadyExistsError, DataLayerError, InvalidInputErr
 TRANSLATED = (PyMongoError, BSONError, ValidationError, OverflowError)
 """The foreign exceptions that do not leave the library."""
 
-TRANSIENT = "TransientTransactionError"
-"""The server's label of an error after which the whole transaction may be tried again."""
+_TRANSIENT = "TransientTransactionError"
 
 _DOCUMENT_VALIDATION_FAILURE = 121
 _DUPLICATE_KEY = 11000
@@ -38,9 +38,19 @@ _INDEX_NAME = re.compile(r"index: (\S+) dup key")
 _ARM = re.compile(r"^(str|int|float|bool|none|.*[^\w].*|[A-Z].*)$")
 
 
+def is_transient(error: BaseException | None) -> bool:
+    """Whether the transaction that met the error may be tried again as a whole."""
+    # The driver puts the label on whatever happens in a transaction, also on the use of a client that is closed.
+    return (
+        isinstance(error, PyMongoError)
+        and error.has_error_label(_TRANSIENT)
+        and not isinstance(error, InvalidOperation)
+    )
+
+
 def translate(error: Exception) -> DataLayerError:
     """The library's error for one of `TRANSLATED`; the caller raises it from the original."""
-    if isinstance(error, PyMongoError) and error.has_error_label(TRANSIENT):
+    if is_transient(error):
         return UnavailableError("The transaction kept conflicting with others, or lost its server.")
     if isinstance(error, OperationFailure) and error.code == _DOCUMENT_VALIDATION_FAILURE:
         return _refused(error.details or {})

@@ -107,6 +107,9 @@ class Repository(Generic[D, I]):
     def _changes(self, **fields: object) -> dict[str, dict[str, object]]:
         """The operators that set the fields, by their names in Python: `None` removes one, `UNSET` leaves it alone."""
         changed = {name: value for name, value in fields.items() if value is not UNSET}
+        if changed.keys() <= {"updated_at", "edited_at"}:
+            # The time of a change is none by itself.
+            return {}
         wire = {name: self.document.model_fields[name].alias or name for name in changed}
         sets = {wire[name]: value for name, value in changed.items() if value is not None}
         unsets: dict[str, object] = {wire[name]: "" for name, value in changed.items() if value is None}

@@ -115,7 +115,11 @@ class Comments(SoftDeletingRepository[Comment, CommentId]):
         return Page([CommentThread(_shown(item), replies[item.id]) for item in page.items], page.next)
 
     async def replies(self, parent_id: CommentId, *, limit: Limit = 20, after: Cursor | None = None) -> Page[Comment]:
-        """The replies to a comment, oldest first. One round trip, by_parentId."""
+        """The replies to a comment, oldest first; none while the post is deleted. 2 round trips, by_parentId."""
+        parent: list[dict[str, Any]] = [{"$match": {"_id": parent_id}}, {"$lookup": _ALIVE_POST}]
+        found = await (await self._collection.aggregate(parent)).to_list()
+        if not found or not found[0]["post"]:
+            return Page([])
         return await self._page({"parentId": parent_id, **ALIVE}, "by_parentId", limit, after, newest_first=False)
 
     async def by_author(self, author_id: UserId, *, limit: Limit = 20, after: Cursor | None = None) -> Page[Comment]:

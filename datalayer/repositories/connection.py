@@ -12,13 +12,13 @@ from pymongo import ReadPreference, WriteConcern
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.asynchronous.database import AsyncDatabase
-from pymongo.errors import PyMongoError
+from pymongo.errors import InvalidOperation
 from pymongo.read_concern import ReadConcern
 
 from datalayer.clock import Clock
 from datalayer.documents.base import Document
 from datalayer.errors import ConcurrentTransactionError, DataLayerError
-from datalayer.translation import TRANSIENT
+from datalayer.translation import is_transient, translate
 
 T = TypeVar("T")
 Collection: TypeAlias = AsyncCollection[dict[str, Any]]
@@ -84,7 +84,8 @@ class Connection:
             raise ConcurrentTransactionError(
                 "This task was started inside a transaction of another task"
                 + (", which is over." if transaction.over else "."),
-                hint="Await repository calls in turn inside a transaction; start tasks outside of it.",
+                hint="Await repository calls in turn inside a transaction; start tasks outside of it. "
+                "`asyncio.wait_for` is a task in Python 3.11; `asyncio.timeout` is not.",
             )
         if transaction.session.client is not self.database.client:
             raise ConcurrentTransactionError(
@@ -130,10 +131,13 @@ async def _attempt(session: AsyncClientSession, work: Callable[[], Awaitable[T]]
     token = _open.set(transaction)
     try:
         result = await work()
-    except DataLayerError as error:
-        cause = error.__cause__
-        if isinstance(cause, PyMongoError) and cause.has_error_label(TRANSIENT):
-            raise cause from None
+    except InvalidOperation as error:
+        # Of the library's own, so that the driver does not take it for one that may pass.
+        raise translate(error) from error
+    except Exception:
+        # What the work made of it does not matter: the server has undone the attempt, and it can be tried again.
+        if transaction.failure is not None and is_transient(transaction.failure):
+            raise transaction.failure from None
         raise
     finally:
         transaction.over = True

@@ -1,6 +1,6 @@
 """The levels that points lead to."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Annotated, Any, NotRequired
 
@@ -62,7 +62,7 @@ class Levels(Repository[Level, LevelId]):
     async def replace(self, levels: Many[Level | LevelFields]) -> list[Level]:
         """Put these levels in place of all that there are; every user's level follows.
 
-        A transaction of 4 round trips, by_order, that writes to every user. Where they are being written to all the
+        A transaction of 5 round trips, by_order, that writes to every user. Where they are being written to all the
         time it may not succeed; then the levels come first and the users follow in batches of 500. What a crash leaves
         of those is completed by calling it again.
 
@@ -74,43 +74,55 @@ class Levels(Repository[Level, LevelId]):
             InvalidInputError: There are too few or too many, or their thresholds do not rise from 0.
         """
         new = _checked(list(levels))
-        thresholds = [level.threshold for level in new]
-        joined = self._connection.transaction_is_open()
-        attempts = iter(range(ATOMIC_ATTEMPTS))
-
-        async def work() -> bool:
-            at_once = joined or next(attempts, None) is not None
-            await self._collection.delete_many({}, hint="by_order")
-            await self._collection.insert_many([level.to_wire() for level in new])
-            if at_once:
-                await self._of(User).update_many({}, _follow(thresholds), hint="_id_")
-            return at_once
-
-        if not await self._connection.transaction(work):
-            await self._follow_in_batches()
-        return new
+        return await self._change(lambda _: new)
 
     async def install_defaults(self) -> list[Level]:
         """Put the ten default levels in place where there are none, and give all.
 
-        One round trip, by_order; 5 where there are none, as `replace`.
+        A transaction of 5 round trips, by_order, as `replace`; of one where there are levels.
         """
-        return await self._in_order() or await self.replace(DEFAULT_LEVELS)
+        return await self._change(lambda levels: levels or _checked(DEFAULT_LEVELS))
 
     async def delete(self, id: LevelId) -> None:
-        """Remove the level; the others close up, and every user's level follows, as with `replace`.
+        """Remove the level; the others close up, and every user's level follows.
 
-        5 round trips, by_order.
+        A transaction of 5 round trips, by_order, as `replace`.
 
         Raises:
             NotFoundError: There is none.
             InvalidInputError: Fewer than 3 would be left, or none from 0 on.
         """
-        levels = await self._in_order()
-        left = [level for level in levels if level.id != id]
-        if len(left) == len(levels):
-            raise not_found(Level, id)
-        await self.replace(left)
+
+        def without(levels: list[Level]) -> list[Level]:
+            left = [level for level in levels if level.id != id]
+            if len(left) == len(levels):
+                raise not_found(Level, id)
+            return _checked(left)
+
+        await self._change(without)
+
+    async def _change(self, change: Callable[[list[Level]], list[Level]]) -> list[Level]:
+        """Put what a function makes of the levels in their place, and let all users follow."""
+        joined = self._connection.transaction_is_open()
+        attempts = iter(range(ATOMIC_ATTEMPTS))
+
+        async def work() -> tuple[list[Level], bool]:
+            at_once = joined or next(attempts, None) is not None
+            before = await self._in_order()
+            after = change(before)
+            if after is before:
+                return after, True
+            # Each of the old ones, so that two changes at once conflict; before the first, the unique indexes do it.
+            await self._collection.delete_many({}, hint="by_order")
+            await self._collection.insert_many([level.to_wire() for level in after])
+            if at_once:
+                await self._of(User).update_many({}, _follow([level.threshold for level in after]), hint="_id_")
+            return after, at_once
+
+        after, followed = await self._connection.transaction(work)
+        if not followed:
+            await self._follow_in_batches()
+        return after
 
     async def _in_order(self) -> list[Level]:
         return await self._all({}, sort={"order": 1})
@@ -144,7 +156,7 @@ async def level_of(levels: Collection, points: int) -> int:
 
 
 def _checked(levels: Sequence[Level | LevelFields]) -> list[Level]:
-    fields = [dict(level) if isinstance(level, Level) else level for level in levels]
+    fields: list[Any] = [dict(level) if isinstance(level, Level) else level for level in levels]
     if not MIN_LEVELS <= len(fields) <= MAX_LEVELS:
         raise InvalidInputError("levels", f"must be {MIN_LEVELS} to {MAX_LEVELS}, not {len(fields)}")
     if fields[0]["threshold"] != 0:
@@ -153,9 +165,14 @@ def _checked(levels: Sequence[Level | LevelFields]) -> list[Level]:
         if higher["threshold"] <= lower["threshold"]:
             raise InvalidInputError(f"levels[{number}].threshold", "must be above the one before")
     return [
-        Level(name=level["name"], threshold=level["threshold"], color=level.get("color"), order=order)
+        # A level that was there already stays the same document.
+        Level(**({"id": level["id"]} if "id" in level else {}), **_shown(level), order=order)
         for order, level in enumerate(fields, start=1)
     ]
+
+
+def _shown(level: dict[str, Any]) -> dict[str, Any]:
+    return {"name": level["name"], "threshold": level["threshold"], "color": level.get("color")}
 
 
 def _follow(thresholds: Sequence[int]) -> list[dict[str, Any]]:

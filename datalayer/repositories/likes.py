@@ -115,8 +115,9 @@ class Likes(Repository[Like, LikeId]):
         limit: Limit = 20,
         after: Cursor | None = None,
     ) -> Page[Like]:
-        """The target's likes, newest first; none while it is deleted. 2 round trips, by_target."""
-        if await self._of(TARGETS[target_type]).find_one({"_id": target_id, **ALIVE}, {"_id": 1}) is None:
+        """The target's likes, newest first; none while it or its post is deleted. 2 round trips, by_target."""
+        target = [{"$match": {"_id": target_id}}, *_SEEN[target_type]]
+        if not await (await self._of(TARGETS[target_type]).aggregate(target)).to_list():
             return Page([])
         return await self._page({"targetType": target_type, "targetId": target_id}, "by_target", limit, after)
 
@@ -125,10 +126,8 @@ class Likes(Repository[Like, LikeId]):
 
         One round trip, by_userId and the targets' `_id`; more where the page lies among many that are deleted.
         """
-        lookups = [stage for kind, document in TARGETS.items() for stage in _alive_target(kind, document)]
-        return await self._filtered_page(
-            {"userId": user_id}, "by_userId", lookups, itemgetter("target"), limit=limit, after=after
-        )
+        seen = itemgetter("target")
+        return await self._filtered_page({"userId": user_id}, "by_userId", _SEEN_TARGET, seen, limit=limit, after=after)
 
     async def _liked(self, user_id: UserId, target_type: LikeTarget, target_ids: Collection[Any]) -> set[Any]:
         filter = {"userId": user_id, "targetType": target_type, "targetId": {"$in": list(target_ids)}}
@@ -209,14 +208,43 @@ class Likes(Repository[Like, LikeId]):
             await self._of(TARGETS[target_type]).update_one({"_id": target_id}, {"$inc": {"likeCount": more}})
 
 
-def _alive_target(kind: LikeTarget, document: type[Document]) -> list[dict[str, Any]]:
-    """Stages that put the target of a like of this kind into `target`, if it is not deleted."""
-    lookup = {
-        "from": document.Settings.name,
-        "localField": "targetId",
-        "foreignField": "_id",
-        "pipeline": [{"$match": ALIVE}, {"$project": {"_id": 1}}],
-        "as": kind,
-    }
-    mine = {"$cond": [{"$eq": ["$targetType", kind]}, f"${kind}", "$target"]}
-    return [{"$lookup": lookup}, {"$set": {"target": mine}}, {"$unset": kind}]
+_ALIVE_POST: dict[str, Any] = {
+    "from": "posts",
+    "localField": "postId",
+    "foreignField": "_id",
+    "pipeline": [{"$match": ALIVE}, {"$project": {"_id": 1}}],
+    "as": "post",
+}
+
+_SEEN: dict[LikeTarget, list[dict[str, Any]]] = {
+    "post": [{"$match": ALIVE}, {"$project": {"_id": 1}}],
+    "comment": [
+        {"$match": ALIVE},
+        {"$lookup": _ALIVE_POST},
+        {"$match": {"post": {"$ne": []}}},
+        {"$project": {"_id": 1}},
+    ],
+}
+"""The stages that let a target through if it is to be seen: a comment goes with its post."""
+
+
+_POST_OF_TARGET: dict[str, Any] = {**_ALIVE_POST, "localField": "targetId", "as": "target"}
+
+_COMMENT: dict[str, Any] = {
+    "from": "comments",
+    "localField": "targetId",
+    "foreignField": "_id",
+    "pipeline": [{"$match": ALIVE}, {"$project": {"postId": 1}}],
+    "as": "comment",
+}
+
+_POST_OF_COMMENT: dict[str, Any] = {**_ALIVE_POST, "localField": "comment.postId"}
+
+_SEEN_TARGET: list[dict[str, Any]] = [
+    {"$lookup": _POST_OF_TARGET},
+    {"$lookup": _COMMENT},
+    {"$lookup": _POST_OF_COMMENT},
+    {"$set": {"target": {"$cond": [{"$eq": ["$targetType", "post"]}, "$target", "$post"]}}},
+    {"$unset": ["comment", "post"]},
+]
+"""Stages that make `target` empty where what is liked is not to be seen."""

@@ -73,7 +73,7 @@ class Memberships(Repository[Membership, MembershipId]):
 
         Events may come twice, out of order, and at once: each is applied once, and one that is older than the newest
         that was applied changes nothing. Those of the same moment are applied in the order in which they come. One
-        round trip, 2 where nothing changes, 5 where the user's membership is made. Served by by_userId,
+        round trip, 2 where nothing changes, 6 where the user's membership is made. Served by by_userId,
         by_stripeCustomerId or by_stripeSubscriptionId.
 
         Args:
@@ -109,9 +109,13 @@ class Memberships(Repository[Membership, MembershipId]):
             return False
         if user_id is None:
             raise NotFoundError(f"There is no membership of {customer_id or subscription_id}, and no user was given.")
-        await self._require(User, user_id)
-        await ensure_free(self._collection, user_id, now)
-        return await self._apply(owner, event_id, created, changes)
+
+        async def work() -> bool:
+            await self._require(User, user_id)
+            await ensure_free(self._collection, user_id, now)
+            return await self._apply(owner, event_id, created, changes)
+
+        return await self._connection.transaction(work)
 
     async def has_access(self, user_id: UserId, required_tier: Name | None) -> bool:
         """Whether the user may see what needs this tier. One round trip, by_userId; none where no tier is needed.

@@ -8,7 +8,7 @@ from bson import ObjectId
 from datalayer.documents.conversations import PREVIEW_LENGTH, Conversation, Message
 from datalayer.documents.fields import Saying
 from datalayer.documents.users import User
-from datalayer.errors import NotAParticipantError
+from datalayer.errors import NotAParticipantError, NotFoundError
 from datalayer.ids import ConversationId, MessageId, UserId
 from datalayer.pages import Page
 from datalayer.repositories.authors import lock_author
@@ -43,6 +43,12 @@ class Messages(SoftDeletingRepository[Message, MessageId]):
 
         async def work() -> Message:
             now = self._now()
+            try:
+                # First, since it may find nobody: what is refused has written nothing that shows.
+                sender = await lock_author(self._of(User), sender_id)
+            except NotFoundError:
+                await self._other(conversation_id, sender_id)
+                raise
             before = await self._of(Conversation).find_one_and_update(
                 {"_id": conversation_id, "participantIds": sender_id},
                 {
@@ -55,7 +61,6 @@ class Messages(SoftDeletingRepository[Message, MessageId]):
             if before is None:
                 await self._require(Conversation, conversation_id)
                 raise NotAParticipantError
-            sender = await lock_author(self._of(User), sender_id)
             message = Message(
                 conversation_id=conversation_id,
                 sender_id=sender_id,

@@ -96,7 +96,7 @@ class Posts(SoftDeletingRepository[Post, PostId]):
                 return post
             # Two that pin in one space at once must conflict: neither sees the other's pin.
             await self._of(Space).update_one({"_id": post.space_id}, {"$inc": {"revision": 1}})
-            pinned = {"spaceId": post.space_id, **ALIVE, "pinnedAt": {"$gt": 0}}
+            pinned = {"spaceId": post.space_id, **ALIVE, "pinnedAt": {"$gte": 0}}
             index = "by_spaceId_and_pinnedAt_and_createdAt"
             if await self._collection.count_documents(pinned, limit=MAX_PINNED, hint=index) == MAX_PINNED:
                 raise PinLimitError

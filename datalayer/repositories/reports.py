@@ -17,6 +17,8 @@ from datalayer.repositories.boundary import Cursor, Limit
 
 TARGETS: Mapping[ReportTarget, type[Document]] = {"post": Post, "comment": Comment, "user": User}
 
+MAX_REASONS = 20
+
 PENDING: Literal["pending"] = "pending"
 
 
@@ -26,7 +28,7 @@ class ModerationCase:
 
     Attributes:
         reports: How many there are.
-        reasons: What they say, the oldest first.
+        reasons: What they say, the oldest first; of many the first 20.
         first_reported_at: When the oldest was filed.
     """
 
@@ -130,7 +132,8 @@ class Reports(Repository[Report, ReportId]):
 _CASE: dict[str, Any] = {
     "_id": {"targetType": "$targetType", "targetId": "$targetId"},
     "reports": {"$sum": 1},
-    "reasons": {"$push": "$reason"},
+    # Not all: a thousand long ones would be more than a document may hold.
+    "reasons": {"$firstN": {"input": "$reason", "n": MAX_REASONS}},
     "firstReportedAt": {"$min": "$createdAt"},
 }
 

@@ -47,6 +47,8 @@ class SettingsRepository(Repository[CommunitySettings, CommunitySettingsId]):
             stripe_connected_account_id=stripe_connected_account_id,
             updated_at=self._now(),
         )
+        if not changes:
+            return await self.get()
         if name is UNSET:
             changes["$setOnInsert"] = {"name": DEFAULT_NAME}
         wire = await self._collection.find_one_and_update(

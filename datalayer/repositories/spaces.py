@@ -117,7 +117,8 @@ class Spaces(SoftDeletingRepository[Space, SpaceId]):
 
     async def by_visibility(self, visibility: Visibility) -> list[Space]:
         """The spaces of a visibility, in order. One round trip, by_visibility."""
-        spaces = await self._all({"visibility": visibility, **ALIVE}, hint="by_visibility")
+        async with self._connection.snapshot():
+            spaces = await self._all({"visibility": visibility, **ALIVE}, hint="by_visibility")
         return sorted(spaces, key=lambda space: space.order)
 
     async def reorder(self, ids: Many[SpaceId]) -> None:
@@ -144,9 +145,10 @@ class Spaces(SoftDeletingRepository[Space, SpaceId]):
     # Last of the public ones: behind it, `list` in an annotation of this class would be this method.
     async def list(self, *, include_deleted: bool = False) -> list[Space]:
         """All spaces in order. One round trip, by_deletedAt_and_order; with the deleted ones by_order."""
-        if include_deleted:
-            return await self._all({}, sort={"order": 1, "_id": 1}, hint="by_order")
-        return await self._all(ALIVE, sort={"order": 1}, hint=_ALIVE_INDEX)
+        async with self._connection.snapshot():
+            if include_deleted:
+                return await self._all({}, sort={"order": 1, "_id": 1}, hint="by_order")
+            return await self._all(ALIVE, sort={"order": 1}, hint=_ALIVE_INDEX)
 
     async def _lock_order(self) -> int:
         """How many spaces there are. Writes to the last, so that no two transactions change the order at once.

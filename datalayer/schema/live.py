@@ -6,6 +6,7 @@ from typing import Any, TypeAlias
 
 from pymongo.asynchronous.database import AsyncDatabase
 
+from datalayer.errors import SchemaDriftError
 from datalayer.schema.tables import IndexShape, Table
 
 Database: TypeAlias = AsyncDatabase[dict[str, Any]]
@@ -23,11 +24,17 @@ async def live_tables(database: Database, names: Collection[str]) -> dict[str, T
 
 
 async def _live_table(database: Database, collection: Mapping[str, Any]) -> Table:
+    options = collection["options"]
+    if collection["type"] != "collection" or "collation" in options:
+        what = "has a collation of its own" if "collation" in options else f"is a {collection['type']}"
+        raise SchemaDriftError(f"{collection['name']} {what}, and should be a plain collection.")
     cursor = await database[collection["name"]].list_indexes()
     indexes = await cursor.to_list()
     return Table(
         name=collection["name"],
-        validator=collection["options"].get("validator"),
+        validator=options.get("validator"),
+        enforced=options.get("validationAction", "error") == "error"
+        and options.get("validationLevel", "strict") == "strict",
         indexes={index["name"]: _shape(index) for index in indexes if index["name"] != "_id_"},
     )
 

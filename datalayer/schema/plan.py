@@ -109,6 +109,8 @@ def _validation(table: Table, live: Table) -> Iterator[Step]:
     if live.validator != table.validator:
         why = NO_VALIDATOR if live.validator is None else "its validator is different"
         yield Step(Action.SET_VALIDATOR, table.name, why, validator=table.validator)
+    elif not live.enforced:
+        yield Step(Action.SET_VALIDATOR, table.name, "its validator is switched off", validator=table.validator)
 
 
 def _indexes(table: Table, live: Table) -> Iterator[Step]:

@@ -47,7 +47,8 @@ class IndexShape:
 
     def specification(self, name: str) -> dict[str, object]:
         """What `createIndexes` takes."""
-        return {"name": name, "key": dict(self.keys), **self.options}
+        # Not the collection's own collation, which somebody may have given it: strings are compared as they are.
+        return {"name": name, "key": dict(self.keys), "collation": {"locale": "simple"}, **self.options}
 
     def __str__(self) -> str:
         keys = ", ".join(f"{name}: {direction}" for name, direction in self.keys)
@@ -61,12 +62,14 @@ class Table:
 
     Attributes:
         staged: The names of those indexes that nothing relies on yet.
+        enforced: Whether what the validator refuses is an error, of every write.
     """
 
     name: str
     validator: Mapping[str, object] | None
     indexes: Mapping[str, IndexShape]
     staged: frozenset[str] = frozenset()
+    enforced: bool = True
 
 
 def declared_table(document: type[Document]) -> Table:

@@ -250,3 +250,15 @@ async def test_every_look_is_one_seek(community: Community, log: CommandLog) -> 
         keys, stages = await keys_and_stages(community.database, command)
         assert keys == 1
         assert "COLLSCAN" not in stages
+
+
+async def test_a_removed_user_frees_the_customer(community: Community) -> None:
+    """And an event that is refused leaves nothing behind."""
+    one, other = await person(community), await person(community)
+    event: Any = {"created": 1, "customer_id": "cus_1", "status": "active"}
+    await community.memberships.apply_stripe_event(event_id="e1", user_id=one.id, **event)
+    with pytest.raises(AlreadyExistsError):
+        await community.memberships.apply_stripe_event(event_id="e2", user_id=other.id, **event)
+    assert await community.memberships.for_user(other.id) is None
+    await community.users.delete(one.id)
+    assert await community.memberships.apply_stripe_event(event_id="e2", user_id=other.id, **event)

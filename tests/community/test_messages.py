@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -354,3 +355,17 @@ async def test_bad_ids(community: Community, bad: Any) -> None:
         with pytest.raises(InvalidInputError) as error:
             await call
         assert error.value.field == field
+
+
+async def test_a_refused_message_shows_nothing(community: Community) -> None:
+    """Also where its error is caught inside a transaction: the sender was removed."""
+    one, other = await people(community, 2)
+    conversation = await community.conversations.open(one.id, other.id)
+    await community.users.delete(one.id)
+
+    async def work() -> None:
+        with suppress(NotFoundError):
+            await community.messages.send(conversation.id, one.id, "ghost")
+
+    await community.transaction(work)
+    assert (await community.conversations.get(conversation.id)).last_message_preview is None

@@ -249,3 +249,19 @@ async def test_bad_input(community: Community) -> None:
     with pytest.raises(NotFoundError):
         await community.points.award(UserId(ObjectId()), "post")
     assert await community.database.points.count_documents({}) == 0
+
+
+async def test_default_levels_never_replace_others(community: Community) -> None:
+    """Also where somebody puts others in place at the same moment."""
+    own: Any = [{"name": f"{step}", "threshold": step} for step in (0, 5, 9)]
+    await asyncio.gather(community.levels.replace(own), community.levels.install_defaults())
+    assert [level.threshold for level in await community.levels.list()] == [0, 5, 9]
+
+
+async def test_deleting_levels_keeps_the_others(community: Community) -> None:
+    """Two at once are both gone, and the rest are the same documents."""
+    before = await community.levels.install_defaults()
+    await asyncio.gather(*(community.levels.delete(before[number].id) for number in (3, 6)))
+    left = [level.id for number, level in enumerate(before) if number not in (3, 6)]
+    assert [level.id for level in await community.levels.list()] == left
+    assert [level.order for level in await community.levels.list()] == list(range(1, 9))

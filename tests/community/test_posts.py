@@ -173,3 +173,32 @@ async def test_a_missing_post_is_not_found(community: Community) -> None:
     for change in (community.posts.edit, community.posts.pin, community.posts.unpin, community.posts.restore):
         with pytest.raises(NotFoundError):
             await change(PostId(ObjectId()))
+
+
+async def test_an_edit_of_nothing_is_none(community: Community) -> None:
+    made = await post(community)
+    assert await community.posts.edit(made.id) == made
+    user = await person(community)
+    assert await community.users.update_profile(user.id) == user
+    assert await community.users.update_notification_prefs(user.id) == user
+
+
+async def test_what_is_under_a_deleted_post_is_unlisted(community: Community) -> None:
+    """Replies, and likes of its comments; all of it comes back with the post."""
+    made, user = await post(community), await person(community)
+    top = await community.comments.create(made.id, user.id, "top")
+    await community.comments.create(made.id, user.id, "reply", parent_id=top.id)
+    await community.likes.like(user.id, "comment", top.id)
+
+    async def seen() -> list[int]:
+        pages: list[Any] = [
+            await community.comments.replies(top.id),
+            await community.likes.of_target("comment", top.id),
+            await community.likes.by_user(user.id),
+        ]
+        return [len(page.items) for page in pages]
+
+    await community.posts.delete(made.id)
+    assert await seen() == [0, 0, 0]
+    await community.posts.restore(made.id)
+    assert await seen() == [1, 1, 1]

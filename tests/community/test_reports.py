@@ -93,3 +93,13 @@ async def test_bad_input(community: Community, arguments: tuple[Any, ...], field
     with pytest.raises(InvalidInputError) as error:
         await community.reports.file(*arguments)
     assert error.value.field == field
+
+
+async def test_one_target_cannot_burst_the_queue(community: Community) -> None:
+    """Thousands of long reports of one post: the first twenty reasons are told, and all are counted."""
+    target = await post(community)
+    report = {"targetType": "post", "targetId": target.id, "reason": "\N{FAMILY}" * 2_000, "status": "pending"}
+    rows = [{"_id": ObjectId(), "reporterId": ObjectId(), "createdAt": 1, **report} for _ in range(2_500)]
+    await community.database.reports.insert_many(rows)
+    (case,) = (await community.reports.queue()).items
+    assert (case.reports, len(case.reasons)) == (2_500, 20)

@@ -311,3 +311,77 @@ async def test_errors_in_the_callers_block_are_the_callers(community: Community)
         async with Community.over(community.database, schema="skip"):
             raise OverflowError
     assert not issubclass(OverflowError, DataLayerError)
+
+
+@pytest.mark.parametrize("off", [{"validationAction": "warn"}, {"validationLevel": "off"}])
+async def test_a_validator_that_is_switched_off_is_drift(
+    empty: AsyncDatabase[dict[str, Any]], off: dict[str, str]
+) -> None:
+    """Reads rely on it."""
+    async with Community.over(empty):
+        pass
+    await empty.command("collMod", "users", **off)
+    with pytest.raises(SchemaDriftError, match="users: its validator is switched off"):
+        async with Community.over(empty):
+            pass
+
+
+async def test_a_collection_of_another_kind_is_drift(empty: AsyncDatabase[dict[str, Any]]) -> None:
+    """A view, or one that compares strings in its own way."""
+    await empty.create_collection("users", collation={"locale": "en", "strength": 1})
+    with pytest.raises(SchemaDriftError, match="users has a collation of its own"):
+        async with Community.over(empty):
+            pass
+    await empty.users.drop()
+    await empty.create_collection("users", viewOn="posts")
+    with pytest.raises(SchemaDriftError, match="users is a view"):
+        async with Community.over(empty):
+            pass
+
+
+async def test_what_the_work_raises_is_the_works(community: Community) -> None:
+    """Its own errors pass as they are; and a conflict is tried again even where the work wraps it."""
+    with pytest.raises(OverflowError):
+        await community.transaction(_raising(OverflowError()))
+    with pytest.raises(InvalidInputError, match=r"^work: "):
+        await community.transaction(lambda: None)  # type: ignore[arg-type, return-value]
+    users = [await community.users.create(name=f"{number}") for number in range(2)]
+
+    async def both() -> None:
+        try:
+            for user in users:
+                await community.users.set_role(user.id, "admin")
+                await community.users.set_role(user.id, "moderator")
+                await asyncio.sleep(0.005)
+        except DataLayerError as error:
+            raise RuntimeError from error
+
+    await community.users.create(role="admin")
+    await asyncio.gather(*(community.transaction(both) for _ in range(4)))
+
+
+def _raising(error: Exception) -> Any:
+    async def work() -> None:
+        raise error
+
+    return work
+
+
+async def test_a_closed_connection_says_so_at_once(server_uri: str) -> None:
+    """In a transaction too."""
+    async with Community.connect(server_uri.replace("/?", "/closed?"), schema="skip") as community:
+        pass
+    async with asyncio.timeout(5):
+        for call in (community.users.find(ObjectId()), community.comments.delete(ObjectId())):  # type: ignore[arg-type]
+            with pytest.raises(DataLayerError, match="after close"):
+                await call
+
+
+@pytest.mark.parametrize("uri", ["mongodb://user:secret/word@host/db", "mongodb://user:pa/ss/secret@host"])
+async def test_no_part_of_a_password_is_told(uri: str) -> None:
+    with pytest.raises(InvalidInputError, match="percent-encoded") as error:
+        async with Community.connect(uri):
+            pass
+    assert "secret" not in str(error.value)
+    assert "word" not in str(error.value).replace("password", "")
+    assert error.value.__cause__ is None
