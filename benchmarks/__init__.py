@@ -1,1 +1,1 @@
-"""Measurements against the driver; each module is a command: `python -m benchmarks.likes`."""
+"""Measurements; `python -m benchmarks` makes all of them, and each module of a part is a command of its own."""

@@ -1,13 +1,28 @@
-"""Two ways of doing the same work, measured in turn: the ratio says which is faster, whatever else the machine does."""
+"""Several ways of doing the same work, measured in turn: so the ratios do not depend on what else the machine does."""
 
 import asyncio
+import gc
 import statistics
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 
 Work = Callable[[], Awaitable[object]]
 
 ROUNDS = 25
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What a way took.
+
+    Attributes:
+        milliseconds: For the work once; the median.
+        ratio: To the first way; the median of the paired ratios.
+    """
+
+    milliseconds: float
+    ratio: float
 
 
 async def seconds(work: Work, *, tasks: int, times: int) -> float:
@@ -22,19 +37,35 @@ async def seconds(work: Work, *, tasks: int, times: int) -> float:
     return time.perf_counter() - start
 
 
-async def ratios(ways: Mapping[str, Work], *, tasks: int, times: int) -> dict[str, float]:
-    """For each way the median of its paired ratios to the first one."""
-    measured: dict[str, list[float]] = {name: [] for name in ways}
+async def compared(
+    ways: Mapping[str, Callable[[], Awaitable[float]]], *, rounds: int = ROUNDS, per: int = 1
+) -> dict[str, Measured]:
+    """The ways in turn, each giving the seconds that it took for doing the work `per` times."""
+    times: dict[str, list[float]] = {name: [] for name in ways}
     names = list(ways)
-    for work in ways.values():
-        await seconds(work, tasks=tasks, times=times)
-    for number in range(ROUNDS):
+    for way in ways.values():
+        await way()
+    for number in range(rounds):
         # Each way begins a round as often as the others.
         turn = number % len(names)
         for name in names[turn:] + names[:turn]:
-            measured[name].append(await seconds(ways[name], tasks=tasks, times=times))
-    first = measured[names[0]]
+            # Nobody pays for what another one left behind.
+            gc.collect()
+            times[name].append(await ways[name]())
+    first = times[names[0]]
     return {
-        name: statistics.median(own / base for own, base in zip(times_, first, strict=True))
-        for name, times_ in measured.items()
+        name: Measured(
+            statistics.median(own) * 1_000 / per,
+            statistics.median(mine / base for mine, base in zip(own, first, strict=True)),
+        )
+        for name, own in times.items()
     }
+
+
+async def paired(ways: Mapping[str, Work], *, tasks: int, times: int, rounds: int = ROUNDS) -> dict[str, Measured]:
+    """The ways in turn, each done by so many tasks at once so many times."""
+
+    def timed(work: Work) -> Callable[[], Awaitable[float]]:
+        return lambda: seconds(work, tasks=tasks, times=times)
+
+    return await compared({name: timed(work) for name, work in ways.items()}, rounds=rounds, per=tasks * times)

@@ -1,95 +1,110 @@
-"""Reading and making one document, a page and 1,000 documents: the driver with plain dicts, this library, and Beanie.
+"""Reading and making documents with this library, the driver, Motor, Beanie, ODMantic and MongoEngine.
 
-Beanie queries the same document classes, so what differs is how it gets from the wire to an instance. Posts of about 2
-kB, on a temporary embedded server.
+In turn, in one process, on a temporary embedded server and the same collections, validators and indexes.
 """
 
 import asyncio
-import random
-from functools import partial
-from typing import Any
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from importlib import import_module
 
 from bson import ObjectId
 from pymongo import AsyncMongoClient
+from pymongo.asynchronous.collection import AsyncCollection
 
-from benchmarks.pairs import Work, ratios
+from benchmarks.pairs import Measured, Work, compared, paired
+from benchmarks.work import BULK, DATABASE, LISTED, PAGE, Operations, Row, Stage, post
 from datalayer import Community, embedded_server
-from datalayer.documents import Post
-from datalayer.ids import SpaceId
 
 POSTS = 3_000
-LISTED = 1_000
-PAGE = 20
+SAVED_ALL = 500
+"""How many posts ODMantic writes: it sends a command for each, and 10,000 take it half a minute."""
 
-_FEED = "by_spaceId_and_pinnedAt_and_createdAt"
+# The first one is what the others are compared with.
+LIBRARIES = {
+    "pymongo": "driver",
+    "this library": "ours",
+    "Motor": "motor_dicts",
+    "Beanie": "beanie_models",
+    "Beanie, our classes": "beanie_on_ours",
+    "ODMantic": "odmantic_models",
+    "MongoEngine": "mongoengine_models",
+}
 
+_WORK: dict[str, Callable[[Operations], Work]] = {
+    "get by id": lambda operations: operations.get,
+    f"feed page of {PAGE}": lambda operations: operations.page,
+    f"list of {LISTED:,}": lambda operations: operations.listed,
+    "create one": lambda operations: operations.create,
+}
+BULK_NAME = f"create {BULK:,}"
 
-def _post(space_id: SpaceId, number: int) -> dict[str, Any]:
-    return {
-        "_id": ObjectId(),
-        "spaceId": space_id,
-        "authorId": ObjectId(),
-        "authorName": "Ada Lovelace",
-        "authorAvatar": "avatars/1.jpg",
-        "title": "On the Analytical Engine",
-        "content": "lorem " * 150,
-        "contentHtml": f"<p>{'lorem ' * 150}</p>",
-        "mediaIds": ["media/1.jpg", "media/2.jpg"],
-        "likeCount": 12,
-        "commentCount": 3,
-        "editedAt": 1_700_000_000_000,
-        "createdAt": 1_700_000_000_000 + number,
-    }
+# How often a task does it in a round, by the number of tasks; and how many rounds there are.
+_TIMES: Mapping[str, Mapping[int, tuple[int, int]]] = {
+    "get by id": {1: (20, 25), 32: (2, 25)},
+    f"feed page of {PAGE}": {1: (10, 25), 32: (1, 25)},
+    f"list of {LISTED:,}": {1: (1, 21), 32: (1, 9)},
+    "create one": {1: (20, 41), 32: (2, 41)},
+}
 
-
-def _ways(community: Community, raw: Any, space_id: SpaceId, ids: list[Any]) -> dict[str, dict[str, Work]]:  # noqa: ANN401
-    feed: dict[str, Any] = {"spaceId": space_id, "deletedAt": None}
-    order: Any = [("pinnedAt", -1), ("createdAt", -1), ("_id", -1)]
-    listed: dict[str, Any] = {"_id": {"$in": ids[:LISTED]}, "deletedAt": None}
-    one = partial(random.Random(1).choice, ids)  # noqa: S311
-    user: dict[str, Any] = {"name": "Ada", "visibility": "public", "role": "member", "points": 0, "level": 1}
-    return {
-        "get by id": {
-            "driver": lambda: raw.posts.find_one({"_id": one(), "deletedAt": None}),
-            "datalayer": lambda: community.posts.get(one()),
-            "beanie": lambda: Post.find_one({"_id": one(), "deletedAt": None}),
-        },
-        f"page of {PAGE}": {
-            "driver": lambda: raw.posts.find(feed, sort=order, limit=PAGE + 1, hint=_FEED).to_list(),
-            "datalayer": lambda: community.posts.feed(space_id, limit=PAGE),
-            "beanie": lambda: Post.find(feed, sort=order, limit=PAGE + 1, hint=_FEED).to_list(),
-        },
-        f"{LISTED:,} by id": {
-            "driver": lambda: raw.posts.find(listed, batch_size=LISTED + 1).to_list(),
-            "datalayer": lambda: community.posts.get_many(ids[:LISTED]),
-            "beanie": lambda: Post.find(listed, batch_size=LISTED + 1).to_list(),
-        },
-        "create one": {
-            "driver": lambda: raw.users.insert_one(user | {"_id": ObjectId(), "createdAt": 1, "updatedAt": 1}),
-            "datalayer": lambda: community.users.create(name="Ada"),
-        },
-    }
+Results = dict[tuple[str, int], dict[str, Measured]]
+"""By the work and the number of tasks, and by the library."""
 
 
-async def main() -> None:
-    """Measure and print."""
-    async with (
-        embedded_server() as uri,
-        AsyncMongoClient[dict[str, Any]](uri) as client,
-        Community.over(client["community"]) as community,
-    ):
-        space = await community.spaces.create(name="General")
-        posts = [_post(space.id, number) for number in range(POSTS)]
-        await client["community"].posts.insert_many(posts)
-        ways = _ways(community, client["community"], space.id, [post["_id"] for post in posts])
-        print("Time, as a multiple of the driver's with plain dicts (median of paired ratios):")
-        for name, works in ways.items():
-            for tasks, times in ((1, 8), (32, 1)):
-                found = await ratios(works, tasks=tasks, times=times)
-                print(
-                    f"  {name:<12} {tasks:3} tasks  " + "  ".join(f"{way} {ratio:.2f}" for way, ratio in found.items())
-                )
+@asynccontextmanager
+async def _stage() -> AsyncGenerator[Stage]:
+    async with embedded_server() as uri, Community.connect(uri) as community:
+        space, other = [await community.spaces.create(name=name) for name in ("General", "Bulk")]
+        rows: list[Row] = [{"_id": ObjectId(), **post(space.id, number)} for number in range(POSTS)]
+        await community.database.posts.insert_many(rows)
+        yield Stage(uri, space.id, [row["_id"] for row in rows], other.id)
+
+
+async def measure() -> Results:
+    """All of it."""
+    async with _stage() as stage, AsyncExitStack() as stack:
+        libraries: dict[str, Operations] = {}
+        for name, module in LIBRARIES.items():
+            opened = import_module(f"benchmarks.peers.{module}").opened
+            libraries[name] = await stack.enter_async_context(opened(stage))
+        results: Results = {}
+        for name, work in _WORK.items():
+            ways = {library: work(operations) for library, operations in libraries.items()}
+            for tasks, (times, rounds) in _TIMES[name].items():
+                results[name, tasks] = await paired(ways, tasks=tasks, times=times, rounds=rounds)
+                _print(name, tasks, results[name, tasks])
+        client = await stack.enter_async_context(AsyncMongoClient[Row](stage.uri))
+        results[BULK_NAME, 1] = await _bulk(libraries, client[DATABASE].posts, stage.bulk_space_id)
+        _print(BULK_NAME, 1, results[BULK_NAME, 1])
+        return results
+
+
+async def _bulk(
+    libraries: Mapping[str, Operations], posts: AsyncCollection[Row], space_id: ObjectId
+) -> dict[str, Measured]:
+    def timed(operations: Operations, number: int) -> Callable[[], Awaitable[float]]:
+        async def seconds() -> float:
+            start = time.perf_counter()
+            await operations.bulk(number)
+            elapsed = time.perf_counter() - start
+            await posts.delete_many({"spaceId": space_id}, hint="by_spaceId")
+            return elapsed
+
+        return seconds
+
+    slow = "ODMantic"
+    ways = {name: timed(operations, BULK) for name, operations in libraries.items() if name != slow}
+    results = await compared(ways, rounds=7)
+    few = {name: timed(libraries[name], SAVED_ALL) for name in (next(iter(libraries)), slow)}
+    found = (await compared(few, rounds=7))[slow]
+    return results | {slow: Measured(found.milliseconds * BULK / SAVED_ALL, found.ratio)}
+
+
+def _print(name: str, tasks: int, results: Mapping[str, Measured]) -> None:
+    told = "  ".join(f"{library} {measured.ratio:.2f}" for library, measured in results.items())
+    print(f"  {name:<16} {tasks:3} tasks  {told}", flush=True)
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    asyncio.run(measure())
