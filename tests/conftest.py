@@ -3,10 +3,15 @@
 from collections.abc import AsyncIterator
 
 import pytest
+from hypothesis import settings
 from pymongo import AsyncMongoClient
 
 from datalayer import Community, Stories, embedded_server
 from tests.commands import CommandLog
+
+# How long an example takes is the machine's matter; benchmarks are elsewhere.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")
