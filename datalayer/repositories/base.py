@@ -263,6 +263,17 @@ def alive(document: type[Document]) -> Mapping[str, None]:
     return ALIVE if "deleted_at" in document.model_fields else {}
 
 
+def lookup_alive(document: type[Document], field: str, name: str) -> dict[str, Any]:
+    """The `$lookup` of the document that a field points at, into an array that is empty where it is deleted."""
+    return {
+        "from": document.Settings.name,
+        "localField": field,
+        "foreignField": "_id",
+        "pipeline": [{"$match": ALIVE}, {"$project": {"_id": 1}}],
+        "as": name,
+    }
+
+
 def older_than(position: Sequence[PositionValue], filter: Mapping[str, Any]) -> dict[str, Any]:
     """The filter, for what comes after a position in the order `createdAt` descending, `_id` descending.
 

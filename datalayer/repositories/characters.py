@@ -45,15 +45,6 @@ class Characters(Repository[Character, CharacterId]):
         """
         return await self._update({"_id": id}, self._changes(name=name, traits=traits, backstory=backstory))
 
-    async def delete(self, id: CharacterId) -> None:
-        """Remove the character. One round trip.
-
-        Raises:
-            NotFoundError: There is none.
-        """
-        if (await self._collection.delete_one({"_id": id})).deleted_count == 0:
-            raise not_found(Character, id)
-
     async def in_story(self, story_id: StoryId) -> list[Character]:
         """The story's characters in the order of their creation, at one moment. One round trip, by_story."""
         async with self._connection.snapshot():

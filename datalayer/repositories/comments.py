@@ -14,7 +14,7 @@ from datalayer.errors import InvalidInputError
 from datalayer.ids import CommentId, PostId, UserId
 from datalayer.pages import Page
 from datalayer.repositories.authors import lock_author
-from datalayer.repositories.base import ALIVE, SoftDeletingRepository, not_found
+from datalayer.repositories.base import ALIVE, SoftDeletingRepository, lookup_alive, not_found
 from datalayer.repositories.boundary import Cursor, Limit
 
 
@@ -163,13 +163,7 @@ _ANY_REPLY: dict[str, Any] = {
     "as": "replies",
 }
 
-_ALIVE_POST: dict[str, Any] = {
-    "from": "posts",
-    "localField": "postId",
-    "foreignField": "_id",
-    "pipeline": [{"$match": ALIVE}, {"$project": {"_id": 1}}],
-    "as": "post",
-}
+_ALIVE_POST = lookup_alive(Post, "postId", "post")
 
 
 def _is_shown(wire: Mapping[str, Any]) -> bool:

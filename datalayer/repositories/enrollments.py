@@ -13,7 +13,7 @@ from datalayer.documents.users import User
 from datalayer.errors import CourseNotOpenError, NotEnrolledError
 from datalayer.ids import CourseId, EnrollmentId, LessonId, UserId
 from datalayer.pages import Page
-from datalayer.repositories.base import ALIVE, AT_ONCE, Repository, not_found
+from datalayer.repositories.base import ALIVE, AT_ONCE, Repository, lookup_alive, not_found
 from datalayer.repositories.boundary import Cursor, Limit
 from datalayer.repositories.connection import Connection
 from datalayer.repositories.curriculum import course_with, curriculum_of, done_among
@@ -204,10 +204,4 @@ class Enrollments(Repository[Enrollment, EnrollmentId]):
         return status, {user["_id"]: next(iter(user["enrollments"]), None) for user in found}
 
 
-_ALIVE_COURSE: dict[str, Any] = {
-    "from": "courses",
-    "localField": "courseId",
-    "foreignField": "_id",
-    "pipeline": [{"$match": ALIVE}, {"$project": {"_id": 1}}],
-    "as": "course",
-}
+_ALIVE_COURSE = lookup_alive(Course, "courseId", "course")

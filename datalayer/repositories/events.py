@@ -58,7 +58,10 @@ class Occurrence:
 
 
 class Events(SoftDeletingRepository[Event, EventId]):
-    """The events. Those that repeat are stored once, and expanded when they are read."""
+    """The events. Those that repeat are stored once, and expanded when they are read.
+
+    The answers to an event that is deleted stay, unlisted, and come back with it.
+    """
 
     document = Event
 
@@ -141,22 +144,6 @@ class Events(SoftDeletingRepository[Event, EventId]):
             return await self._change(id, _merged(changes, self._times(schedule)), capacity)
 
         return await self._connection.transaction(work)
-
-    async def delete(self, id: EventId) -> None:
-        """Mark the event as deleted; the answers to it stay, unlisted. One round trip.
-
-        Raises:
-            NotFoundError: There is none, or it is deleted.
-        """
-        await self._update({"_id": id, **ALIVE}, {"$set": {"deletedAt": self._now()}})
-
-    async def restore(self, id: EventId) -> Event:
-        """Bring a deleted event back, with the answers to it. One round trip.
-
-        Raises:
-            NotFoundError: There is none.
-        """
-        return await self._update({"_id": id}, {"$unset": {"deletedAt": ""}})
 
     async def between(self, start: Timestamp, end: Timestamp) -> list[Occurrence]:
         """What overlaps the half-open range, sorted by start, then by the event's id; each with its own times.

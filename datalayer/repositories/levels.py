@@ -164,15 +164,8 @@ def _checked(levels: Sequence[Level | LevelFields]) -> list[Level]:
     for number, (lower, higher) in enumerate(pairwise(fields), start=1):
         if higher["threshold"] <= lower["threshold"]:
             raise InvalidInputError(f"levels[{number}].threshold", "must be above the one before")
-    return [
-        # A level that was there already stays the same document.
-        Level(**({"id": level["id"]} if "id" in level else {}), **_shown(level), order=order)
-        for order, level in enumerate(fields, start=1)
-    ]
-
-
-def _shown(level: dict[str, Any]) -> dict[str, Any]:
-    return {"name": level["name"], "threshold": level["threshold"], "color": level.get("color")}
+    # A level that was there already stays the same document.
+    return [Level.model_validate({**level, "order": order}) for order, level in enumerate(fields, start=1)]
 
 
 def _follow(thresholds: Sequence[int]) -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ from datalayer.documents.posts import Post
 from datalayer.documents.users import User
 from datalayer.ids import CommentId, LikeId, PostId, UserId
 from datalayer.pages import Page
-from datalayer.repositories.base import ALIVE, AT_ONCE, Repository, not_found
+from datalayer.repositories.base import ALIVE, AT_ONCE, Repository, lookup_alive, not_found
 from datalayer.repositories.boundary import Cursor, Limit, Many
 from datalayer.repositories.connection import Connection
 from datalayer.repositories.group_commit import GroupCommit
@@ -208,13 +208,7 @@ class Likes(Repository[Like, LikeId]):
             await self._of(TARGETS[target_type]).update_one({"_id": target_id}, {"$inc": {"likeCount": more}})
 
 
-_ALIVE_POST: dict[str, Any] = {
-    "from": "posts",
-    "localField": "postId",
-    "foreignField": "_id",
-    "pipeline": [{"$match": ALIVE}, {"$project": {"_id": 1}}],
-    "as": "post",
-}
+_ALIVE_POST = lookup_alive(Post, "postId", "post")
 
 _SEEN: dict[LikeTarget, list[dict[str, Any]]] = {
     "post": [{"$match": ALIVE}, {"$project": {"_id": 1}}],
@@ -228,7 +222,7 @@ _SEEN: dict[LikeTarget, list[dict[str, Any]]] = {
 """The stages that let a target through if it is to be seen: a comment goes with its post."""
 
 
-_POST_OF_TARGET: dict[str, Any] = {**_ALIVE_POST, "localField": "targetId", "as": "target"}
+_POST_OF_TARGET = lookup_alive(Post, "targetId", "target")
 
 _COMMENT: dict[str, Any] = {
     "from": "comments",
@@ -238,7 +232,7 @@ _COMMENT: dict[str, Any] = {
     "as": "comment",
 }
 
-_POST_OF_COMMENT: dict[str, Any] = {**_ALIVE_POST, "localField": "comment.postId"}
+_POST_OF_COMMENT = lookup_alive(Post, "comment.postId", "post")
 
 _SEEN_TARGET: list[dict[str, Any]] = [
     {"$lookup": _POST_OF_TARGET},

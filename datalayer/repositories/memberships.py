@@ -10,7 +10,7 @@ from datalayer.documents.memberships import MAX_EVENTS_AT_ONCE, Membership, Memb
 from datalayer.documents.users import User
 from datalayer.errors import InvalidInputError, NotFoundError
 from datalayer.ids import MembershipId, UserId
-from datalayer.repositories.base import Repository, not_found
+from datalayer.repositories.base import Repository
 from datalayer.repositories.connection import Collection
 
 FREE = "free"
@@ -35,15 +35,6 @@ class Memberships(Repository[Membership, MembershipId]):
             return membership
         await self._require(User, user_id)
         return await ensure_free(self._collection, user_id, self._now())
-
-    async def delete(self, id: MembershipId) -> None:
-        """Remove the membership. One round trip.
-
-        Raises:
-            NotFoundError: There is none.
-        """
-        if (await self._collection.delete_one({"_id": id})).deleted_count == 0:
-            raise not_found(Membership, id)
 
     async def for_user(self, user_id: UserId) -> Membership | None:
         """The user's membership. One round trip, by_userId."""

@@ -25,10 +25,7 @@ class OrderedRepository(Repository[D, I]):
 
     async def _in_order(self, parent_id: ObjectId) -> list[D]:
         async with self._connection.snapshot():
-            cursor = self._collection.find(
-                {self.parent: parent_id}, sort={"order": 1, "_id": 1}, hint=self._index, batch_size=AT_ONCE
-            )
-            return self.document.from_wires(await cursor.to_list())
+            return await self._all({self.parent: parent_id}, sort={"order": 1, "_id": 1}, hint=self._index)
 
     async def _next_place(self, parent_id: ObjectId) -> int:
         """The place behind the last. One round trip."""

@@ -13,7 +13,7 @@ from datalayer.documents.users import User
 from datalayer.errors import EventFullError, EventOverError
 from datalayer.ids import EventId, RsvpId, UserId
 from datalayer.pages import Page
-from datalayer.repositories.base import ALIVE, Repository, not_found
+from datalayer.repositories.base import ALIVE, Repository, lookup_alive, not_found
 from datalayer.repositories.boundary import Cursor, Limit
 from datalayer.repositories.connection import Connection
 from datalayer.repositories.group_commit import GroupCommit
@@ -240,10 +240,4 @@ def _goes(rsvp: Rsvp | None) -> bool:
     return rsvp is not None and rsvp.status == "going"
 
 
-_ALIVE_EVENT: dict[str, Any] = {
-    "from": "events",
-    "localField": "eventId",
-    "foreignField": "_id",
-    "pipeline": [{"$match": ALIVE}, {"$project": {"_id": 1}}],
-    "as": "event",
-}
+_ALIVE_EVENT = lookup_alive(Event, "eventId", "event")

@@ -10,7 +10,7 @@ from datalayer.documents.scenes import Outline, Scene, SceneStatus
 from datalayer.documents.stories import Chapter
 from datalayer.errors import InvalidInputError
 from datalayer.ids import ChapterId, SceneId, StoryId
-from datalayer.repositories.base import AT_ONCE, not_found
+from datalayer.repositories.base import not_found
 from datalayer.repositories.boundary import UNSET, Unset
 from datalayer.repositories.generation import GenerationRepository
 
@@ -120,10 +120,7 @@ class Scenes(GenerationRepository):
         return {status: found.get(status, 0) for status in statuses}
 
     async def _in_order(self, chapter_id: ChapterId) -> list[Scene]:
-        cursor = self._collection.find(
-            {"chapterId": chapter_id}, sort={"sceneNumber": 1}, hint=_IN_ORDER, batch_size=AT_ONCE
-        )
-        return Scene.from_wires(await cursor.to_list())
+        return await self._all({"chapterId": chapter_id}, sort={"sceneNumber": 1}, hint=_IN_ORDER)
 
     async def _lock_chapter(self, id: ChapterId) -> StoryId:
         """Write to the chapter, and give its story."""

@@ -2,25 +2,24 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Awaitable, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol
 
-from pymongo.errors import OperationFailure, PyMongoError
+from pymongo.errors import PyMongoError
 
 from datalayer.documents.base import Document
 from datalayer.errors import SchemaDriftError
 from datalayer.schema import lock
 from datalayer.schema.live import Database, live_tables
+from datalayer.schema.performing import perform
 from datalayer.schema.plan import Action, Step, plan
 from datalayer.schema.problems import problem
 from datalayer.schema.sharding import forbidden_indexes
 from datalayer.schema.tables import declared_tables
 
 PROGRESS_SECONDS = 0.5
-
-_NAMESPACE_EXISTS, _INDEX_NOT_FOUND = 48, 27
 
 
 class Observer(Protocol):
@@ -130,33 +129,11 @@ async def apply(
 
 
 async def _do(database: Database, step: Step, observer: Observer) -> None:
-    try:
-        if step.action is Action.BUILD_INDEX and step.shape is not None and step.name is not None:
-            async with _watched(database, step.collection, observer):
-                await database.command("createIndexes", step.collection, indexes=[step.shape.specification(step.name)])
-        else:
-            await _command(database, step)
-    except OperationFailure as error:
-        # A service that started at the same moment may have done it.
-        if error.code not in (_NAMESPACE_EXISTS, _INDEX_NOT_FOUND):
-            raise
-
-
-def _command(database: Database, step: Step) -> Awaitable[Any]:
-    name = step.collection
-    match step.action:
-        case Action.CREATE_COLLECTION:
-            return database.create_collection(name, validator=step.validator, check_exists=False)
-        case Action.SET_VALIDATOR:
-            # `strict` and `error` are the defaults, which somebody may have changed.
-            return database.command(
-                "collMod", name, validator=step.validator, validationLevel="strict", validationAction="error"
-            )
-        case Action.DROP_INDEX:
-            return database.command("dropIndexes", name, index=step.name)
-        case _:
-            hidden = step.action is Action.HIDE_INDEX
-            return database.command("collMod", name, index={"name": step.name, "hidden": hidden})
+    if step.action is Action.BUILD_INDEX:
+        async with _watched(database, step.collection, observer):
+            await perform(database, step)
+    else:
+        await perform(database, step)
 
 
 @asynccontextmanager

@@ -4,18 +4,17 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Literal, TypeAlias
 
-from pymongo.errors import DuplicateKeyError, OperationFailure
+from pymongo.errors import DuplicateKeyError
 
 from datalayer.documents.base import Document
 from datalayer.errors import SchemaDriftError
 from datalayer.schema.live import Database, live_tables
+from datalayer.schema.performing import perform
 from datalayer.schema.plan import Action, Step, plan
 from datalayer.schema.problems import violations
 from datalayer.schema.tables import Table, declared_tables
 
 SchemaMode: TypeAlias = Literal["create", "verify", "skip"]
-
-_NAMESPACE_EXISTS = 48
 
 
 async def ensure_schema(database: Database, documents: Sequence[type[Document]], mode: SchemaMode) -> None:
@@ -74,16 +73,9 @@ async def _refuse_violations(database: Database, tables: Sequence[Table]) -> Non
 
 async def _create_table(database: Database, table: Table, steps: Sequence[Step]) -> None:
     """All that is missing of one collection, its indexes with one command."""
-    actions = {step.action for step in steps}
-    if Action.CREATE_COLLECTION in actions:
-        try:
-            await database.create_collection(table.name, validator=table.validator, check_exists=False)
-        except OperationFailure as error:
-            # Another process, which starts at the same time, was first.
-            if error.code != _NAMESPACE_EXISTS:
-                raise
-    if Action.SET_VALIDATOR in actions:
-        await database.command("collMod", table.name, validator=table.validator)
+    for step in steps:
+        if step.action is not Action.BUILD_INDEX:
+            await perform(database, step)
     indexes = [
         step.shape.specification(step.name) for step in steps if step.shape is not None and step.name is not None
     ]
