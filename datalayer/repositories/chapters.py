@@ -4,7 +4,7 @@ from datalayer.documents.fields import Title
 from datalayer.documents.scenes import Scene
 from datalayer.documents.stories import Chapter
 from datalayer.ids import ChapterId, StoryId
-from datalayer.repositories.base import AT_ONCE, Repository, not_found
+from datalayer.repositories.base import Repository, not_found
 
 _IN_ORDER = "by_storyId_and_chapterNumber"
 
@@ -17,10 +17,7 @@ class Chapters(Repository[Chapter, ChapterId]):
     async def in_story(self, story_id: StoryId) -> list[Chapter]:
         """The story's chapters by number, as they were at one moment. One round trip, by_storyId_and_chapterNumber."""
         async with self._connection.snapshot():
-            cursor = self._collection.find(
-                {"storyId": story_id}, sort={"chapterNumber": 1}, hint=_IN_ORDER, batch_size=AT_ONCE
-            )
-            return Chapter.from_wires(await cursor.to_list())
+            return await self._all({"storyId": story_id}, sort={"chapterNumber": 1}, hint=_IN_ORDER)
 
     async def rename(self, id: ChapterId, title: Title) -> Chapter:
         """Give the chapter another title. One round trip.

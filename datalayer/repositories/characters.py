@@ -3,7 +3,7 @@
 from datalayer.documents.fields import Name
 from datalayer.documents.stories import Backstory, Character, Story, Traits
 from datalayer.ids import CharacterId, StoryId
-from datalayer.repositories.base import AT_ONCE, Repository, not_found
+from datalayer.repositories.base import Repository, not_found
 from datalayer.repositories.boundary import UNSET, Unset
 
 
@@ -48,5 +48,4 @@ class Characters(Repository[Character, CharacterId]):
     async def in_story(self, story_id: StoryId) -> list[Character]:
         """The story's characters in the order of their creation, at one moment. One round trip, by_story."""
         async with self._connection.snapshot():
-            cursor = self._collection.find({"storyId": story_id}, sort={"_id": 1}, hint="by_story", batch_size=AT_ONCE)
-            return Character.from_wires(await cursor.to_list())
+            return await self._all({"storyId": story_id}, sort={"_id": 1}, hint="by_story")
