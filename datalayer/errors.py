@@ -22,9 +22,11 @@ DataLayerError
 ├── SchemaDriftError
 │   └── InvalidDocumentError
 ├── ServerNotFoundError
-└── UnavailableError
-    ├── ServerStartError
-    └── StandaloneServerError
+├── UnavailableError
+│   ├── OutcomeUnknownError
+│   ├── ServerStartError
+│   └── StandaloneServerError
+└── NotSupportedInMemory            datalayer.testing
 ```
 
 No exception of pymongo or pydantic leaves a repository: where one is the reason, it is the error's `__cause__`.
@@ -235,6 +237,16 @@ class UnavailableError(DataLayerError):
     code = "unavailable"
 
 
+class OutcomeUnknownError(UnavailableError):
+    """The server did not confirm the change: it happened as a whole, or it did not happen.
+
+    Whoever needs to know looks, or asks for the change again where that is safe to repeat. Every other error means that
+    nothing has happened.
+    """
+
+    code = "outcome_unknown"
+
+
 class ServerStartError(UnavailableError):
     """The embedded `mongod` did not start."""
 
@@ -245,3 +257,9 @@ class StandaloneServerError(UnavailableError):
     """The server is no member of a replica set, and transactions need one."""
 
     code = "standalone_server"
+
+
+class NotSupportedInMemory(DataLayerError):  # noqa: N818 - it tells what a test asked for, not that something failed
+    """The in-memory backend cannot do this as MongoDB does it; the embedded server can."""
+
+    code = "not_supported_in_memory"
