@@ -57,6 +57,11 @@ def is_transient(error: BaseException | None) -> bool:
     )
 
 
+def commit_is_unknown(error: PyMongoError) -> bool:
+    """Whether the error of a commit leaves open what came of it; asking once more may tell."""
+    return error.has_error_label(_UNKNOWN_COMMIT)
+
+
 def outcome_is_unknown(error: BaseException | None) -> bool:
     """Whether what was asked for may have happened although it was not confirmed."""
     if isinstance(error, WriteConcernError):
@@ -64,7 +69,7 @@ def outcome_is_unknown(error: BaseException | None) -> bool:
         return True
     if not isinstance(error, PyMongoError):
         return False
-    if error.has_error_label(_UNKNOWN_COMMIT):
+    if commit_is_unknown(error):
         return True
     # The driver has repeated a write outside of transactions that met such an error, and raises what came first. So no
     # server was selected at all where that is what it says.

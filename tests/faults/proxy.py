@@ -2,7 +2,7 @@
 
 import asyncio
 import struct
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
 _HEADER = struct.Struct("<iiii")
@@ -16,11 +16,13 @@ class Proxy:
 
     Attributes:
         lose: The command whose next reply is lost, together with its connection.
+        passed: Called when a request has been passed on.
     """
 
     def __init__(self, port: int) -> None:
         self._port = port
         self.lose: str | None = None
+        self.passed: Callable[[str], None] = lambda _: None
 
     @asynccontextmanager
     async def listening(self) -> AsyncIterator[int]:
@@ -50,11 +52,13 @@ class Proxy:
         with suppress(asyncio.IncompleteReadError, ConnectionError):
             while True:
                 message, id, _ = await _read(source)
-                if self.lose is not None and _command(message) == self.lose:
+                command = _command(message)
+                if self.lose is not None and command == self.lose:
                     self.lose = None
                     lost.add(id)
                 sink.write(message)
                 await sink.drain()
+                self.passed(command)
 
     async def _replies(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, lost: set[int]) -> None:
         with suppress(asyncio.IncompleteReadError, ConnectionError):

@@ -49,6 +49,9 @@ class Outcome:
             yield f"it says that nothing has happened, and it has: {self.error!r}"
 
 
+_OPTIONS = "directConnection=true&serverSelectionTimeoutMS=2000&serverMonitoringMode=poll"
+
+
 class Stage:
     """A world, a way to spoil what is sent to it, and a way to restore it."""
 
@@ -127,8 +130,9 @@ class Scene:
     async def _outcome(self, result: Any, error: BaseException | None) -> Outcome:
         changes: list[Change] = []
         for table, before in self._rows.items():
-            changes += _changes(table, before, await self._stage.world.rows(table))
-            await self._stage.world.put_back(table, before)
+            after = await self._stage.world.rows(table)
+            changes += _changes(table, before, after)
+            await self._stage.world.put_back(table, before, after)
         numbers = _numbers([result, changes])
         return Outcome(error, _numbered(result, numbers), _numbered(changes, numbers))
 
@@ -147,7 +151,7 @@ async def staged() -> AsyncIterator[Stage]:
             with MongoClient[dict[str, Any]]("127.0.0.1", port, directConnection=True) as admin:
                 injector = Injector(admin, proxy)
                 async with proxy.listening() as through:
-                    uri = f"mongodb://127.0.0.1:{through}/?directConnection=true&serverSelectionTimeoutMS=2000"
+                    uri = f"mongodb://127.0.0.1:{through}/?{_OPTIONS}"
                     async with opened(servers.uri, "faults", through=uri, listeners=[injector]) as world:
                         yield Stage(world, injector, admin)
     finally:

@@ -93,9 +93,13 @@ class World:
         """What was in it in the beginning."""
         return self._rows[table]
 
-    async def put_back(self, table: str, rows: Rows | None = None) -> None:
-        """Let the table be as it was in the beginning, or as it was when these rows were read."""
-        wanted, there = self._rows[table] if rows is None else rows, await self.rows(table)
+    async def put_back(self, table: str, rows: Rows | None = None, there: Rows | None = None) -> None:
+        """Let the table be as it was in the beginning, or as it was when these rows were read.
+
+        Who has just read what is `there` says so.
+        """
+        wanted = self._rows[table] if rows is None else rows
+        there = await self.rows(table) if there is None else there
         wrong = [id for id, row in there.items() if id not in wanted or row.raw != wanted[id].raw]
         if wrong:
             await self._raw[table].delete_many({"_id": {"$in": wrong}})
