@@ -23,6 +23,9 @@ Command = Mapping[str, Any]
 Moment = Literal["on its way", "received", "answered"]
 """When something happens to a command: before the driver sends it, when the server has it, when its answer is there."""
 
+APP_NAME = "spoiled"
+"""What the client calls itself whose commands meet faults."""
+
 ALL = ["find", "aggregate", "insert", "update", "delete", "findAndModify", "commitTransaction", "abortTransaction"]
 
 _WRITES = {"insert", "update", "delete", "findAndModify"}
@@ -92,7 +95,7 @@ class Injector(CommandListener):
             if fault is LOST_REPLY:
                 self._proxy.lose = command
             else:
-                self._fail(mode={"times": 1}, data={"failCommands": [command], **fault.data})
+                self._fail({"times": 1}, failCommands=[command], **fault.data)
 
         with self.action(meet, at, "on its way"):
             yield
@@ -100,8 +103,7 @@ class Injector(CommandListener):
     @contextmanager
     def gone(self, at: int) -> Iterator[None]:
         """From that command on, nobody answers."""
-        every = {"failCommands": ALL, "closeConnection": True}
-        with self.action(lambda _: self._fail(mode="alwaysOn", data=every), at, "on its way"):
+        with self.action(lambda _: self._fail("alwaysOn", failCommands=ALL, closeConnection=True), at, "on its way"):
             yield
 
     @contextmanager
@@ -112,7 +114,7 @@ class Injector(CommandListener):
             yield
         finally:
             self._left, self._proxy.lose, self._proxy.passed = None, None, _nothing
-            self._fail(mode="off")
+            self._fail("off", failCommands=[])
 
     def started(self, event: CommandStartedEvent) -> None:
         """A command is on its way: the driver sends it when this returns."""
@@ -148,8 +150,10 @@ class Injector(CommandListener):
 
         return passed
 
-    def _fail(self, **how: Any) -> None:
-        self._admin.admin.command({"configureFailPoint": "failCommand", **how})
+    def _fail(self, mode: str | dict[str, int], **data: Any) -> None:
+        # Who looks at what is left behind has another name.
+        data |= {"appName": APP_NAME}
+        self._admin.admin.command({"configureFailPoint": "failCommand", "mode": mode, "data": data})
 
 
 def _nothing(_: str) -> None:

@@ -16,7 +16,7 @@ from pymongo.asynchronous.client_session import AsyncClientSession
 from datalayer.documents import Document
 from datalayer.errors import DataLayerError, OutcomeUnknownError, UnavailableError
 from datalayer.server.embedded import running
-from tests.faults.injecting import Command, Connections, Injector, name_of, writes
+from tests.faults.injecting import APP_NAME, Command, Connections, Injector, name_of, writes
 from tests.faults.proxy import Proxy
 from tests.plans.calls import Call
 from tests.plans.world import Rows, World, opened
@@ -54,7 +54,7 @@ class Outcome:
             yield f"it says that nothing has happened, and it has: {self.error!r}"
 
 
-_OPTIONS = "directConnection=true&serverSelectionTimeoutMS=2000&serverMonitoringMode=poll"
+_OPTIONS = f"directConnection=true&serverSelectionTimeoutMS=2000&serverMonitoringMode=poll&appName={APP_NAME}"
 
 
 _SHORT_STATUS = {"serverStatus": 1, "wiredTiger": 0, "metrics": 0, "tcmalloc": 0, "locks": 0}
