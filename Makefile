@@ -13,7 +13,9 @@ seed: .venv/ready
 check: .venv/ready
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(BIN)/lint-imports --no-logo --no-cache
 	$(BIN)/pyright
+	$(BIN)/mypy
 
 bench: .venv/bench
 	$(BIN)/python -m benchmarks $(ARGS)
