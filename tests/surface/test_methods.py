@@ -15,6 +15,10 @@ from tests.plans.registry import METHODS, REPOSITORIES
 API: dict[str, dict[str, str]] = tomllib.loads((Path(__file__).parent / "api.toml").read_text())
 COMMON, SOFT_DELETING = API.pop("common"), API.pop("soft_deleting")
 
+PEOPLE = {"actor", "author", "follower", "following", "other", "reader", "reporter", "resolver", "sender", "user"}
+TABLES = {"chapter", "conversation", "course", "event", "lesson", "module", "post", "space", "story"}
+ID_TYPES = dict.fromkeys(PEOPLE, "UserId") | {name: f"{name.title()}Id" for name in TABLES} | {"parent": "CommentId"}
+
 
 def test_there_is_a_repository_for_each_table() -> None:
     assert API.keys() == REPOSITORIES.keys()
@@ -35,6 +39,18 @@ def test_methods(attribute: str) -> None:
         if name.startswith(f"{attribute}.")
     }
     assert found == declared
+
+
+def test_ids_are_of_the_type_that_their_name_says() -> None:
+    """`author_id` is a `UserId`, `course_ids` are `CourseId`s. An event of Stripe's is none of ours."""
+    others = [
+        f"{method}: {name}"
+        for method, function in METHODS.items()
+        for name, parameter in inspect.signature(function).parameters.items()
+        if (kind := ID_TYPES.get(re.sub("_ids?$", "", name))) and re.search("_ids?$", name)
+        if kind not in re.findall(r"\w+", str(parameter.annotation))
+    ]
+    assert others == ["memberships.apply_stripe_event: event_id"]
 
 
 def _signature(method: Any, repository: Repository) -> str:
