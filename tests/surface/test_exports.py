@@ -5,6 +5,8 @@ import inspect
 import re
 import subprocess
 import sys
+import sysconfig
+from pathlib import Path
 from typing import NewType
 
 import pytest
@@ -18,6 +20,13 @@ COMMUNITY = [
     *("Level", "Follow", "Report", "SpaceVisit", "CommunitySettings"),
 ]
 STORIES = ["Story", "Chapter", "Scene", "Character"]
+
+
+def test_what_is_tested() -> None:
+    """The sources beside the tests; where there are none (`make test-wheel`), the package that is installed."""
+    beside = Path(__file__).parents[2] / "datalayer"
+    installed = Path(sysconfig.get_path("purelib")) / "datalayer"
+    assert Path(datalayer.__file__).parent == (beside if beside.exists() else installed)
 
 
 def test_the_package() -> None:

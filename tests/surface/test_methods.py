@@ -47,7 +47,7 @@ def test_ids_are_of_the_type_that_their_name_says() -> None:
         f"{method}: {name}"
         for method, function in METHODS.items()
         for name, parameter in inspect.signature(function).parameters.items()
-        if (kind := ID_TYPES.get(re.sub("_ids?$", "", name))) and re.search("_ids?$", name)
+        if (match := re.fullmatch("(.+)_ids?", name)) and (kind := ID_TYPES.get(match[1]))
         if kind not in re.findall(r"\w+", str(parameter.annotation))
     ]
     assert others == ["memberships.apply_stripe_event: event_id"]
