@@ -7,11 +7,13 @@ BIN := .venv/bin
 test: .venv/ready
 	$(BIN)/pytest $(ARGS)
 
-# Against the built wheel, in a folder that holds what it does not ship. What is built is the matter of `make test`.
+# The suite against the built wheel, beside everything that the sdist holds but the package.
 test-wheel: .venv-wheel/ready
-	rm -rf .venv-wheel/suite && mkdir .venv-wheel/suite
-	cp -r docs examples indexes seed tests CHANGELOG.md Makefile README.md pyproject.toml .venv-wheel/suite
-	rm -rf .venv-wheel/suite/tests/packaging
+	rm -rf .venv-wheel/dist .venv-wheel/suite && mkdir .venv-wheel/suite
+	$(BIN)/python -m build --no-isolation --outdir .venv-wheel/dist
+	.venv-wheel/bin/python -m pip install --quiet --force-reinstall --no-deps .venv-wheel/dist/*.whl
+	tar -xzf .venv-wheel/dist/*.tar.gz -C .venv-wheel/suite --strip-components=1
+	rm -r .venv-wheel/suite/datalayer .venv-wheel/suite/tests/packaging
 	cd .venv-wheel/suite && ../bin/pytest -n 2 $(ARGS)
 
 seed: .venv/ready
@@ -40,13 +42,10 @@ format: .venv/ready
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[embedded,cli,memory]' --group dev
 	@touch $@
 
-.venv-wheel/ready: .venv/ready README.md LICENSE $(shell find datalayer -type f ! -name '*.pyc')
-	rm -rf .venv-wheel
-	$(BIN)/python -m build --no-isolation --outdir .venv-wheel/dist
-	$(PYTHON) -m venv .venv-wheel
+.venv-wheel/ready: .venv/ready
+	$(PYTHON) -m venv --clear .venv-wheel
 	.venv-wheel/bin/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
-	.venv-wheel/bin/python -m pip install --quiet --disable-pip-version-check \
-		"$$(ls .venv-wheel/dist/*.whl)[embedded,cli,memory]" --group dev
+	.venv-wheel/bin/python -m pip install --quiet --disable-pip-version-check '.[embedded,cli,memory]' --group dev
 	@touch $@
 
 .venv/bench: .venv/ready
