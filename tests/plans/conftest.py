@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from datalayer.documents import Document
 from tests.plans.observing import Observer
 from tests.plans.world import opened
 
@@ -13,3 +14,13 @@ async def observer(server_uri: str) -> AsyncIterator[Observer]:
     """What the methods do in a world of their own."""
     async with opened(server_uri) as world:
         yield Observer(world)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_of_beanie(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No method sends a query of Beanie's: each would need the settings of its document."""
+
+    def refused(*_: object) -> None:
+        pytest.fail("a query of Beanie's, in place of one of the repository's")
+
+    monkeypatch.setattr(Document, "get_settings", refused)
