@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from datalayer.testing.factories import Factories
     from datalayer.testing.plans import assert_uses_index
     from datalayer.testing.sandbox import open_database
-    from datalayer.testing.stories import StoriesFactories
+    from datalayer.testing.story_factories import StoriesFactories
 
 __all__ = [
     "Command",
@@ -41,7 +41,7 @@ _MODULES = {
     "CommandLog": "commands",
     "Factories": "factories",
     "FrozenClock": "clock",
-    "StoriesFactories": "stories",
+    "StoriesFactories": "story_factories",
     "assert_uses_index": "plans",
     "count_commands": "commands",
     "open_database": "sandbox",

@@ -1,6 +1,5 @@
 """Which indexes serve the queries of a piece of code."""
 
-import json
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -52,8 +51,7 @@ def _message(fault: str, found: list[Planned]) -> str:
 
 
 def _shown(statement: dict[str, Any], plan: Plan) -> str:
-    # One line for a query, in the notation of mongosh.
-    query = json.dumps(statement, default=json_util.default)
+    query = json_util.dumps(statement)
     scans = f"\n    scans:   {', '.join(plan.scans)}" if plan.scans else ""
     stages, indexes = ", ".join(plan.stages), ", ".join(sorted(plan.indexes)) or "none"
     return f"  {query}\n    stages:  {stages}\n    indexes: {indexes}{scans}"
