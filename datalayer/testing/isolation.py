@@ -61,7 +61,9 @@ class IsolatedDatabase:
             self._runner.run(_make(kind, self.uri))
             self._ready.add(kind)
         watch = _Watch(self._name, {document.Settings.name for document in kind.documents})
-        client = AsyncMongoClient[dict[str, Any]](self.uri, event_listeners=[CommandLog(), watch])
+        listeners = [CommandLog(), watch]
+        # Polling saves a connection; a test's client does not live long enough to need news faster.
+        client = AsyncMongoClient[dict[str, Any]](self.uri, event_listeners=listeners, serverMonitoringMode="poll")
         watch.client = client
         _bind_beanie(kind, client[self._name])
         try:

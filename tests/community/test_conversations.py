@@ -11,7 +11,7 @@ from datalayer import Community
 from datalayer.documents import Conversation, User
 from datalayer.errors import InvalidCursorError, InvalidInputError, NotFoundError, SelfConversationError
 from datalayer.ids import ConversationId, UserId
-from datalayer.testing import count_commands
+from datalayer.testing import FrozenClock, count_commands
 from tests.commands import keys_and_stages
 from tests.community.test_pages import read_all
 from tests.community.world import people
@@ -89,13 +89,13 @@ async def test_a_conversation_needs_two_different_people_who_exist(community: Co
     assert await community.database.conversations.count_documents({}) == 0
 
 
-async def test_the_inbox_follows_the_newest_message(community: Community) -> None:
+async def test_the_inbox_follows_the_newest_message(community: Community, datalayer_clock: FrozenClock) -> None:
     """Each entry has the other one and what that one wrote and was not read."""
     me, *others = await people(community, 4)
     opened = [await community.conversations.open(me.id, other.id) for other in others]
     for turn in (2, 0, 1, 0):
         await community.messages.send(opened[turn].id, others[turn].id, "hello")
-        await asyncio.sleep(0.002)
+        datalayer_clock.advance(1)
     await community.messages.send(opened[1].id, me.id, "hello yourself")
     inbox = (await community.conversations.inbox(me.id)).items
     assert [(entry.conversation.id, entry.other_id, entry.unread) for entry in inbox] == [

@@ -84,7 +84,6 @@ async def test_the_sender_copy_follows_the_name(community: Community) -> None:
 
 async def test_sending_is_four_round_trips(community: Community) -> None:
     opened, one, _ = await _talk(community)
-    await asyncio.sleep(0.002)
     with count_commands(community) as commands:
         await community.messages.send(opened.id, one.id, "hello")
     names = [command.name for command in commands]
