@@ -5,15 +5,16 @@ import os
 from pathlib import Path
 
 import pytest
-from pymongo import AsyncMongoClient, MongoClient
+from bson import ObjectId
+from pymongo import MongoClient
 
 from datalayer import Community, Stories
 from datalayer.documents import User
-from datalayer.errors import AlreadyExistsError, NotFoundError
-from datalayer.ids import UserId
-from bson import ObjectId
+from datalayer.errors import NotFoundError
 
 pytestmark = pytest.mark.{mark}
+
+ROW = {{"visibility": "public", "role": "member", "points": 0, "level": 1, "createdAt": 1, "updatedAt": 1}}
 
 
 @pytest.fixture(scope="session")
@@ -35,7 +36,7 @@ async def transaction(community, stories, uri):
 async def failing_transaction(community, stories, uri):
     async def work():
         await community.users.create(name="Ada")
-        await community.likes.like(UserId(ObjectId()), "post", ObjectId())
+        await community.likes.like(ObjectId(), "post", ObjectId())
 
     await community.users.create(name="Ada")
     await community.transaction(work)
@@ -43,12 +44,12 @@ async def failing_transaction(community, stories, uri):
 
 async def beanie(community, stories, uri):
     assert await User.find().count() == 0
-    await User(**(await community.users.create(name="Ada")).model_dump() | {{"id": ObjectId()}}).insert()
-    assert await User.find().count() == 2
+    await User.model_validate(ROW).insert()
+    assert len((await community.users.directory()).items) == 1
 
 
 async def driver(community, stories, uri):
-    await community.database.users.insert_one((await community.users.create(name="Ada")).to_wire() | {{"_id": ObjectId()}})
+    await community.database.users.insert_one(dict(ROW))
 
 
 async def other_collection(community, stories, uri):
@@ -68,23 +69,15 @@ async def connection_of_the_application(community, stories, uri):
 
 async def other_driver(community, stories, uri):
     with MongoClient(uri) as client:
-        client.get_default_database().users.insert_one((await community.users.create(name="Ada")).to_wire() | {{"_id": ObjectId()}})
+        client.get_default_database().users.insert_one(dict(ROW))
 
 
 async def dropped_index(community, stories, uri):
     await community.database.users.drop_index("by_role")
 
 
-async def dropped_collection(community, stories, uri):
-    await stories.database.stories.drop()
-
-
 async def renamed_collection(community, stories, uri):
     await community.database.posts.rename("things")
-
-
-async def dropped_database(community, stories, uri):
-    await community.database.client.drop_database(community.database.name)
 
 
 async def nothing(community, stories, uri):
@@ -92,15 +85,14 @@ async def nothing(community, stories, uri):
 
 
 WAYS = [
-    pytest.param(repositories),
-    pytest.param(transaction),
+    repositories,
     pytest.param(failing_transaction, marks=pytest.mark.xfail(raises=NotFoundError, strict=True)),
-    *(beanie, driver, other_collection, other_database, connection_of_the_application, other_driver),
-    *(dropped_index, dropped_collection, renamed_collection, dropped_database, nothing),
+    *(connection_of_the_application, beanie, transaction, driver, other_driver),
+    *(other_collection, other_database, dropped_index, renamed_collection, nothing),
 ]
 
 
-@pytest.mark.parametrize("write", WAYS)
+@pytest.mark.parametrize("write", WAYS[:{ways}])
 async def test_it_is_empty_before_this_is_written(community, stories, datalayer_uri, write):
     with Path(os.environ["SERVERS"]).open("a") as file:
         file.write(datalayer_uri + "\\n")
@@ -113,4 +105,6 @@ async def test_it_is_empty_before_this_is_written(community, stories, datalayer_
     assert set(await database.client.list_database_names()) - {{"admin", "config", "local"}} == {{database.name}}
     await write(community, stories, datalayer_uri)
 """
-"""Each finds everything as it should be at first, and leaves something behind, in one of many ways."""
+"""Each finds everything as it should be at first, and leaves something behind, in one of `ways` ways."""
+
+ALL_WAYS, SOME_WAYS = 12, 5

@@ -5,7 +5,6 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ import pytest
 from pymongo import AsyncMongoClient
 from pymongo.uri_parser import parse_uri
 
-from tests.testing.runs import TESTS
+from tests.testing.runs import ALL_WAYS, SOME_WAYS, TESTS
 
 CONFIGURATION = """
 [pytest]
@@ -22,8 +21,12 @@ asyncio_default_fixture_loop_scope = function
 filterwarnings = error
 """
 WAITING = """
+import signal
 import time
 from pathlib import Path
+
+# A shell that runs us in the background has Ctrl-C ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 def test_it_waits(datalayer_uri):
     Path("uri").write_text(datalayer_uri)
@@ -48,25 +51,26 @@ def servers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "servers"
 
 
-@pytest.mark.parametrize(
-    ("mode", "mark", "arguments"),
-    [
-        ("auto", "asyncio", ()),
-        ("strict", "asyncio(loop_scope='session')", ("-n", "2")),
-        ("strict", "anyio", ()),
-    ],
-    ids=["a loop for each test", "a loop for the run, in two processes", "anyio"],
-)
-def test_a_test_finds_nothing_of_the_others(
-    pytester: pytest.Pytester, servers: Path, mode: str, mark: str, arguments: Iterable[str]
-) -> None:
-    """Whoever wrote it, wherever to, and however the test ended; and the servers are gone when the run is over."""
-    _configure(pytester, mode)
-    pytester.makepyfile(TESTS.format(mark=mark))
-    result = pytester.runpytest_subprocess("-p", "no:cacheprovider", "-p", "no:randomly", *arguments)
-    result.assert_outcomes(passed=13, xfailed=1)
+def test_a_test_finds_nothing_of_the_others(pytester: pytest.Pytester, servers: Path) -> None:
+    """Whoever wrote it, wherever to, in whichever event loop; and the server is gone when the run is over."""
+    _configure(pytester, "strict")
+    pytester.makepyfile(
+        test_loop_for_each=TESTS.format(mark="asyncio", ways=ALL_WAYS),
+        test_loop_of_the_run=TESTS.format(mark="asyncio(loop_scope='session')", ways=SOME_WAYS),
+        test_anyio=TESTS.format(mark="anyio", ways=SOME_WAYS),
+    )
+    pytester.runpytest_subprocess().assert_outcomes(passed=ALL_WAYS + 2 * SOME_WAYS - 3, xfailed=3)
+    (uri,) = set(servers.read_text().split())
+    assert not _answers(uri)
+
+
+def test_each_process_has_a_server(pytester: pytest.Pytester, servers: Path) -> None:
+    """With the same isolation in each, and nothing left running."""
+    _configure(pytester, "auto")
+    pytester.makepyfile(TESTS.format(mark="asyncio", ways=SOME_WAYS))
+    pytester.runpytest_subprocess("--numprocesses=2").assert_outcomes(passed=SOME_WAYS - 1, xfailed=1)
     uris = set(servers.read_text().split())
-    assert len(uris) == (2 if arguments else 1)
+    assert len(uris) == 2
     assert not any(_answers(uri) for uri in uris)
 
 
@@ -116,13 +120,13 @@ def test_without_a_server_program_the_error_says_how_to_get_one(
 async def test_a_server_that_runs_already(
     pytester: pytest.Pytester, client: AsyncMongoClient[dict[str, Any]], server_uri: str
 ) -> None:
-    """Each process has a database of its own, which it drops; what is somebody else's is never touched."""
+    """The run has a database of its own, which it drops; what is somebody else's is never touched."""
     _configure(pytester, "auto")
     pytester.makepyfile(
         """
         import pytest
 
-        @pytest.mark.parametrize("number", range(4))
+        @pytest.mark.parametrize("number", range(2))
         async def test_it(community, number):
             assert (await community.users.directory()).items == []
             await community.users.create(name="Ada")
@@ -131,9 +135,9 @@ async def test_a_server_that_runs_already(
     )
     before = set(await client.list_database_names())
     try:
-        pytester.runpytest_subprocess("-n", "2", f"--datalayer-uri={server_uri}").assert_outcomes(passed=4)
+        pytester.runpytest_subprocess(f"--datalayer-uri={server_uri}").assert_outcomes(passed=2)
         assert set(await client.list_database_names()) == before | {"theirs"}
-        assert await client.theirs.things.count_documents({}) == 4
+        assert await client.theirs.things.count_documents({}) == 2
     finally:
         await client.drop_database("theirs")
 
