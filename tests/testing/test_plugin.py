@@ -1,7 +1,6 @@
 """The pytest plugin, in runs of pytest of their own."""
 
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -10,9 +9,8 @@ from typing import Any
 
 import pytest
 from pymongo import AsyncMongoClient
-from pymongo.uri_parser import parse_uri
 
-from tests.testing.runs import ALL_WAYS, SOME_WAYS, TESTS
+from tests.processes import wait_until_gone
 
 CONFIGURATION = """
 [pytest]
@@ -25,23 +23,26 @@ import signal
 import time
 from pathlib import Path
 
+from pymongo import MongoClient
+
 # A shell that runs us in the background has Ctrl-C ignored.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 def test_it_waits(datalayer_uri):
-    Path("uri").write_text(datalayer_uri)
+    with MongoClient(datalayer_uri) as client:
+        Path("servers").write_text(str(client.admin.command("serverStatus")["pid"]))
     time.sleep(60)
 """
 
 
-def _answers(uri: str) -> bool:
-    ((host, port),) = parse_uri(uri)["nodelist"]
-    with socket.socket() as probe:
-        return probe.connect_ex((host, port)) == 0
-
-
 def _configure(pytester: pytest.Pytester, mode: str) -> None:
     pytester.makefile(".ini", pytest=CONFIGURATION.format(mode=mode))
+
+
+def _tests(mark: str, ways: int) -> str:
+    """The tests with a mark, in so many of the ways to leave something behind."""
+    tests = (Path(__file__).parent / "left_behind.py").read_text()
+    return tests.replace("pytest.mark.asyncio", f"pytest.mark.{mark}").replace("WAYS)", f"WAYS[:{ways}])")
 
 
 @pytest.fixture
@@ -55,23 +56,23 @@ def test_a_test_finds_nothing_of_the_others(pytester: pytest.Pytester, servers: 
     """Whoever wrote it, wherever to, in whichever event loop; and the server is gone when the run is over."""
     _configure(pytester, "strict")
     pytester.makepyfile(
-        test_loop_for_each=TESTS.format(mark="asyncio", ways=ALL_WAYS),
-        test_loop_of_the_run=TESTS.format(mark="asyncio(loop_scope='session')", ways=SOME_WAYS),
-        test_anyio=TESTS.format(mark="anyio", ways=SOME_WAYS),
+        test_loop_for_each=_tests("asyncio", 12),
+        test_loop_of_the_run=_tests("asyncio(loop_scope='session')", 5),
+        test_anyio=_tests("anyio", 5),
     )
-    pytester.runpytest_subprocess().assert_outcomes(passed=ALL_WAYS + 2 * SOME_WAYS - 3, xfailed=3)
-    (uri,) = set(servers.read_text().split())
-    assert not _answers(uri)
+    pytester.runpytest_subprocess().assert_outcomes(passed=19, xfailed=3)
+    (server,) = set(servers.read_text().split())
+    wait_until_gone(int(server))
 
 
 def test_each_process_has_a_server(pytester: pytest.Pytester, servers: Path) -> None:
     """With the same isolation in each, and nothing left running."""
     _configure(pytester, "auto")
-    pytester.makepyfile(TESTS.format(mark="asyncio", ways=SOME_WAYS))
-    pytester.runpytest_subprocess("--numprocesses=2").assert_outcomes(passed=SOME_WAYS - 1, xfailed=1)
-    uris = set(servers.read_text().split())
-    assert len(uris) == 2
-    assert not any(_answers(uri) for uri in uris)
+    pytester.makepyfile(_tests("asyncio", 5))
+    pytester.runpytest_subprocess("--numprocesses=2").assert_outcomes(passed=4, xfailed=1)
+    one, other = set(servers.read_text().split())
+    wait_until_gone(int(one))
+    wait_until_gone(int(other))
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
@@ -79,16 +80,12 @@ def test_a_run_that_is_stopped_leaves_no_server(pytester: pytest.Pytester, numbe
     _configure(pytester, "auto")
     pytester.makepyfile(WAITING)
     with subprocess.Popen([sys.executable, "-m", "pytest", "-p", "no:cacheprovider"], stdout=subprocess.DEVNULL) as run:
-        uri = Path("uri")
-        while not (uri.exists() and uri.read_text()):
+        server = Path("servers")
+        while not (server.exists() and server.read_text()):
             assert run.poll() is None
             time.sleep(0.02)
-        assert _answers(uri.read_text())
         run.send_signal(number)
-    deadline = time.monotonic() + 10
-    while _answers(uri.read_text()):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    wait_until_gone(int(server.read_text()))
 
 
 def test_a_run_that_asks_for_nothing_pays_nothing(pytester: pytest.Pytester) -> None:
