@@ -18,13 +18,13 @@ from pymongo.write_concern import WriteConcern
 
 from datalayer.errors import InvalidInputError, ServerNotFoundError, ServerStartError
 from datalayer.server import Node, ReplicaSet, embedded_server
+from tests.processes import wait_until_gone
 
 Client = AsyncMongoClient[dict[str, Any]]
 
 HOLDER = """
 import asyncio, sys
 from datalayer.server import Node
-from tests.processes import wait_until_gone
 from pathlib import Path
 
 async def main():
