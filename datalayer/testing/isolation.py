@@ -25,7 +25,7 @@ _OF_THE_SERVER = {"admin", "config", "local"}
 
 
 class IsolatedDatabase:
-    """A database whose schema is made once, and from which the documents are removed after each test.
+    """A database whose schema is made once, and from which the documents are removed before each test.
 
     A client of pymongo belongs to the event loop that it was used in first, and the next test may have another one: so
     each test has a client of its own. What happens between tests is done by one that needs no loop.
@@ -57,7 +57,10 @@ class IsolatedDatabase:
     @contextmanager
     def opened(self, kind: type[D], clock: Clock) -> Generator[D]:
         """An empty database of this kind, for one test in whichever event loop."""
-        if kind not in self._ready:
+        if kind in self._ready:
+            # Not when the test before is over: what it left under way may write a moment later.
+            self._clear(kind)
+        else:
             self._runner.run(_make(kind, self.uri))
             self._ready.add(kind)
         watch = _Watch(self._name, {document.Settings.name for document in kind.documents})
@@ -71,7 +74,6 @@ class IsolatedDatabase:
         finally:
             watch.close()
             self._drop(watch.changed)
-            self._clear(kind)
 
     def _drop(self, changed: set[str]) -> None:
         """Drop the databases in which more has changed than documents of the tables."""

@@ -53,9 +53,10 @@ def _datalayer_sandbox(pytestconfig: pytest.Config) -> "Generator[Sandbox]":
 
 @pytest.fixture(scope="session")
 def datalayer_uri(_datalayer_sandbox: "Sandbox") -> str:
-    """The URI of the one database that `community` and `stories` are in; what is written there is removed as well.
+    """The URI of the one database that both `community` and `stories` are in.
 
-    The server may be used for other databases: what other clients than those of the fixtures write there stays.
+    What is written there by others is removed with the rest, before the next test that asks for `community` or
+    `stories`. The server may be used for other databases, too, which are nobody's matter but the tests'.
     """
     return _datalayer_sandbox.uri
 
