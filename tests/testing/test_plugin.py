@@ -109,7 +109,7 @@ def test_without_a_server_program_the_error_says_how_to_get_one(
     monkeypatch.setenv("DATALAYER_MONGOD", "/nowhere/mongod")
     _configure(pytester, "auto")
     pytester.makepyfile("async def test_it(community): pass")
-    result = pytester.runpytest_subprocess()
+    result = pytester.runpytest_inprocess()
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(["*ServerNotFoundError: DATALAYER_MONGOD names /nowhere/mongod*Set it to the path*"])
 
@@ -142,6 +142,6 @@ async def test_a_server_that_runs_already(
 def test_a_server_and_memory_are_not_asked_for_at_once(pytester: pytest.Pytester) -> None:
     _configure(pytester, "auto")
     pytester.makepyfile("async def test_it(community): pass")
-    result = pytester.runpytest_subprocess("--datalayer-memory", "--datalayer-uri=mongodb://localhost")
+    result = pytester.runpytest_inprocess("--datalayer-memory", "--datalayer-uri=mongodb://localhost")
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(["*a server and databases in memory are asked for at once*"])
