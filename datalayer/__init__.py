@@ -8,11 +8,30 @@ async with Community.connect("mongodb://localhost:27017/opentribe") as community
 ```
 """
 
-from datalayer.database import Community, Stories
-from datalayer.errors import DataLayerError
-from datalayer.pages import Page
-from datalayer.server import embedded_server
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datalayer.database import Community, Stories
+    from datalayer.errors import DataLayerError
+    from datalayer.pages import Page
+    from datalayer.server import embedded_server
 
 __version__ = "0.1.0"
 
 __all__ = ["Community", "DataLayerError", "Page", "Stories", "embedded_server"]
+
+_MODULES = {
+    "Community": "database",
+    "DataLayerError": "errors",
+    "Page": "pages",
+    "Stories": "database",
+    "embedded_server": "server",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Import what is asked for: pytest loads this package in every run, for `datalayer.testing.plugin`."""
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)

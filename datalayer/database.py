@@ -33,6 +33,7 @@ class Database:
 
     def __init__(self, database: AsyncDatabase[dict[str, Any]], clock: Clock) -> None:
         self.database = database
+        self.clock = clock
         self._connection = Connection(database, clock)
 
     def __repr__(self) -> str:

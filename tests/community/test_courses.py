@@ -10,7 +10,8 @@ from datalayer import Community
 from datalayer.documents import Lesson, Module
 from datalayer.errors import InvalidCursorError, InvalidInputError, NotFoundError
 from datalayer.ids import CourseId, LessonId, ModuleId
-from tests.commands import CommandLog, keys_and_stages
+from datalayer.testing import count_commands
+from tests.commands import keys_and_stages
 from tests.community.curricula import curriculum
 from tests.community.world import person
 from tests.seeding.invariants import violations
@@ -55,14 +56,14 @@ async def test_an_update_changes_what_is_given(community: Community) -> None:
     assert (await community.modules.rename(module.id, "Uno")).title == "Uno"
 
 
-async def test_published_and_drafts(community: Community, log: CommandLog) -> None:
+async def test_published_and_drafts(community: Community) -> None:
     """Each list shows its state, newest first, without what is deleted; in pages, from an index."""
     made = [await community.courses.create(title=f"{n}", visibility=("public", "paid")[n % 2]) for n in range(9)]
     for course in made[:7]:
         await community.courses.publish(course.id)
     await community.courses.delete(made[3].id)
     await community.courses.unpublish(made[0].id)
-    with log.recorded() as commands:
+    with count_commands(community) as commands:
         first = await community.courses.published(limit=3)
         second = await community.courses.published(limit=3, after=first.next)
         paid = await community.courses.published(visibility="paid", limit=1)
@@ -110,7 +111,7 @@ async def test_a_deleted_course_comes_back_as_it_was(community: Community) -> No
 # The outline
 
 
-async def test_an_outline_of_a_thousand_lessons_takes_three_round_trips(community: Community, log: CommandLog) -> None:
+async def test_an_outline_of_a_thousand_lessons_takes_three_round_trips(community: Community) -> None:
     """50 modules, 20 lessons each, put into an order that is not the one in which they were made."""
     course = await community.courses.create(title="Everything")
     orders = random.Random(1).sample(range(50), 50)  # noqa: S311
@@ -122,7 +123,7 @@ async def test_an_outline_of_a_thousand_lessons_takes_three_round_trips(communit
     ]
     await community.database["modules"].insert_many([module.to_wire() for module in modules])
     await community.database["lessons"].insert_many([lesson.to_wire() for lesson in lessons])
-    with log.recorded() as commands:
+    with count_commands(community) as commands:
         outline = await community.courses.outline(course.id)
     assert outline.course == course
     assert [item.module.title for item in outline.modules] == [f"{number}" for number in range(50)]
@@ -178,9 +179,9 @@ async def test_an_outline_shows_what_is_empty(community: Community) -> None:
     ],
 )
 async def test_bad_input_is_refused_before_it_is_sent(
-    community: Community, log: CommandLog, *, repository: str, verb: str, args: Any, kwargs: Any, field: str
+    community: Community, *, repository: str, verb: str, args: Any, kwargs: Any, field: str
 ) -> None:
-    with log.recorded() as commands, pytest.raises(InvalidInputError) as error:
+    with count_commands(community) as commands, pytest.raises(InvalidInputError) as error:
         await getattr(getattr(community, repository), verb)(*args, **kwargs)
     assert error.value.field == field
     assert commands == []

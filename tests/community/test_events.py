@@ -18,7 +18,8 @@ from datalayer.ids import EventId
 from datalayer.pages import encode_cursor
 from datalayer.repositories.events import MAX_OCCURRENCES
 from datalayer.repositories.recurrence import Schedule
-from tests.commands import CommandLog
+from datalayer.testing import Command, count_commands
+from datalayer.testing.explained import statements
 from tests.community.test_pages import read_all
 from tests.community.world import people
 from tests.seeding.invariants import violations
@@ -42,9 +43,9 @@ async def event(community: Community, start: int, length: int = HOUR, **fields: 
     return await community.events.create(title="t", start_time=start, end_time=start + length, **fields)
 
 
-async def plan(community: Community, command: dict[str, Any]) -> tuple[int, int, set[str]]:
+async def plan(community: Community, command: Command) -> tuple[int, int, set[str]]:
     """The keys and the documents that a command examined, and the stages of its plan."""
-    plain = {name: value for name, value in command.items() if name not in ("lsid", "$clusterTime", "$db")}
+    (plain,) = statements(command.document)
     explained = await community.database.command("explain", plain, verbosity="executionStats")
     stats = explained["executionStats"]
     stages = set(re.findall(r"'stage': '(\w+)'", str(stats["executionStages"])))
@@ -334,7 +335,7 @@ async def test_cursors_are_checked(community: Community) -> None:
             await community.events.upcoming(after=encode_cursor(("events", "upcoming"), position))  # type: ignore[arg-type]
 
 
-async def test_only_events_of_the_range_are_read(community: Community, log: CommandLog) -> None:
+async def test_only_events_of_the_range_are_read(community: Community) -> None:
     """3,000 others, before and after, single and repeating, deleted or not, cost no document; two round trips."""
     over = {"frequency": "daily", "interval": 1, "endAfter": 2}
     others = [row(number * DAY) for number in range(1_000) if number not in (500, 501)]
@@ -354,10 +355,10 @@ async def test_only_events_of_the_range_are_read(community: Community, log: Comm
     inside += [row(4 * DAY, recurrence=endless)]  # goes on, but is on another day of the week
 
     await community.database.events.insert_many(inside)
-    with log.recorded() as commands:
+    with count_commands(community) as commands:
         found = await community.events.between(500 * DAY, 500 * DAY + 12 * HOUR)
     assert {item.event.id for item in found} == {item["_id"] for item in inside[:3]}
-    assert [next(iter(command)) for command in commands] == ["find", "find"]
+    assert [command.name for command in commands] == ["find", "find"]
     documents = 0
     for command in commands:
         keys, docs, stages = await plan(community, command)
@@ -367,7 +368,7 @@ async def test_only_events_of_the_range_are_read(community: Community, log: Comm
     assert documents == len(inside)
 
 
-async def test_lists_of_events_cost_the_same_at_any_depth(community: Community, log: CommandLog) -> None:
+async def test_lists_of_events_cost_the_same_at_any_depth(community: Community) -> None:
     """At most three round trips, and documents for the page and for what goes on at this moment only."""
     over = {"frequency": "daily", "interval": 1, "endAfter": 1}
     many = [row(NOW + (number - 1_000) * HOUR) for number in range(2_000)]
@@ -380,7 +381,7 @@ async def test_lists_of_events_cost_the_same_at_any_depth(community: Community, 
     for lister in (community.events.upcoming, community.events.past):
         after = None
         for _ in range(8):
-            with log.recorded() as commands:
+            with count_commands(community) as commands:
                 page = await lister(limit=100, after=after)
             assert len(commands) <= 3
             documents = 0

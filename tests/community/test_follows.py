@@ -9,7 +9,8 @@ from datalayer import Community
 from datalayer.errors import InvalidInputError, NotFoundError, SelfFollowError
 from datalayer.ids import UserId
 from datalayer.repositories.follows import FollowCounts
-from tests.commands import CommandLog, keys_and_stages
+from datalayer.testing import count_commands
+from tests.commands import keys_and_stages
 from tests.community.test_pages import read_all
 from tests.community.world import people, person
 
@@ -30,7 +31,7 @@ async def test_nobody_follows_themselves(community: Community) -> None:
         await community.follows.follow(user.id, user.id)
 
 
-async def test_lists_and_counts(community: Community, log: CommandLog) -> None:
+async def test_lists_and_counts(community: Community) -> None:
     """Newest first; counted in the indexes alone."""
     star, *fans = await people(community, 6)
     for fan in fans:
@@ -39,7 +40,7 @@ async def test_lists_and_counts(community: Community, log: CommandLog) -> None:
     followers = await read_all(community.follows.followers, star.id, limit=2)
     assert [follow.follower_id for follow in followers] == [fan.id for fan in reversed(fans)]
     assert [follow.following_id for follow in await read_all(community.follows.following, star.id)] == [fans[0].id]
-    with log.recorded() as commands:
+    with count_commands(community) as commands:
         assert await community.follows.counts(star.id) == FollowCounts(followers=5, following=1)
     assert len(commands) == 2
     for command in commands:

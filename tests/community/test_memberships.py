@@ -13,7 +13,8 @@ from datalayer.documents import Membership, User
 from datalayer.documents.memberships import MAX_EVENTS_AT_ONCE
 from datalayer.errors import AlreadyExistsError, InvalidInputError, NotFoundError
 from datalayer.ids import MembershipId, UserId
-from tests.commands import CommandLog, keys_and_stages
+from datalayer.testing import count_commands
+from tests.commands import keys_and_stages
 from tests.community.world import people, person
 from tests.seeding.invariants import violations
 
@@ -216,15 +217,15 @@ async def test_access(community: Community, tier: str, status: Any, ends: int | 
     assert await community.memberships.has_access(user.id, None) is True
 
 
-async def test_access_without_a_membership(community: Community, log: CommandLog) -> None:
+async def test_access_without_a_membership(community: Community) -> None:
     """None to what needs a tier, free to what needs none, which costs nothing."""
-    with log.recorded() as commands:
+    with count_commands(community) as commands:
         assert await community.memberships.has_access(UserId(ObjectId()), "pro") is False
         assert await community.memberships.has_access(UserId(ObjectId()), None) is True
     assert len(commands) == 1
 
 
-async def test_every_look_is_one_seek(community: Community, log: CommandLog) -> None:
+async def test_every_look_is_one_seek(community: Community) -> None:
     """One round trip each by an index; an event that is applied is one, too."""
     users = await people(community, 20)
     for number, user in enumerate(users):
@@ -236,7 +237,7 @@ async def test_every_look_is_one_seek(community: Community, log: CommandLog) -> 
             subscription_id=f"s{number}",
             status="none",
         )
-    with log.recorded() as commands:
+    with count_commands(community) as commands:
         await community.memberships.for_user(users[3].id)
         await community.memberships.by_stripe_customer("c3")
         await community.memberships.by_stripe_subscription("s3")

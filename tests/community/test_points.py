@@ -13,7 +13,8 @@ from datalayer.ids import LevelId, PointsEntryId, UserId
 from datalayer.repositories import levels as levels_module
 from datalayer.repositories.gamification import DEFAULT_VALUES
 from datalayer.repositories.points import Award
-from tests.commands import CommandLog, keys_and_stages
+from datalayer.testing import count_commands
+from tests.commands import keys_and_stages
 from tests.community.test_pages import read_all
 from tests.community.world import people, person
 
@@ -181,12 +182,12 @@ async def test_equals_are_cut_by_id(community: Community) -> None:
             assert [(entry.rank, entry.user.id) for entry in board] == [(1, id) for id in users[:4]]
 
 
-async def test_what_the_leaderboards_read(community: Community, log: CommandLog) -> None:
+async def test_what_the_leaderboards_read(community: Community) -> None:
     """All time: the page. A window: its keys, and not a document of it."""
     users = [user.id for user in await people(community, 30)]
     await _seeded(community, [(id, number, day) for number, id in enumerate(users, 1) for day in (1, 3, 50)])
     async with Community.over(community.database, schema="skip", clock=lambda: NOW) as then:
-        with log.recorded() as commands:
+        with count_commands(community) as commands:
             await then.points.leaderboard(limit=10)
             await then.points.leaderboard("week", limit=10)
             await then.points.rank(users[0])

@@ -9,6 +9,7 @@ from bson import ObjectId
 from datalayer import Community
 from datalayer.errors import InvalidInputError, NotFoundError, PinLimitError
 from datalayer.ids import PostId, SpaceId, UserId
+from datalayer.testing import FrozenClock
 from tests.community.world import person, post, space
 
 
@@ -59,11 +60,11 @@ async def test_a_space_has_three_pins_at_most(community: Community) -> None:
     assert restored.pinned_at is None
 
 
-async def test_the_feed_begins_with_the_newest_pin(community: Community) -> None:
+async def test_the_feed_begins_with_the_newest_pin(community: Community, datalayer_clock: FrozenClock) -> None:
     room, author = await space(community), await person(community)
     posts = [await post(community, room, author) for _ in range(5)]
     await community.posts.pin(posts[1].id)
-    await asyncio.sleep(0.002)
+    datalayer_clock.advance(1)
     await community.posts.pin(posts[0].id)
     feed = [item.id for item in (await community.posts.feed(room.id)).items]
     assert feed == [posts[number].id for number in (0, 1, 4, 3, 2)]

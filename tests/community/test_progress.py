@@ -10,7 +10,8 @@ from datalayer import Community
 from datalayer.errors import InvalidInputError, NotEnrolledError, NotFoundError
 from datalayer.ids import CourseId, LessonId, LessonProgressId, UserId
 from datalayer.repositories.progress import Completion, CourseProgress
-from tests.commands import CommandLog, keys_and_stages
+from datalayer.testing import count_commands
+from tests.commands import keys_and_stages
 from tests.community.curricula import Curriculum, curriculum
 from tests.community.world import people, person
 from tests.seeding.invariants import violations
@@ -105,18 +106,18 @@ async def test_completions_and_reopenings_at_once_agree_with_the_lessons(communi
         assert await violations(community.database) == []
 
 
-async def test_many_users_do_not_wait_for_each_other(community: Community, log: CommandLog) -> None:
+async def test_many_users_do_not_wait_for_each_other(community: Community) -> None:
     """They complete the same lesson at once, and not one transaction has to be tried again."""
     users, world = await people(community, 24), await curriculum(community, 1)
     await asyncio.gather(*(community.enrollments.enroll(user.id, world.course.id) for user in users))
-    with log.recorded() as commands:
+    with count_commands(community) as commands:
         calls = [community.lesson_progress.complete(user.id, world.lessons[0].id) for user in users]
         assert await asyncio.gather(*calls) == [LAST] * 24
     assert len(commands) == 24 * 5
     assert await violations(community.database) == []
 
 
-async def test_progress_of_courses(community: Community, log: CommandLog) -> None:
+async def test_progress_of_courses(community: Community) -> None:
     """Rounded down, nothing of nothing, zeros without enrollment, only courses that are there."""
     user, world = await enrolled(community, 2, 1)
     empty, foreign, gone = await curriculum(community), await curriculum(community, 1), await curriculum(community, 1)
@@ -133,7 +134,7 @@ async def test_progress_of_courses(community: Community, log: CommandLog) -> Non
     assert await community.lesson_progress.of_courses(user, ids) == expected
     assert await community.lesson_progress.of_courses(user, []) == {}
     for id, progress in expected.items():
-        with log.recorded() as commands:
+        with count_commands(community) as commands:
             assert await community.lesson_progress.of_course(user, id) == progress
         assert len(commands) == 2
     for id in (gone.course.id, COURSE):
@@ -141,7 +142,7 @@ async def test_progress_of_courses(community: Community, log: CommandLog) -> Non
             await community.lesson_progress.of_course(user, id)
 
 
-async def test_progress_of_a_hundred_courses_takes_four_round_trips(community: Community, log: CommandLog) -> None:
+async def test_progress_of_a_hundred_courses_takes_four_round_trips(community: Community) -> None:
     """As many as for one, and all but the courses from the indexes alone."""
     user, world = await enrolled(community, 1)
     await community.lesson_progress.complete(user, world.lessons[0].id)
@@ -152,7 +153,7 @@ async def test_progress_of_a_hundred_courses_takes_four_round_trips(community: C
     await community.database["courses"].insert_many([course | {"_id": id, "enrollmentCount": 0} for id in ids])
     await community.database["modules"].insert_many(modules)
     await community.database["lessons"].insert_many(lessons)
-    with log.recorded() as commands:
+    with count_commands(community) as commands:
         progress = await community.lesson_progress.of_courses(user, [*ids, world.course.id])
     assert len(progress) == 121
     assert {progress[id].total for id in ids} == {2}
@@ -217,9 +218,9 @@ async def test_an_open_transaction_takes_the_completion_along(community: Communi
     ],
 )
 async def test_bad_input_is_refused_before_it_is_sent(
-    community: Community, log: CommandLog, *, verb: str, args: Any, kwargs: Any, field: str
+    community: Community, *, verb: str, args: Any, kwargs: Any, field: str
 ) -> None:
-    with log.recorded() as commands, pytest.raises(InvalidInputError) as error:
+    with count_commands(community) as commands, pytest.raises(InvalidInputError) as error:
         await getattr(community.lesson_progress, verb)(*args, **kwargs)
     assert error.value.field == field
     assert commands == []

@@ -9,7 +9,8 @@ from bson import ObjectId
 from datalayer import Community
 from datalayer.errors import AlreadyExistsError, InvalidInputError, NotFoundError
 from datalayer.ids import PostId, UserId
-from tests.commands import CommandLog, keys_and_stages
+from datalayer.testing import FrozenClock, count_commands
+from tests.commands import keys_and_stages
 from tests.community.test_pages import read_all
 from tests.community.world import people, person, post
 
@@ -30,7 +31,7 @@ async def test_one_pending_report_for_each_reporter_and_target(community: Commun
     assert old.resolved_at is not None
 
 
-async def test_the_queue_has_the_most_reported_first(community: Community, log: CommandLog) -> None:
+async def test_the_queue_has_the_most_reported_first(community: Community, datalayer_clock: FrozenClock) -> None:
     """Then those that wait longest; one query a page, grouped from the pending reports alone."""
     users = await people(community, 4)
     posts = [await post(community, author=users[0]) for _ in range(4)]
@@ -45,7 +46,7 @@ async def test_the_queue_has_the_most_reported_first(community: Community, log: 
     for kind, id, count in targets:
         for number in range(count):
             await community.reports.file(users[number].id, kind, id, f"reason {number}")
-            await asyncio.sleep(0.001)
+            datalayer_clock.advance(1)
     await community.reports.file(users[0].id, "post", posts[3].id, "settled")
     await community.reports.resolve("post", posts[3].id, resolver_id=users[1].id)
     cases = await read_all(community.reports.queue, limit=2)
@@ -53,7 +54,7 @@ async def test_the_queue_has_the_most_reported_first(community: Community, log: 
         targets[number] for number in (1, 2, 3, 0, 4)
     ]
     assert cases[0].reasons == ["reason 0", "reason 1", "reason 2"]
-    with log.recorded() as commands:
+    with count_commands(community) as commands:
         await community.reports.queue()
     assert len(commands) == 1
     keys, stages = await keys_and_stages(community.database, commands[0])

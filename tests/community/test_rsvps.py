@@ -12,7 +12,8 @@ from datalayer.documents import Event, Recurrence
 from datalayer.errors import EventFullError, EventOverError, InvalidInputError, NotFoundError
 from datalayer.ids import EventId, RsvpId, UserId
 from datalayer.repositories.rsvps import RsvpCounts
-from tests.commands import CommandLog, keys_and_stages
+from datalayer.testing import count_commands
+from tests.commands import keys_and_stages
 from tests.community.test_pages import read_all
 from tests.community.world import people, person
 from tests.seeding.invariants import violations
@@ -45,10 +46,10 @@ async def party(community: Community, capacity: int | None = None, **fields: Any
     )
 
 
-async def test_the_last_seats_go_to_as_many_as_there_are(community: Community, log: CommandLog) -> None:
+async def test_the_last_seats_go_to_as_many_as_there_are(community: Community) -> None:
     """200 people ask for 50 seats at once: exactly 50 go, the counter says so, the others are told why they do not."""
     users, event = await people(community, 200), await party(community, 50)
-    with log.recorded() as commands:
+    with count_commands(community) as commands:
         results = await asyncio.gather(
             *(community.rsvps.set(user.id, event.id, "going") for user in users), return_exceptions=True
         )
@@ -237,7 +238,7 @@ async def test_answers_belong_to_the_transaction_that_is_open(community: Communi
     assert await violations(community.database) == []
 
 
-async def test_lists_of_answers(community: Community, log: CommandLog) -> None:
+async def test_lists_of_answers(community: Community) -> None:
     """By event and status, and by user; newest first, in pages; what they cost."""
     users, event = await people(community, 12), await party(community)
     statuses = ("going", "maybe", "notGoing")
@@ -251,7 +252,7 @@ async def test_lists_of_answers(community: Community, log: CommandLog) -> None:
     mine = [made[0]] + [await community.rsvps.set(users[0].id, other.id, "maybe") for other in others]
     await community.events.delete(others[2].id)
     assert await read_all(community.rsvps.for_user, users[0].id, limit=2) == [mine[n] for n in (5, 4, 2, 1, 0)]
-    with log.recorded() as commands:
+    with count_commands(community) as commands:
         await community.rsvps.attendees(event.id)
         await community.rsvps.for_user(users[0].id)
         await community.rsvps.counts(event.id)

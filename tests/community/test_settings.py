@@ -11,7 +11,7 @@ from datalayer.documents.fields import StorageId
 from datalayer.documents.settings import SETTINGS_ID
 from datalayer.errors import InvalidInputError, NotFoundError
 from datalayer.ids import CommunitySettingsId
-from tests.commands import CommandLog
+from datalayer.testing import count_commands
 
 
 async def _rows(community: Community) -> list[dict[str, Any]]:
@@ -25,10 +25,10 @@ async def test_defaults_are_not_written(community: Community) -> None:
     assert await community.community_settings.find(SETTINGS_ID) is None
 
 
-async def test_an_update_leaves_what_is_not_named(community: Community, log: CommandLog) -> None:
+async def test_an_update_leaves_what_is_not_named(community: Community) -> None:
     """`None` removes; the name is the default until it is set; each is one round trip."""
     settings = community.community_settings
-    with log.recorded() as commands:
+    with count_commands(community) as commands:
         first = await settings.update(primary_color="#b45309", logo_storage_id=StorageId("logo.svg"))
     assert len(commands) == 1
     assert (first.id, first.name, first.primary_color) == (SETTINGS_ID, "Community", "#b45309")

@@ -9,7 +9,7 @@ from bson import ObjectId
 from datalayer import Community
 from datalayer.errors import InvalidInputError, NotFoundError
 from datalayer.ids import SpaceId, UserId
-from tests.commands import CommandLog
+from datalayer.testing import FrozenClock, count_commands
 from tests.community.world import person, post, space
 
 
@@ -71,7 +71,9 @@ async def test_a_space_changes_by_field(community: Community) -> None:
     assert await community.spaces.by_visibility("public") == []
 
 
-async def test_unread_counts_posts_by_others_since_the_last_visit(community: Community, log: CommandLog) -> None:
+async def test_unread_counts_posts_by_others_since_the_last_visit(
+    community: Community, datalayer_clock: FrozenClock
+) -> None:
     """Up to 100, in two round trips; not one's own, not deleted ones, not in deleted spaces."""
     rooms = [await space(community) for _ in range(4)]
     author, reader = await person(community), await person(community)
@@ -85,13 +87,13 @@ async def test_unread_counts_posts_by_others_since_the_last_visit(community: Com
     await community.spaces.delete(rooms[3].id)
     example = (await post(community, rooms[1], author)).to_wire()
     await community.database.posts.insert_many([example | {"_id": ObjectId()} for _ in range(150)])
-    with log.recorded() as commands:
+    with count_commands(community) as commands:
         unread = await community.space_visits.unread(reader.id)
     assert unread == {rooms[0].id: 3, rooms[1].id: 100, rooms[2].id: 0}
     assert len(commands) == 2
-    await asyncio.sleep(0.002)
+    datalayer_clock.advance(1)
     await community.space_visits.record(reader.id, rooms[0].id)
-    await asyncio.sleep(0.002)
+    datalayer_clock.advance(1)
     await post(community, rooms[0], author)
     assert (await community.space_visits.unread(reader.id))[rooms[0].id] == 1
     with pytest.raises(NotFoundError):

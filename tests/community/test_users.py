@@ -11,7 +11,7 @@ from datalayer.documents import Comment, Message, Post
 from datalayer.errors import AlreadyExistsError, InvalidInputError, LastAdminError, NotFoundError
 from datalayer.ids import UserId
 from datalayer.repositories import authors
-from tests.commands import CommandLog
+from datalayer.testing import count_commands
 from tests.community.test_pages import read_all
 from tests.community.world import people, person, post, space
 from tests.examples import full_wire
@@ -156,7 +156,7 @@ async def test_there_is_always_an_admin(community: Community) -> None:
     assert await community.users.find(left.id) is None
 
 
-async def test_the_directory(community: Community, log: CommandLog) -> None:
+async def test_the_directory(community: Community) -> None:
     """By points or by age; one query a page."""
     users = await people(community, 7)
     for user, points in zip(users, (5, 0, 9, 5, 1, 0, 7), strict=True):
@@ -165,7 +165,7 @@ async def test_the_directory(community: Community, log: CommandLog) -> None:
     assert [user.points for user in found] == [9, 7, 5, 5, 1, 0, 0]
     newest = await read_all(community.users.directory, "newest")
     assert [user.created_at for user in newest] == sorted((user.created_at for user in users), reverse=True)
-    with log.recorded() as commands:
+    with count_commands(community) as commands:
         await community.users.directory("newest")
     assert len(commands) == 1
 

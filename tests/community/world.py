@@ -4,6 +4,7 @@ import asyncio
 
 from datalayer import Community
 from datalayer.documents import Post, Space, User
+from datalayer.testing import Factories
 
 
 async def people(community: Community, count: int) -> list[User]:
@@ -13,18 +14,16 @@ async def people(community: Community, count: int) -> list[User]:
 
 async def person(community: Community) -> User:
     """One user."""
-    return await community.users.create(name="Ada")
+    return await Factories(community).user(name="Ada")
 
 
 async def space(community: Community) -> Space:
     """A space."""
-    return await community.spaces.create(name="General")
+    return await Factories(community).space(name="General")
 
 
 async def post(
     community: Community, where: Space | None = None, author: User | None = None, text: str = "hello"
 ) -> Post:
     """A post, in a space and by an author of its own where none are given."""
-    where = where or await space(community)
-    author = author or await person(community)
-    return await community.posts.create(where.id, author.id, content=text, content_html=f"<p>{text}</p>")
+    return await Factories(community).post(space=where, author=author, content=text)

@@ -16,9 +16,8 @@ from pymongo.monitoring import (
     ConnectionPoolListener,
 )
 
+from datalayer.testing import Command
 from tests.faults.proxy import Proxy
-
-Command = Mapping[str, Any]
 
 Moment = Literal["on its way", "received", "answered"]
 """When something happens to a command: before the driver sends it, when the server has it, when its answer is there."""
@@ -31,24 +30,19 @@ ALL = ["find", "aggregate", "insert", "update", "delete", "findAndModify", "comm
 _WRITES = {"insert", "update", "delete", "findAndModify"}
 
 
-def name_of(command: Command) -> str:
-    """The kind of a command."""
-    return next(iter(command))
-
-
 def in_transaction(command: Command) -> bool:
     """Whether it belongs to a transaction."""
-    return command.get("autocommit") is False
+    return command.document.get("autocommit") is False
 
 
 def writes(command: Command) -> bool:
     """Whether it changes documents, at once or with its transaction."""
-    return name_of(command) in _WRITES
+    return command.name in _WRITES
 
 
 def is_confirmed(command: Command) -> bool:
     """Whether its answer waits for a majority."""
-    return name_of(command) == "commitTransaction" or (writes(command) and not in_transaction(command))
+    return command.name == "commitTransaction" or (writes(command) and not in_transaction(command))
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,8 @@ from pymongo.asynchronous.client_session import AsyncClientSession
 from datalayer.documents import Document
 from datalayer.errors import DataLayerError, OutcomeUnknownError, UnavailableError
 from datalayer.server.embedded import running
-from tests.faults.injecting import APP_NAME, Command, Connections, Injector, name_of, writes
+from datalayer.testing import Command
+from tests.faults.injecting import APP_NAME, Connections, Injector, writes
 from tests.faults.proxy import Proxy
 from tests.plans.calls import Call
 from tests.plans.world import Rows, World, opened
@@ -76,7 +77,7 @@ class Stage:
         """The call with everything that has to be there first; at the end all is as it was."""
         with self.world.log.recorded() as first:
             arguments = [] if call.before is None else [await call.before(self.world)]
-        prepared = {_table(command): {} for command in first if writes(command)}
+        prepared = {command.collection for command in first if writes(command)}
         scene = Scene(self, call, arguments, {table: await self.world.rows(table) for table in prepared})
         try:
             yield scene
@@ -146,8 +147,8 @@ class Scene:
             result, error = await self._made()
         self.commands = commands
         for command in commands:
-            if writes(command) and _table(command) not in self._rows:
-                self._rows[_table(command)] = world.pristine(_table(command))
+            if writes(command):
+                self._rows.setdefault(command.collection, world.pristine(command.collection))
         self.usual = await self._outcome(result, error)
 
     async def outcome(self, around: Callable[[Awaitable[Any]], Awaitable[Any]] | None = None) -> Outcome:
@@ -193,10 +194,6 @@ async def staged() -> AsyncIterator[Stage]:
                         yield Stage(world, injector, connections, admin)
     finally:
         pymongo.common.MIN_HEARTBEAT_INTERVAL = usual
-
-
-def _table(command: Command) -> str:
-    return str(command[name_of(command)])
 
 
 def _changes(table: str, before: Rows, after: Rows) -> Iterator[Change]:

@@ -6,21 +6,24 @@ A lookup is a query for each document that comes to it: here it is written out f
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
-from tests.plans.explained import Command, Database, Plan, explain
+from pymongo.asynchronous.database import AsyncDatabase
 
+from datalayer.testing.explained import Plan, explain
+
+Statement = Mapping[str, Any]
 Stages = Sequence[Mapping[str, Any]]
 
 SAMPLES = 3
 
 
-async def inner_plans(database: Database, statement: Command) -> list[Plan]:
+async def inner_plans(database: AsyncDatabase[dict[str, Any]], statement: Statement) -> list[Plan]:
     """The plans of the queries that the lookups of an aggregation make."""
     if next(iter(statement)) != "aggregate":
         return []
     return [plan async for plan in _inner(database, statement["aggregate"], statement["pipeline"])]
 
 
-async def _inner(database: Database, collection: str, pipeline: Stages) -> AsyncIterator[Plan]:
+async def _inner(database: AsyncDatabase[dict[str, Any]], collection: str, pipeline: Stages) -> AsyncIterator[Plan]:
     for place, stage in enumerate(pipeline):
         if "$unionWith" in stage:
             union = stage["$unionWith"]
@@ -38,7 +41,7 @@ async def _inner(database: Database, collection: str, pipeline: Stages) -> Async
 
 
 async def _values(
-    database: Database, collection: str, before: Stages, lookup: Mapping[str, Any]
+    database: AsyncDatabase[dict[str, Any]], collection: str, before: Stages, lookup: Mapping[str, Any]
 ) -> list[dict[str, Any]]:
     """What some documents bring to the lookup: the local field, and its variables."""
     local = {"local": f"${lookup['localField']}"} if "localField" in lookup else {}

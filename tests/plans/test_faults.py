@@ -4,10 +4,11 @@ from typing import Any
 
 import pytest
 
+from datalayer.testing import Command
+from datalayer.testing.explained import explain, statements
 from tests.plans.docstrings import indexes, round_trips
-from tests.plans.explained import explain, statements
 from tests.plans.lookups import inner_plans
-from tests.plans.observing import Observer
+from tests.plans.observing import Observer, planned
 
 MINE = {"$match": {"name": {"$exists": True}}}
 GROUP = {"$group": {"_id": "$authorId", "posts": {"$sum": 1}}}
@@ -82,7 +83,7 @@ async def test_groups_may_be_sorted(observer: Observer) -> None:
 
 async def test_a_command_that_nobody_can_read_is_not_passed_over() -> None:
     with pytest.raises(AssertionError, match="mapReduce"):
-        statements({"mapReduce": "posts"})
+        planned(Command("mapReduce", "posts", {"mapReduce": "posts"}))
 
 
 async def test_a_docstring_is_read() -> None:

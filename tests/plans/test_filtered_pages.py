@@ -6,10 +6,10 @@ import pytest
 from bson import ObjectId
 
 from datalayer import Community
-from tests.commands import CommandLog
+from datalayer.testing import count_commands
+from datalayer.testing.explained import explain, statements
 from tests.community.test_pages import read_all
 from tests.community.world import person, post
-from tests.plans.explained import explain, statements
 
 MANY = 600
 
@@ -32,15 +32,15 @@ async def _liked_comments(community: Community, deleted: set[int]) -> tuple[Any,
     return user, kept[::-1]
 
 
-async def test_a_page_reads_a_few_more_than_it_gives(community: Community, log: CommandLog) -> None:
+async def test_a_page_reads_a_few_more_than_it_gives(community: Community) -> None:
     """A limit behind the lookup alone would have the server read all of the user's likes for each page."""
     user, _ = await _liked_comments(community, set())
     after = None
     for _ in range(3):
-        with log.recorded() as commands:
+        with count_commands(community) as commands:
             page = await community.likes.by_user(user.id, limit=20, after=after)
         (command,) = commands
-        plan = await explain(community.database, statements(command)[0])
+        plan = await explain(community.database, statements(command.document)[0])
         assert len(page.items) == 20
         # Each is a key of the like, one of the comment, and one of its post.
         assert plan.keys <= 3 * 1.4 * 20
@@ -58,10 +58,10 @@ async def test_whatever_is_deleted_the_rest_is_listed(community: Community, dele
         assert [like.id for like in await read_all(community.likes.by_user, user.id, limit=limit)] == kept
 
 
-async def test_a_long_run_of_deleted_ones_takes_few_round_trips(community: Community, log: CommandLog) -> None:
+async def test_a_long_run_of_deleted_ones_takes_few_round_trips(community: Community) -> None:
     """Each looks at twice as many as the one before."""
     user, kept = await _liked_comments(community, {*range(20, MANY - 3)})
-    with log.recorded() as commands:
+    with count_commands(community) as commands:
         page = await community.likes.by_user(user.id, limit=5)
     assert [like.id for like in page.items] == kept[:5]
     assert len(commands) <= 7

@@ -7,13 +7,13 @@ from typing import Any
 from bson import CodecOptions, ObjectId
 from bson.raw_bson import RawBSONDocument
 from pymongo import AsyncMongoClient
+from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.monitoring import CommandListener
 
 from datalayer import Community, Stories
 from datalayer.seeding import fill
+from datalayer.testing import CommandLog
 from seed.worlds import world
-from tests.commands import CommandLog
-from tests.plans.explained import Database
 from tests.seeding.places import Notes
 
 SIZES = {"reports": 120, "events": 60, "rsvps_per_event": 16, "courses": 12, "enrollments_per_course": 18, "stories": 8}
@@ -26,7 +26,9 @@ Rows = dict[ObjectId, RawBSONDocument]
 class World:
     """A filled database, and those documents in it that have the most of something."""
 
-    def __init__(self, community: Community, stories: Stories, log: CommandLog, quiet: Database, now: int) -> None:
+    def __init__(
+        self, community: Community, stories: Stories, log: CommandLog, quiet: AsyncDatabase[dict[str, Any]], now: int
+    ) -> None:
         self.c, self.s, self.log, self.now = community, stories, log, now
         self.quiet = quiet
         """The same database, of whose commands the log hears nothing."""

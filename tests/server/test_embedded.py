@@ -7,7 +7,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from pymongo.write_concern import WriteConcern
 
 from datalayer.errors import InvalidInputError, ServerNotFoundError, ServerStartError
 from datalayer.server import Node, ReplicaSet, embedded_server
+from tests.processes import wait_until_gone
 
 Client = AsyncMongoClient[dict[str, Any]]
 
@@ -60,19 +60,6 @@ async def _insert_until_killed(uri: str, node: Node) -> int:
                     asyncio.get_running_loop().call_later(0.02, node.kill)
         except ConnectionFailure:
             return acknowledged
-
-
-def _wait_until_gone(pid: int) -> None:
-    deadline = time.monotonic() + 5
-    while time.monotonic() < deadline:
-        try:
-            # A zombie that nobody has reaped yet is as dead.
-            if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
-                return
-        except (FileNotFoundError, ProcessLookupError):
-            return
-        time.sleep(0.01)
-    pytest.fail(f"process {pid} still runs")
 
 
 def _children() -> str:
@@ -324,7 +311,7 @@ def test_the_server_dies_with_its_process(tmp_path: Path) -> None:
         os.kill(pid, 0)
         holder.kill()
         holder.wait()
-        _wait_until_gone(pid)
+        wait_until_gone(pid)
 
 
 async def test_the_command_prints_the_uri_and_stops_on_sigterm(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ from datalayer.repositories.base import Repository
 from datalayer.schema.live import live_tables
 from datalayer.server.ports import free_port
 from datalayer.server.program import find_mongod
-from tests.commands import CommandLog
+from datalayer.testing import CommandLog
 from tests.examples import full_wire
 
 NAMES = [document.Settings.name for document in Community.documents]
@@ -43,17 +43,18 @@ async def empty(client: AsyncMongoClient[dict[str, Any]]) -> AsyncIterator[Async
     await client.drop_database(database)
 
 
-async def test_an_empty_database_gets_the_whole_schema(empty: AsyncDatabase[dict[str, Any]], log: CommandLog) -> None:
+async def test_an_empty_database_gets_the_whole_schema(empty: AsyncDatabase[dict[str, Any]], server_uri: str) -> None:
     """All collections, validators and indexes are there afterwards, and a second start only looks."""
     async with Community.over(empty):
         pass
-    with log.recorded() as commands:
-        async with Community.over(empty, schema="verify"):
-            pass
-        async with Community.over(empty):
-            pass
+    log = CommandLog()
+    async with AsyncMongoClient(server_uri, event_listeners=[log]) as client:
+        with log.recorded() as commands:
+            for mode in ("verify", "create"):
+                async with Community.over(client[empty.name], schema=mode):
+                    pass
     assert sorted(await live_tables(empty, NAMES)) == sorted(NAMES)
-    assert {next(iter(command)) for command in commands} == {"hello", "listCollections", "listIndexes", "buildInfo"}
+    assert {command.name for command in commands} == {"hello", "listCollections", "listIndexes", "buildInfo"}
 
 
 async def test_many_processes_start_at_once(empty: AsyncDatabase[dict[str, Any]], server_uri: str) -> None:

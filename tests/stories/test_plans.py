@@ -8,7 +8,8 @@ import pytest
 from datalayer import Stories
 from datalayer.documents import Scene
 from datalayer.errors import StaleGenerationError
-from tests.commands import CommandLog, keys_and_stages
+from datalayer.testing import count_commands
+from datalayer.testing.explained import explain, statements
 from tests.stories.world import filled_story
 
 PLANNED = {"find", "aggregate", "update", "delete", "findAndModify"}
@@ -34,23 +35,18 @@ CALLS: dict[str, Call] = {
 
 
 @pytest.mark.parametrize("name", CALLS)
-async def test_plans(stories: Stories, log: CommandLog, name: str) -> None:
+async def test_plans(stories: Stories, name: str) -> None:
     story = await filled_story(stories, scenes_in_all=50)
     first = (await stories.chapters.in_story(story.id))[0]
     scene = (await stories.scenes.in_chapter(first.id))[0]
-    with log.recorded() as commands:
+    with count_commands(stories) as commands:
         try:
             await CALLS[name](stories, scene)
         except StaleGenerationError:
             assert name == "complete"
-    planned = [command for command in commands if next(iter(command)) in PLANNED]
+    planned = [statement for command in commands for statement in statements(command.document)]
     assert planned
-    for command in planned:
-        # One at a time is explained.
-        kind = next(iter(command))
-        many = {"update": "updates", "delete": "deletes"}.get(kind)
-        for part in command[many] if many else [None]:
-            single = command | ({many: [part]} if many else {})
-            keys, stages = await keys_and_stages(stories.database, single)
-            assert stages.isdisjoint({"COLLSCAN", "SORT"}), command
-            assert keys <= 60
+    for statement in planned:
+        plan = await explain(stories.database, statement)
+        assert plan.faults == []
+        assert plan.keys <= 60

@@ -12,14 +12,14 @@ from datalayer import Stories
 from datalayer.documents import Scene
 from datalayer.errors import InvalidInputError, NotFoundError
 from datalayer.ids import ChapterId, SceneId
-from tests.commands import CommandLog
+from datalayer.testing import count_commands
 from tests.stories.world import assert_sound, chapter, order, scenes
 
 
-async def test_a_scene_is_a_draft_at_the_end_of_its_chapter(stories: Stories, log: CommandLog) -> None:
+async def test_a_scene_is_a_draft_at_the_end_of_its_chapter(stories: Stories) -> None:
     where = await chapter(stories)
     await scenes(stories, where, "ab")
-    with log.recorded() as commands:
+    with count_commands(stories) as commands:
         made = await stories.scenes.create(where.id, "c")
     assert len(commands) == 4
     assert (made.scene_number, made.status, made.regeneration_count) == (3, "draft", 0)
@@ -43,12 +43,12 @@ async def test_a_scene_moves_to_its_position(stories: Stories, start: int, posit
     assert await order(stories, where) == "".join(expected)
 
 
-async def test_a_move_keeps_the_prose_and_the_run(stories: Stories, log: CommandLog) -> None:
+async def test_a_move_keeps_the_prose_and_the_run(stories: Stories) -> None:
     where = await chapter(stories)
     made = await scenes(stories, where, "abc")
     await stories.scenes.edit(made[0].id, prose="once")
     ticket = await stories.scenes.request_generation(made[2].id)
-    with log.recorded() as commands:
+    with count_commands(stories) as commands:
         moved = await stories.scenes.move(made[2].id, 1)
     assert len(commands) == 5
     assert [(scene.prose, scene.generation_token) for scene in moved] == [
@@ -70,10 +70,10 @@ async def test_a_position_outside_of_the_chapter_is_refused(stories: Stories) ->
     assert await order(stories, where) == "abc"
 
 
-async def test_a_deleted_scene_leaves_no_gap(stories: Stories, log: CommandLog) -> None:
+async def test_a_deleted_scene_leaves_no_gap(stories: Stories) -> None:
     where = await chapter(stories)
     made = await scenes(stories, where, "abcd")
-    with log.recorded() as commands:
+    with count_commands(stories) as commands:
         await stories.scenes.delete(made[1].id)
     assert len(commands) == 4
     assert await order(stories, where) == "acd"

@@ -13,7 +13,7 @@ from datalayer import Stories
 from datalayer.documents import Chapter, Scene
 from datalayer.errors import InvalidInputError, NotFoundError
 from datalayer.ids import StoryId
-from tests.commands import CommandLog
+from datalayer.testing import count_commands
 from tests.stories.world import assert_sound, chapter, filled_story
 
 WORDS = [f"a{chr(code)}b{chr(code)}" for code in range(1, 0x3001) if chr(code).isspace()]
@@ -86,12 +86,13 @@ async def test_readers_see_a_story_whole_or_not_at_all(stories: Stories) -> None
 
 
 @pytest.mark.usefixtures("slow_aggregate")
-async def test_a_tree_is_of_one_moment(stories: Stories, log: CommandLog) -> None:
+async def test_a_tree_is_of_one_moment(stories: Stories) -> None:
     """Of the one before the story was deleted, if it was found."""
     story = await filled_story(stories, scenes_in_all=40)
-    reader = asyncio.create_task(stories.stories.tree(story.id))
-    while "aggregate" not in log.commands[-1]:  # noqa: ASYNC110 - the log tells nobody
-        await asyncio.sleep(0.001)
+    with count_commands(stories) as commands:
+        reader = asyncio.create_task(stories.stories.tree(story.id))
+        while not any(command.name == "aggregate" for command in commands):  # noqa: ASYNC110 - the list tells nobody
+            await asyncio.sleep(0.001)
     await stories.stories.delete(story.id)
     tree = await reader
     assert [len(node.scenes) for node in tree.chapters] == [2] * 16 + [1] * 8
@@ -170,11 +171,11 @@ async def test_a_deleted_chapter_leaves_no_gap(stories: Stories) -> None:
         await stories.chapters.delete(gone[0])
 
 
-async def test_the_tree_of_a_thousand_scenes(stories: Stories, log: CommandLog) -> None:
+async def test_the_tree_of_a_thousand_scenes(stories: Stories) -> None:
     """In three round trips and without the prose, but with its words counted."""
     story = await filled_story(stories, scenes_in_all=1_000)
     await filled_story(stories, scenes_in_all=3)
-    with log.recorded() as commands:
+    with count_commands(stories) as commands:
         tree = await stories.stories.tree(story.id)
     assert len(commands) == 3
     assert tree.story == story
@@ -189,7 +190,7 @@ async def test_the_tree_of_a_thousand_scenes(stories: Stories, log: CommandLog) 
         row = rows[scene.id]
         assert (scene.outline, scene.status, scene.story_id) == (row["outline"], row["status"], story.id)
         assert scene.word_count == len(row.get("prose", "").split())
-    sent = {name: commands[2][name] for name in ("aggregate", "pipeline", "cursor", "hint")}
+    sent = {name: commands[2].document[name] for name in ("aggregate", "pipeline", "cursor", "hint")}
     batch = (await stories.database.command(sent))["cursor"]["firstBatch"]
     assert len(batch) == 1_000
     assert not any("prose" in row for row in batch)

@@ -6,13 +6,13 @@ from bson import ObjectId
 
 from datalayer import Stories
 from datalayer.documents import Chapter, Scene, Story
+from datalayer.testing import StoriesFactories
 from tests.seeding.invariants import violations
 
 
 async def chapter(stories: Stories) -> Chapter:
     """The first chapter of a story of its own."""
-    story = await stories.stories.create("A story")
-    return (await stories.chapters.in_story(story.id))[0]
+    return await StoriesFactories(stories).chapter()
 
 
 async def scenes(stories: Stories, where: Chapter, outlines: str) -> list[Scene]:

@@ -1,16 +1,13 @@
 """What the server says about the plan of a command that was sent."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from pymongo.asynchronous.database import AsyncDatabase
 
-Database = AsyncDatabase[dict[str, Any]]
-Command = dict[str, Any]
-
-PLANNED = {"find", "aggregate", "update", "delete", "findAndModify"}
-UNPLANNED = {"insert", "commitTransaction"}
+PLANNED = {"find", "aggregate", "count", "distinct", "update", "delete", "findAndModify"}
+"""The commands that the server makes a plan for."""
 
 # What the driver adds for the session, the transaction and the deadline: a plan cannot be asked for with it.
 _ENVELOPE = {
@@ -27,36 +24,44 @@ class Plan:
     """A plan, and what it cost.
 
     Attributes:
+        stages: The stages of the query, and of an aggregation's pipeline, as the server calls them.
         indexes: The indexes that it goes by.
         of_tables: The same, each with its table; but without those of lookups, where the server does not tell.
-        faults: What should not be in a plan.
+        scans: Where it scans a collection.
+        sorts: Whether it sorts documents in memory.
         keys: How many index keys it examined, those of lookups included.
         returned: How many documents it returned, changed or removed; where it groups or counts, how many it did so of.
         groups: Whether it groups or counts documents.
         sorts_groups: Whether it sorts the groups that it made.
     """
 
-    indexes: set[str] = field(default_factory=set)
-    of_tables: set[tuple[str, str]] = field(default_factory=set)
-    faults: list[str] = field(default_factory=list)
+    stages: list[str] = field(default_factory=list[str])
+    indexes: set[str] = field(default_factory=set[str])
+    of_tables: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
+    scans: list[str] = field(default_factory=list[str])
+    sorts: bool = False
     keys: int = 0
     returned: int = 0
     groups: bool = False
     sorts_groups: bool = False
 
+    @property
+    def faults(self) -> list[str]:
+        """What should not be in a plan."""
+        return [*self.scans, *(["sorts documents"] if self.sorts else [])]
 
-def statements(command: Command) -> list[Command]:
-    """Each part of a command that has a plan of its own, as a command of its own."""
+
+def statements(command: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Each part of a command that has a plan of its own, as a command of its own; none where nothing is looked for."""
     kind = next(iter(command))
-    if kind in UNPLANNED:
+    if kind not in PLANNED:
         return []
-    assert kind in PLANNED, f"nobody knows how to read the plan of {kind}"
     plain = {name: value for name, value in command.items() if name not in _ENVELOPE}
     many = {"update": "updates", "delete": "deletes"}.get(kind)
     return [plain] if many is None else [plain | {many: [one]} for one in command[many]]
 
 
-async def explain(database: Database, statement: Command) -> Plan:
+async def explain(database: AsyncDatabase[dict[str, Any]], statement: Mapping[str, Any]) -> Plan:
     """The plan of a statement; it is run for that, but changes nothing."""
     explained = await database.command("explain", statement, verbosity="executionStats")
     plan = Plan()
@@ -67,11 +72,12 @@ async def explain(database: Database, statement: Command) -> Plan:
     return plan
 
 
-def _read_stages(stages: list[dict[str, Any]], plan: Plan) -> None:
+def _read_stages(stages: Sequence[Mapping[str, Any]], plan: Plan) -> None:
     """The stages of an aggregation, one after the other."""
     into = 0
     for stage in stages:
         name = next(key for key in stage if key.startswith("$"))
+        plan.stages.append(name)
         if name == "$cursor":
             _read_query(stage["$cursor"], plan)
         elif name == "$lookup":
@@ -91,7 +97,7 @@ def _read_stages(stages: list[dict[str, Any]], plan: Plan) -> None:
 
 def _read_lookup(stage: Mapping[str, Any], plan: Plan) -> None:
     if stage["collectionScans"]:
-        plan.faults.append(f"a lookup scans the collection {stage['$lookup']['from']}")
+        plan.scans.append(f"a lookup scans the collection {stage['$lookup']['from']}")
     plan.indexes |= set(stage["indexesUsed"])
     plan.keys += int(stage["totalKeysExamined"])
 
@@ -100,7 +106,7 @@ def _read_sort(plan: Plan) -> None:
     if plan.groups:
         plan.sorts_groups = True
     else:
-        plan.faults.append("sorts documents")
+        plan.sorts = True
 
 
 def _read_query(explained: Mapping[str, Any], plan: Plan) -> None:
@@ -123,26 +129,29 @@ def _read_query(explained: Mapping[str, Any], plan: Plan) -> None:
 
 
 def _read_node(node: Mapping[str, Any], plan: Plan) -> None:
-    stage = node["stage"]
+    stage = str(node["stage"])
+    plan.stages.append(stage)
     if stage == "IDHACK":
         plan.indexes.add("_id_")
     elif stage in ("COLLSCAN", "EOF"):
-        plan.faults.append(stage)
+        plan.scans.append(stage)
     elif stage == "SORT":
         if any(below["stage"] == "GROUP" for below in _nodes(node)):
             plan.sorts_groups = True
         else:
-            plan.faults.append("sorts documents")
+            plan.sorts = True
     elif stage == "EQ_LOOKUP" and node["strategy"] != "IndexedLoopJoin":
-        plan.faults.append(f"a lookup in {node['foreignCollection']} is a {node['strategy']}")
+        plan.scans.append(f"a lookup in {node['foreignCollection']} is a {node['strategy']}")
     if "indexName" in node:
         plan.indexes.add(node["indexName"])
 
 
 def _add(plan: Plan, other: Plan) -> None:
+    plan.stages += other.stages
     plan.indexes |= other.indexes
     plan.of_tables |= other.of_tables
-    plan.faults += other.faults
+    plan.scans += other.scans
+    plan.sorts = plan.sorts or other.sorts
     plan.keys += other.keys
 
 

@@ -1,0 +1,173 @@
+"""A database on a server that each test finds empty."""
+
+import asyncio
+import re
+import uuid
+from collections.abc import Generator
+from contextlib import contextmanager
+from contextvars import Context
+from typing import Any, TypeVar
+
+from pymongo import AsyncMongoClient, MongoClient, WriteConcern
+from pymongo.asynchronous.database import AsyncDatabase
+from pymongo.monitoring import CommandFailedEvent, CommandListener, CommandStartedEvent, CommandSucceededEvent
+
+from datalayer.clock import Clock
+from datalayer.database import Database
+from datalayer.errors import InvalidInputError
+from datalayer.testing.commands import CommandLog
+
+D = TypeVar("D", bound=Database)
+
+_WRITES = {"insert", "update", "delete", "findAndModify"}
+_DEFINITIONS = {"create", "drop", "dropDatabase", "renameCollection", "collMod", "createIndexes", "dropIndexes"}
+_OF_THE_SERVER = {"admin", "config", "local"}
+
+
+class IsolatedDatabase:
+    """A database whose schema is made once, and from which the documents are removed before each test.
+
+    A client of pymongo belongs to the event loop that it was used in first, and the next test may have another one: so
+    each test has a client of its own. What happens between tests is done by one that needs no loop.
+
+    Attributes:
+        uri: Where it is.
+    """
+
+    def __init__(self, server: str, runner: asyncio.Runner, *, is_ours: bool) -> None:
+        """Choose a name that nobody else has; nothing is made yet.
+
+        Args:
+            server: The URI of the server.
+            runner: Makes the schema.
+            is_ours: Whether nobody else uses the server: then other databases that a test writes to are dropped, too.
+        """
+        self._name = f"datalayer_{uuid.uuid4().hex[:12]}"
+        self.uri = _with_database(server, self._name)
+        self._runner, self._is_ours = runner, is_ours
+        self._client: MongoClient[dict[str, Any]] = MongoClient(server)
+        self._database = self._client[self._name]
+        self._ready: set[type[Database]] = set()
+
+    def close(self) -> None:
+        """Drop the database."""
+        self._client.drop_database(self._name)
+        self._client.close()
+
+    @contextmanager
+    def opened(self, kind: type[D], clock: Clock) -> Generator[D]:
+        """An empty database of this kind, for one test in whichever event loop."""
+        if kind in self._ready:
+            # Not when the test before is over: what it left under way may write a moment later.
+            self._clear(kind)
+        else:
+            self._runner.run(_make(kind, self.uri))
+            self._ready.add(kind)
+        watch = _Watch(self._name, {document.Settings.name for document in kind.documents})
+        listeners = [CommandLog(), watch]
+        # Polling saves a connection; a test's client does not live long enough to need news faster.
+        client = AsyncMongoClient[dict[str, Any]](self.uri, event_listeners=listeners, serverMonitoringMode="poll")
+        watch.client = client
+        _bind_beanie(kind, client[self._name])
+        try:
+            yield kind(client[self._name], clock)
+        finally:
+            watch.close()
+            self._drop(watch.changed)
+
+    def _drop(self, changed: set[str]) -> None:
+        """Drop the databases in which more has changed than documents of the tables."""
+        for name in changed:
+            if name == self._name:
+                self._ready.clear()
+            if self._is_ours or name == self._name:
+                self._client.drop_database(name)
+
+    def _clear(self, kind: type[Database]) -> None:
+        """Remove all documents, whoever wrote them: one query finds the tables that have any."""
+        tables = [document.Settings.name for document in kind.documents]
+        first, *others = [[{"$limit": 1}, {"$project": {"_id": {"$literal": table}}}] for table in tables]
+        unions = [
+            {"$unionWith": {"coll": table, "pipeline": one}} for table, one in zip(tables[1:], others, strict=True)
+        ]
+        filled = [row["_id"] for row in self._database[tables[0]].aggregate([*first, *unions])]
+        for table in filled:
+            # Only the last one waits for the journal, which has those before it then.
+            concern = WriteConcern("majority" if table == filled[-1] else 1)
+            self._database.get_collection(table, write_concern=concern).delete_many({})
+
+
+class _Watch(CommandListener):
+    """Closes a test's client in the loop that it was used in, and sees what else than documents the client changes.
+
+    Attributes:
+        client: The client.
+        changed: The databases in which it wrote to collections that are no tables, or changed definitions.
+    """
+
+    client: AsyncMongoClient[dict[str, Any]]
+
+    def __init__(self, database: str, tables: set[str]) -> None:
+        self.changed: set[str] = set()
+        self._tables = {f"{database}.{table}" for table in tables}
+        self._closing: asyncio.Task[None] | None = None
+
+    def started(self, event: CommandStartedEvent) -> None:
+        """A command is on its way."""
+        if self._closing is None:
+            # In a context of its own: the first command may be one in a transaction, under a deadline.
+            closing = self._close_with_the_loop()
+            self._closing = asyncio.get_running_loop().create_task(closing, context=Context())
+        name, about = event.command_name, str(event.command.get(event.command_name))
+        namespace = about if name == "renameCollection" else f"{event.database_name}.{about}"
+        database = namespace.partition(".")[0]
+        is_change = name in _DEFINITIONS or _replaces_a_collection(event)
+        if (is_change or (name in _WRITES and namespace not in self._tables)) and database not in _OF_THE_SERVER:
+            self.changed.add(database)
+
+    def succeeded(self, event: CommandSucceededEvent) -> None:
+        """Of no interest."""
+
+    def failed(self, event: CommandFailedEvent) -> None:
+        """Of no interest."""
+
+    def close(self) -> None:
+        """Close the client; where its loop is over it has been closed already."""
+        if self._closing is not None and not self._closing.get_loop().is_closed():
+            self._closing.cancel()
+            self._closing.get_loop().run_until_complete(asyncio.wait([self._closing]))
+
+    async def _close_with_the_loop(self) -> None:
+        """Wait for the end of the loop, which cancels the tasks that are left."""
+        try:
+            await asyncio.get_running_loop().create_future()
+        finally:
+            await self.client.close()
+
+
+def _replaces_a_collection(event: CommandStartedEvent) -> bool:
+    return event.command_name == "aggregate" and any("$out" in stage for stage in event.command["pipeline"])
+
+
+async def _make(kind: type[Database], uri: str) -> None:
+    async with kind.connect(uri):
+        pass
+
+
+def _bind_beanie(kind: type[Database], database: AsyncDatabase[dict[str, Any]]) -> None:
+    """Let the documents be used as Beanie documents on this handle; all else is as it was when the schema was made."""
+    for document in kind.documents:
+        document.set_database(database)  # pyright: ignore[reportUnknownMemberType]
+        document.set_collection(database[document.Settings.name])  # pyright: ignore[reportUnknownMemberType]
+
+
+def _with_database(uri: str, name: str) -> str:
+    """The URI with another database in it."""
+    match = re.fullmatch(r"(?P<server>mongodb(?:\+srv)?://[^/?]+)(?:/(?P<path>[^?]*))?(?:\?(?P<options>.*))?", uri)
+    if match is None:
+        raise InvalidInputError("uri", "must begin with mongodb:// or mongodb+srv://")
+    options = match["options"] or ""
+    if "@" in match["server"] and "authsource=" not in options.lower():
+        # Where the user is known is the path's other meaning.
+        options = f"authSource={match['path'] or 'admin'}" + (f"&{options}" if options else "")
+    return f"{match['server']}/{name}" + (f"?{options}" if options else "")

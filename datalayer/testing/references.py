@@ -1,0 +1,56 @@
+"""What factories are given: documents or their ids, or nothing."""
+
+import itertools
+from collections import defaultdict
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol, TypeVar
+
+from bson import ObjectId
+
+from datalayer.database import Database
+from datalayer.documents import Document
+from datalayer.repositories.base import Repository, not_found
+
+D = TypeVar("D", bound=Document)
+I = TypeVar("I", bound=ObjectId)  # noqa: E741
+I_co = TypeVar("I_co", bound=ObjectId, covariant=True)
+
+
+class HasId(Protocol[I_co]):
+    """A document."""
+
+    @property
+    def id(self) -> I_co:
+        """Its id."""
+        ...
+
+
+async def id_of(reference: HasId[I] | I | None, make: Callable[[], Awaitable[HasId[I]]]) -> I:
+    """The id of a document, or the id itself; of a document that is made now where there is neither."""
+    if reference is None:
+        reference = await make()
+    return reference if isinstance(reference, ObjectId) else reference.id
+
+
+async def document_of(reference: D | I, repository: Repository[D, I]) -> D:
+    """The document, read where only its id is given."""
+    return await repository.get(reference) if isinstance(reference, ObjectId) else reference
+
+
+async def stored(database: Database, document: type[D], **filter: Any) -> D:  # noqa: ANN401
+    """The document with these fields, by their names in MongoDB, of a method that does not give it."""
+    wire = await database.database[document.Settings.name].find_one(filter)
+    if wire is None:
+        raise not_found(document, filter)
+    return document.from_wire(wire)
+
+
+class Numbers:
+    """Counts what is made of each kind, for the names."""
+
+    def __init__(self) -> None:
+        self._counts: defaultdict[str, itertools.count[int]] = defaultdict(lambda: itertools.count(1))
+
+    def name(self, kind: str, given: str | None = None) -> str:
+        """The name that is given, or one that nothing else of the kind has: `Post 1`, `Post 2`, ..."""
+        return f"{kind} {next(self._counts[kind])}" if given is None else given

@@ -1,0 +1,1 @@
+"""What the library gives to the tests of its users."""

@@ -1,0 +1,27 @@
+"""The names and the addresses of what tests write to."""
+
+import pytest
+
+from datalayer.errors import InvalidInputError
+from datalayer.testing.isolation import _with_database
+
+
+@pytest.mark.parametrize(
+    ("server", "expected"),
+    [
+        ("mongodb://localhost", "mongodb://localhost/mine"),
+        ("mongodb://a:1,b:2/?replicaSet=rs0", "mongodb://a:1,b:2/mine?replicaSet=rs0"),
+        ("mongodb+srv://host/theirs?w=1", "mongodb+srv://host/mine?w=1"),
+        ("mongodb://me:pw@host/theirs?w=1", "mongodb://me:pw@host/mine?authSource=theirs&w=1"),
+        ("mongodb://me:pw@host", "mongodb://me:pw@host/mine?authSource=admin"),
+        ("mongodb://me:pw@host/theirs?authsource=ours", "mongodb://me:pw@host/mine?authsource=ours"),
+    ],
+)
+def test_a_database_of_our_own_is_named_in_the_uri(server: str, expected: str) -> None:
+    """And a user is still looked for where the URI had said so."""
+    assert _with_database(server, "mine") == expected
+
+
+def test_what_is_no_uri_is_refused() -> None:
+    with pytest.raises(InvalidInputError, match="mongodb://"):
+        _with_database("localhost:27017", "mine")
