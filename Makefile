@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: test seed check format bench clean
+.PHONY: test seed check format bench docs clean
 
 test: .venv/ready
 	$(BIN)/pytest $(ARGS)
@@ -17,6 +17,9 @@ check: .venv/ready
 
 bench: .venv/bench
 	$(BIN)/python -m benchmarks $(ARGS)
+
+docs: .venv/docs
+	$(BIN)/mkdocs build --strict --quiet
 
 format: .venv/ready
 	$(BIN)/ruff format .
@@ -35,5 +38,9 @@ format: .venv/ready
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group bench
 	@touch $@
 
+.venv/docs: .venv/ready
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --group docs
+	@touch $@
+
 clean:
-	rm -rf .venv .data dist .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .data dist site .pytest_cache .ruff_cache .hypothesis
