@@ -9,6 +9,7 @@ import ast
 import asyncio
 import inspect
 import io
+import os
 import re
 import subprocess
 import sys
@@ -40,14 +41,15 @@ async def namespace(
     community: Community, stories: Stories, server_uri: str, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[dict[str, Any]]:
     """What a page's code begins with."""
+    uri = server_uri.replace("/?", f"/{community.database.name}?")
 
     @asynccontextmanager
     async def running() -> AsyncIterator[str]:
-        yield server_uri
+        yield uri
 
     # A server for each program would take a second or more.
     monkeypatch.setattr(datalayer, "embedded_server", running)
-    monkeypatch.setenv("MONGODB_URI", server_uri)
+    monkeypatch.setenv("MONGODB_URI", uri)
     yield {"__name__": "__main__", "community": community, "stories": stories}
     await empty(community, stories)
 
@@ -90,13 +92,19 @@ def test_the_first_program_of_the_readme_runs_as_it_is_copied() -> None:
     assert (done.returncode, done.stdout) == (0, block.output), done.stderr
 
 
-@pytest.mark.parametrize("block", [block for block in all_blocks("python") if is_test(block)], ids=str)
-def test_a_block_that_is_a_test_passes(block: Block, tmp_path: Path) -> None:
-    """In a project of its own, where nothing but the library's plugin gives fixtures."""
+async def test_the_blocks_that_are_tests_pass(tmp_path: Path, server_uri: str) -> None:
+    """In a project of its own, where nothing but the library's plugin gives fixtures; each block is a file."""
     (tmp_path / "pytest.ini").write_text("[pytest]\nasyncio_mode = auto\n")
-    (tmp_path / "test_block.py").write_text(block.text)
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q"], cwd=tmp_path, capture_output=True, text=True, check=False
+    for block in (block for block in all_blocks("python") if is_test(block)):
+        (tmp_path / f"test_{block.path.stem.replace('-', '_')}_{block.line}.py").write_text(block.text)
+    done = await asyncio.to_thread(
+        subprocess.run,
+        [sys.executable, "-m", "pytest", "-q", "--datalayer-uri", server_uri],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
 
