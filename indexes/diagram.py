@@ -90,7 +90,7 @@ _INTRODUCTION = """\
 The 23 collections of the community and the 4 of the story generator, as the document classes in `datalayer/documents/`
 declare them and as the database enforces them. This file and its pictures are generated: `python -m indexes write`.
 
-- [Community](#community), [Story generator](#story-generator), [fields that the original schema does not have](#added-fields)
+- [Community](#community), [story generator](#story-generator), [fields that the original does not have](#added-fields)
 - Ids are `ObjectId`s. A file is the id of a file in the application's storage, a string.
 - An integer is at most 2^53 - 1, and may be stored as an integral double. Times are integers: Unix milliseconds.
 - An optional field without a value is absent, never null. Unknown fields are refused.
