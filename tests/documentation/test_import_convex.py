@@ -28,6 +28,8 @@ ROOT = Path(__file__).parents[2]
 SCHEMA = json.loads((ROOT / "tests/schema/convex-schema.json").read_text())
 ORIGINAL: dict[str, dict[str, Any]] = {**SCHEMA["community"], **SCHEMA["stories"]}
 
+TINY = world("small", 1).model_copy(update={"posts": 40, "rewarded_posts": 40, "reports": 5, "stories": 1})
+
 COUNTERS = ("likeCount", "commentCount", "enrollmentCount", "rsvpCount", "points", "level")
 
 Tables = dict[str, list[Row]]
@@ -35,23 +37,30 @@ Tables = dict[str, list[Row]]
 
 @pytest.fixture(scope="module")
 async def source(server_uri: str) -> AsyncIterator[Place]:
-    """The small world."""
+    """A very small world."""
     async with (
         AsyncMongoClient[Any](server_uri) as client,
         Community.over(client.convexsource) as community,
         Stories.over(client.convexsource) as stories,
     ):
         place = Place(community, stories)
-        await place.fill(world("small", 1))
+        await place.fill(TINY)
         yield place
         await client.drop_database("convexsource")
 
 
-@pytest.fixture
-async def target(server_uri: str, client: AsyncMongoClient[Any]) -> AsyncIterator[tuple[str, Any]]:
-    """An empty database for the import: its URI, and its handle."""
+@pytest.fixture(scope="module")
+async def _target(server_uri: str, client: AsyncMongoClient[Any]) -> AsyncIterator[tuple[str, Any]]:
     yield server_uri.replace("/?", "/conveximport?"), client.conveximport
     await client.drop_database("conveximport")
+
+
+@pytest.fixture
+async def target(_target: tuple[str, Any]) -> AsyncIterator[tuple[str, Any]]:
+    """An empty database for the import: its URI, and its handle."""
+    yield _target
+    for table in TABLES:
+        await _target[1][table].delete_many({})
 
 
 def convex_id(table: str, id: ObjectId) -> str:
@@ -213,13 +222,13 @@ def test_ids_sort_by_creation(time: float, one: str, other: str) -> None:
     assert object_id("posts", first) == object_id("posts", dict(first))
 
 
-def test_the_command_says_what_it_left_out(server_uri: str, tmp_path: Path) -> None:
+def test_the_command_says_what_it_left_out(target: tuple[str, Any], tmp_path: Path) -> None:
     row = {"_id": "k1", "_creationTime": 1.7e12, "name": "", "createdAt": 1.0}
     path = write(tmp_path / "export.zip", {"spaces": [row], "drafts": [row]})
     done = subprocess.run(  # noqa: S603 - our own command
         [sys.executable, "examples/import_convex.py", str(path)],
         cwd=ROOT,
-        env=os.environ | {"MONGODB_URI": server_uri.replace("/?", "/convexcommand?")},
+        env=os.environ | {"MONGODB_URI": target[0]},
         capture_output=True,
         text=True,
         check=False,
