@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: test test-wheel seed check format bench clean
+.PHONY: test test-wheel seed check format bench docs clean
 
 test: .venv/ready
 	$(BIN)/pytest $(ARGS)
@@ -29,6 +29,9 @@ check: .venv/ready
 bench: .venv/bench
 	$(BIN)/python -m benchmarks $(ARGS)
 
+docs: .venv/docs
+	$(BIN)/mkdocs build --strict --quiet
+
 format: .venv/ready
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
@@ -52,5 +55,9 @@ format: .venv/ready
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group bench
 	@touch $@
 
+.venv/docs: .venv/ready
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --group docs
+	@touch $@
+
 clean:
-	rm -rf .venv .venv-wheel .data dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-wheel .data dist site .mypy_cache .pytest_cache .ruff_cache .hypothesis

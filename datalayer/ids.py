@@ -1,7 +1,8 @@
 """An id type for each table.
 
-For the type checker a `PostId` is no `UserId`. At run time every id is a plain `bson.ObjectId`, and pydantic validates
-it by its class alone: a string of 24 digits is not an id. In JSON an id is that string.
+For the type checker a `PostId` is no `UserId`. At run time every id is a plain `bson.ObjectId`. In JSON it is a string
+of 24 hexadecimal digits, and pydantic takes that string for an id where it converts: in the models and the path
+parameters of a web framework. The documents and the repositories are strict: there, a string is not an id.
 """
 
 from typing import Annotated, NewType, TypeAlias
@@ -43,12 +44,18 @@ GenerationToken = NewType("GenerationToken", ObjectId)
 
 
 def _core_schema(*_: object) -> CoreSchema:
+    digits = core_schema.no_info_after_validator_function(ObjectId, core_schema.str_schema(pattern="^[0-9a-f]{24}$"))
     # An is-instance schema runs inside pydantic's core: no Python call for each id of each document.
+    instance = core_schema.is_instance_schema(ObjectId)
+    either = core_schema.union_schema(
+        [instance, digits],
+        mode="left_to_right",
+        custom_error_type="id",
+        custom_error_message="must be an id: 24 hexadecimal digits",
+    )
     return core_schema.json_or_python_schema(
-        json_schema=core_schema.no_info_after_validator_function(
-            ObjectId, core_schema.str_schema(pattern="^[0-9a-f]{24}$")
-        ),
-        python_schema=core_schema.is_instance_schema(ObjectId),
+        json_schema=digits,
+        python_schema=core_schema.lax_or_strict_schema(either, instance),
         serialization=core_schema.to_string_ser_schema(when_used="json"),
     )
 

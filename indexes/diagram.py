@@ -90,7 +90,7 @@ _INTRODUCTION = """\
 The 23 collections of the community and the 4 of the story generator, as the document classes in `datalayer/documents/`
 declare them and as the database enforces them. This file and its pictures are generated: `python -m indexes write`.
 
-- [Community](#community), [Stories](#stories), [fields that the original schema does not have](#added-fields)
+- [Community](#community), [story generator](#story-generator), [fields that the original does not have](#added-fields)
 - Ids are `ObjectId`s. A file is the id of a file in the application's storage, a string.
 - An integer is at most 2^53 - 1, and may be stored as an integral double. Times are integers: Unix milliseconds.
 - An optional field without a value is absent, never null. Unknown fields are refused.
@@ -107,7 +107,7 @@ def render() -> dict[Path, str]:
     lines = [
         _INTRODUCTION,
         *_product("Community", "schema-community.svg", COMMUNITY, community),
-        *_product("Stories", "schema-stories.svg", STORIES, stories),
+        *_product("Story generator", "schema-stories.svg", STORIES, stories),
         *_added(),
     ]
     return {
@@ -186,8 +186,7 @@ def _added() -> Iterator[str]:
 
 
 def _anchor(name: str) -> str:
-    # The second heading of a name gets a number: the product Stories comes before its collection.
-    return "stories-1" if name == "stories" else name.lower()
+    return name.lower()
 
 
 def _in_wire_names(text: str) -> str:

@@ -1,0 +1,1 @@
+"""A web API on top of the data layer: `uvicorn examples.fastapi_app.app:app`."""

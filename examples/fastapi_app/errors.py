@@ -1,0 +1,42 @@
+"""The library's errors as HTTP responses."""
+
+import logging
+
+from fastapi import Request
+from fastapi.responses import JSONResponse
+
+from datalayer.errors import DataLayerError
+
+STATUS = {
+    "not_found": 404,
+    "already_exists": 409,
+    "invalid_input": 422,
+    "rule_violation": 409,
+    "not_a_participant": 403,
+    "unavailable": 503,
+}
+"""By the error's code; a kind that is not here has the status of the kind above it, at last 500."""
+
+HIDDEN = {
+    "unavailable": "The service is not available. Nothing has changed; try again.",
+    "outcome_unknown": "The change was not confirmed. Look whether it has happened before you ask for it again.",
+}
+"""What is said instead of a message that is for operators, since it may name hosts."""
+
+logger = logging.getLogger(__name__)
+
+
+async def answer(request: Request, error: DataLayerError) -> JSONResponse:
+    """The response for an error that left a route."""
+    status, detail = status_of(type(error)), error.message
+    if status >= 500:  # noqa: PLR2004 - the server's own errors begin here
+        logger.error("%s %s", request.method, request.url.path, exc_info=error)
+        detail = HIDDEN.get(error.code, "Something went wrong.")
+    headers = {"Retry-After": "1"} if error.code == "unavailable" else None
+    return JSONResponse({"code": error.code, "detail": detail}, status, headers)
+
+
+def status_of(kind: type[DataLayerError]) -> int:
+    """The status of the kind of error, or of the nearest kind above it."""
+    codes = [base.code for base in kind.__mro__ if issubclass(base, DataLayerError)]
+    return next((STATUS[code] for code in codes if code in STATUS), 500)

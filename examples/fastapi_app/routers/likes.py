@@ -1,0 +1,34 @@
+"""Likes of posts and comments. `PUT` and `DELETE` are safe to repeat, as the repository's methods are."""
+
+from fastapi import APIRouter
+
+from datalayer.ids import CommentId, PostId
+from datalayer.repositories.likes import LikeResult
+from examples.fastapi_app.dependencies import CurrentUser, Data
+from examples.fastapi_app.models import LikeOut
+
+router = APIRouter(tags=["likes"])
+
+
+@router.put("/posts/{post_id}/like", response_model=LikeOut)
+async def like_post(post_id: PostId, community: Data, user: CurrentUser) -> LikeResult:
+    """Like a post."""
+    return await community.likes.like(user.id, "post", post_id)
+
+
+@router.delete("/posts/{post_id}/like", response_model=LikeOut)
+async def unlike_post(post_id: PostId, community: Data, user: CurrentUser) -> LikeResult:
+    """Take the like of a post back."""
+    return await community.likes.unlike(user.id, "post", post_id)
+
+
+@router.put("/comments/{comment_id}/like", response_model=LikeOut)
+async def like_comment(comment_id: CommentId, community: Data, user: CurrentUser) -> LikeResult:
+    """Like a comment."""
+    return await community.likes.like(user.id, "comment", comment_id)
+
+
+@router.delete("/comments/{comment_id}/like", response_model=LikeOut)
+async def unlike_comment(comment_id: CommentId, community: Data, user: CurrentUser) -> LikeResult:
+    """Take the like of a comment back."""
+    return await community.likes.unlike(user.id, "comment", comment_id)

@@ -1,0 +1,269 @@
+# ruff: noqa: INP001 - a script, and no part of a package
+"""Loads a Convex export into the databases of the community and of the stories.
+
+    npx convex export --prod --path export.zip
+    python examples/import_convex.py export.zip --uri mongodb://localhost:27017/opentribe?replicaSet=rs0
+
+Each row's id is made from its creation time and its id in Convex, so the order of creation stays, and a second run does
+the same again: one that was interrupted is completed by running it once more. Rows that the schema refuses are left out
+and named; then the counters are counted. Run it before anything else writes to the database.
+"""
+
+import asyncio
+import json
+import math
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from itertools import islice
+from pathlib import Path
+from typing import Any, NewType, cast, get_args
+from zipfile import ZipFile
+
+import click
+from bson import ObjectId
+from pydantic import ValidationError
+from pymongo import ReplaceOne, UpdateOne
+from pymongo.asynchronous.collection import AsyncCollection
+from pymongo.errors import BulkWriteError
+
+from datalayer import Community, DataLayerError, Stories
+from datalayer.documents import Document, Event
+from datalayer.documents.fields import Json
+from datalayer.repositories.recurrence import Schedule
+from datalayer.translation import invalid_input
+
+Row = dict[str, Any]
+Collection = AsyncCollection[Row]
+
+BATCH = 1_000
+
+COPIES = {
+    "posts": ("authorId", "authorName", "authorAvatar"),
+    "comments": ("authorId", "authorName", "authorAvatar"),
+    "messages": ("senderId", "senderName", None),
+}
+"""Where a user's name and avatar are copied to: whose they are, the name, the avatar."""
+
+
+class Export:
+    """The rows of an export."""
+
+    def __init__(self, archive: ZipFile) -> None:
+        self._archive = archive
+        self.tables = {name.split("/")[0] for name in archive.namelist() if name.count("/") == 1} - {"", "_tables"}
+
+    def rows(self, table: str) -> Iterator[Row]:
+        """The rows of a table; none where it is not in the export."""
+        if table in self.tables:
+            with self._archive.open(f"{table}/documents.jsonl") as lines:
+                yield from (json.loads(line) for line in lines if line.strip())
+
+
+@dataclass
+class Known:
+    """What a first reading of the export finds out, by ids of Convex: the new ids, and the users' profiles."""
+
+    ids: dict[str, ObjectId] = field(default_factory=dict[str, ObjectId])
+    names: dict[str, tuple[float, str]] = field(default_factory=dict[str, tuple[float, str]])
+    avatars: dict[str, str] = field(default_factory=dict[str, str])
+
+    def learn(self, table: str, row: Row) -> None:
+        """Remember what is of use. A user without a name is called what the newest copy of it says."""
+        self.ids[row["_id"]] = object_id(table, row)
+        if table == "users" and "avatarStorageId" in row:
+            self.avatars[row["_id"]] = row["avatarStorageId"]
+        if table == "users" and "name" in row:
+            self.names[row["_id"]] = (math.inf, row["name"])
+        if table in COPIES:
+            owner, name, _ = (row.get(field) if field else None for field in COPIES[table])
+            if owner and name:
+                self.names[owner] = max(self.names.get(owner, (0.0, "")), (row["_creationTime"], name))
+
+
+def object_id(table: str, row: Row) -> ObjectId:
+    """The new id of a row. It sorts by the time of creation, as every index of Convex does at its end.
+
+    Four bytes of seconds, three of the fraction, which tell any two times apart that a double can, and five of a hash.
+    """
+    seconds, milliseconds = divmod(row["_creationTime"], 1_000)
+    fraction = int(milliseconds * 2**24 / 1_000)
+    digest = blake2b(f"{table} {row['_id']}".encode(), digest_size=5).digest()
+    return ObjectId(int(seconds).to_bytes(4, "big") + fraction.to_bytes(3, "big") + digest)
+
+
+def convert(document: type[Document], row: Row, known: Known) -> Row:
+    """The row as MongoDB is to store it.
+
+    Raises:
+        ValidationError: The schema refuses it. A string where an id should be is a reference to a row that is not in
+            the export.
+    """
+    table = document.Settings.name
+    wire = {name: value for name, value in row.items() if name != "_creationTime"}
+    for name, info in ((info.alias or name, info) for name, info in document.model_fields.items()):
+        if name in wire and has_ids(info.annotation):
+            wire[name] = with_ids(wire[name], known)
+    if table in COPIES:
+        owner, name, avatar = COPIES[table]
+        if row.get(owner) in known.names:
+            wire[name] = known.names[row[owner]][1]
+        if avatar is not None:
+            wire[avatar] = known.avatars.get(row.get(owner, ""))
+    if table == "users" and row["_id"] in known.names:
+        wire["name"] = known.names[row["_id"]][1]
+    if "participantIds" in wire:
+        wire["participantIds"] = sorted(wire["participantIds"], key=str)
+    if "referenceId" in wire:
+        wire["referenceId"] = ":".join(str(with_ids(part, known)) for part in row["referenceId"].split(":"))
+    valid = document.model_validate(wire | {"_id": known.ids[row["_id"]]})
+    if isinstance(valid, Event) and valid.recurrence is not None:
+        valid.series_end_time = Schedule.of(valid).over_at
+    return valid.to_wire()
+
+
+def has_ids(annotation: object) -> bool:
+    """Whether a field of this type holds ids."""
+    if isinstance(annotation, NewType):
+        return annotation.__supertype__ is ObjectId
+    return annotation is Json or any(has_ids(argument) for argument in get_args(annotation))
+
+
+def with_ids(value: Any, known: Known) -> Any:  # noqa: ANN401 - JSON
+    """The value with the new ids in place of those of Convex."""
+    if isinstance(value, dict):
+        return {name: with_ids(inner, known) for name, inner in value.items()}  # pyright: ignore[reportUnknownVariableType]
+    if isinstance(value, list):
+        return [with_ids(inner, known) for inner in value]  # pyright: ignore[reportUnknownVariableType]
+    return known.ids.get(value, value) if isinstance(value, str) else value
+
+
+@dataclass
+class Report:
+    """What has happened."""
+
+    bad: int = 0
+
+    def refused(self, table: str, id: str, field: str, reason: str) -> None:
+        """A row was left out."""
+        self.bad += 1
+        click.echo(f"{table} {id}: {field}: {reason}", err=True)
+
+
+async def load(collection: Collection, document: type[Document], export: Export, known: Known, report: Report) -> int:
+    """Write the rows of a table, and give the number of those that are there."""
+    rows, written = export.rows(collection.name), 0
+    while batch := list(islice(rows, BATCH)):
+        wires: list[tuple[str, Row]] = []
+        for row in batch:
+            try:
+                wires.append((row["_id"], convert(document, row, known)))
+            except ValidationError as error:
+                refusal = invalid_input(error)
+                report.refused(collection.name, row["_id"], refusal.field, refusal.reason)
+        if wires:
+            written += await write(collection, wires, report)
+    return written
+
+
+async def write(collection: Collection, wires: list[tuple[str, Row]], report: Report) -> int:
+    """Write the documents, each with the id of its row, and give the number of those that are there."""
+    replacements = [ReplaceOne({"_id": wire["_id"]}, wire, upsert=True) for _, wire in wires]
+    try:
+        await collection.bulk_write(replacements, ordered=False)
+    except BulkWriteError as error:
+        failures = cast("list[Row]", error.details["writeErrors"])
+        for failure in failures:
+            fields = ", ".join(failure.get("keyValue", ["document"]))
+            reason = "there is one already" if "keyValue" in failure else failure["errmsg"]
+            report.refused(collection.name, wires[int(failure["index"])][0], fields, reason)
+        return len(wires) - len(failures)
+    return len(wires)
+
+
+def counted(table: str, owner: str, filter: Row, number: object = 1) -> Row:
+    """The lookup that counts the rows of a table that belong to a document, or adds something of them up."""
+    total = [{"$match": filter}, {"$group": {"_id": None, "value": {"$sum": number}}}]
+    return {"from": table, "localField": "_id", "foreignField": owner, "pipeline": total}
+
+
+_REACHED = {"$expr": {"$lte": ["$threshold", "$$points"]}}
+
+COUNTERS: tuple[tuple[str, str, Row, int], ...] = (
+    ("posts", "likeCount", counted("likes", "targetId", {"targetType": "post"}), 0),
+    ("comments", "likeCount", counted("likes", "targetId", {"targetType": "comment"}), 0),
+    ("posts", "commentCount", counted("comments", "postId", {"deletedAt": None}), 0),
+    ("courses", "enrollmentCount", counted("enrollments", "courseId", {}), 0),
+    ("events", "rsvpCount", counted("rsvps", "eventId", {"status": "going"}), 0),
+    ("users", "points", counted("points", "userId", {}, "$amount"), 0),
+    (
+        "users",
+        "level",
+        {
+            "from": "levels",
+            "let": {"points": "$points"},
+            "pipeline": [{"$match": _REACHED}, {"$group": {"_id": None, "value": {"$max": "$order"}}}],
+        },
+        1,
+    ),
+)
+"""Each table's counters: the lookup that gives the right value, and the value where it gives none."""
+
+
+async def recount(collection: Collection, counter: str, lookup: Row, default: int) -> int:
+    """Set the counter where it is wrong, and give the number of those places."""
+    pipeline = [
+        {"$lookup": lookup | {"as": "right"}},
+        {"$set": {"right": {"$ifNull": [{"$first": "$right.value"}, default]}}},
+        {"$match": {"$expr": {"$ne": [f"${counter}", "$right"]}}},
+        {"$project": {"right": 1}},
+    ]
+    wrong = await (await collection.aggregate(pipeline)).to_list()
+    if wrong:
+        await collection.bulk_write(
+            [UpdateOne({"_id": row["_id"]}, {"$set": {counter: row["right"]}}) for row in wrong]
+        )
+    return len(wrong)
+
+
+async def run(path: Path, uri: str | None) -> bool:
+    """Load everything; `False` where rows were left out."""
+    report, known = Report(), Known()
+    with ZipFile(path) as archive:
+        export = Export(archive)
+        async with Community.connect(uri) as community, Stories.connect(uri) as stories:
+            places = [
+                (document, database.database[document.Settings.name])
+                for database in (community, stories)
+                for document in database.documents
+            ]
+            for _, collection in places:
+                for row in export.rows(collection.name):
+                    known.learn(collection.name, row)
+            for document, collection in places:
+                if collection.name in export.tables:
+                    written = await load(collection, document, export, known, report)
+                    click.echo(f"{collection.name}: {written:,} rows")
+            for table, counter, lookup, default in COUNTERS:
+                if changed := await recount(community.database[table], counter, lookup, default):
+                    click.echo(f"{table}.{counter}: {changed:,} corrected")
+    for table in sorted(export.tables - {collection.name for _, collection in places}):
+        click.echo(f"{table}: not a table of this library, left out")
+    return report.bad == 0
+
+
+@click.command()
+@click.argument("export", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--uri", help="Where the databases are.  [default: MONGODB_URI]")
+def main(export: Path, uri: str | None) -> None:
+    """Load a Convex export. Exits with 1 where rows were left out; their reasons are on stderr."""
+    try:
+        complete = asyncio.run(run(export, uri))
+    except DataLayerError as error:
+        raise click.ClickException(str(error)) from error
+    sys.exit(not complete)
+
+
+if __name__ == "__main__":
+    main()
