@@ -73,7 +73,7 @@ class Database:
             raise InvalidInputError("database", "must be an AsyncDatabase of pymongo")
         if clock is not None and not callable(clock):
             raise InvalidInputError("clock", "must be a callable that gives Unix milliseconds")
-        if schema not in get_args(SchemaMode):
+        if type(schema) is not str or schema not in get_args(SchemaMode):
             raise InvalidInputError("schema", f"must be one of {', '.join(get_args(SchemaMode))}")
         try:
             await _refuse_standalone(database)
