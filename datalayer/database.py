@@ -1,7 +1,8 @@
 """Where the data is: the two databases, open."""
 
 import inspect
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+import warnings
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, ClassVar, Self, TypeVar, get_args
 
@@ -184,16 +185,39 @@ def open_client(uri: str | None = None) -> AsyncMongoClient[dict[str, Any]]:
     options: dict[str, Any] = {}
     if "serverselectiontimeoutms" not in uri.lower():
         options["serverSelectionTimeoutMS"] = SERVER_SELECTION_MS
-    try:
-        return AsyncMongoClient[dict[str, Any]](uri, **options)
-    except (*TRANSLATED, ValueError) as error:
-        if "@" in uri:
-            # What the driver quotes of such a URI may be a part of the password.
-            reason = "is not a URI of MongoDB; a user name and a password in it must be percent-encoded"
-            raise InvalidInputError("uri", reason) from None
-        if isinstance(error, TRANSLATED):
-            raise translate(error) from error
-        raise InvalidInputError("uri", str(error)) from error
+    client = None if _has_stray_credentials(uri) else _client(uri, options)
+    if client is None:
+        # Outside of the driver's error, of which this one would keep a reference.
+        reason = (
+            "is no URI that the driver takes; what it says of it is not told, since that may be a part of a password. "
+            "A user name, a password and the values of options must be percent-encoded; files that it names must exist"
+        )
+        raise InvalidInputError("uri", reason)
+    return client
+
+
+def _has_stray_credentials(uri: str) -> bool:
+    """Whether the path holds what belongs elsewhere: a password with a slash, or options without a question mark.
+
+    The driver would take it for the name of the database, and what is in front of it for the host.
+    """
+    hosts, _, path = uri.partition("://")[2].partition("?")[0].partition("/")
+    return any(mark in path for mark in "@:=&,") or ("@" in uri and "@" not in hosts)
+
+
+def _client(uri: str, options: Mapping[str, Any]) -> AsyncMongoClient[dict[str, Any]] | None:
+    """The client, if the driver understands the URI. What it says in errors and warnings may quote any part of it."""
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        try:
+            client = AsyncMongoClient[dict[str, Any]](uri, **options)
+            # Of its names the driver checks some characters here only.
+            client.get_default_database("default")
+        except (PyMongoError, ValueError, TypeError, OSError):
+            return None
+    if said:
+        warnings.warn("The driver ignores an option of the URI, or takes it for outdated.", stacklevel=2)
+    return client
 
 
 async def _bind_beanie(database: AsyncDatabase[dict[str, Any]], documents: Sequence[type[Document]]) -> None:

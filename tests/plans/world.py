@@ -106,17 +106,17 @@ class World:
 
 
 @asynccontextmanager
-async def opened(uri: str) -> AsyncIterator[World]:
+async def opened(uri: str, name: str = "plans", **sizes: int) -> AsyncIterator[World]:
     """A world in a database of its own."""
-    log, small = CommandLog(), world("small", 1).model_copy(update=SIZES)
+    log, small = CommandLog(), world("small", 1).model_copy(update=SIZES | sizes)
     async with AsyncMongoClient(uri, event_listeners=[log]) as client, AsyncMongoClient(uri) as quiet:
-        database = client["plans"]
+        database = client[name]
         async with (
             Community.over(database, clock=lambda: small.now) as community,
             Stories.over(database, clock=lambda: small.now) as stories,
         ):
             await fill(community, stories, small, Notes())
-            found = World(community, stories, log, quiet["plans"], small.now)
+            found = World(community, stories, log, quiet[name], small.now)
             await found.choose()
             yield found
-        await quiet.drop_database("plans")
+        await quiet.drop_database(name)
