@@ -88,6 +88,10 @@ class World:
         """What is in a table at this moment."""
         return {row["_id"]: row for row in await self._raw[table].find().to_list()}
 
+    def at_first(self, table: str) -> Rows:
+        """What was in a table in the beginning."""
+        return self._rows[table]
+
     async def put_back(self, table: str, rows: Rows | None = None) -> None:
         """Let the table be as it was in the beginning, or as it was when these rows were read."""
         wanted, there = self._rows[table] if rows is None else rows, await self.rows(table)
