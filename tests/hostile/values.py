@@ -157,7 +157,6 @@ ODD: st.SearchStrategy[Any] = st.one_of(
     st.builds(lambda: str(ObjectId())),
     st.builds(ObjectId),
     st.builds(lambda: [ObjectId()]),
-    st.builds(lambda: MagicMock(spec=ObjectId)),
     st.integers(),
     st.floats(),
     st.text(max_size=5).map(lambda text: f"{text}{MARK}"),
