@@ -10,6 +10,7 @@ import beanie
 from pymongo import AsyncMongoClient
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import PyMongoError
+from pymongo.uri_parser import split_options
 
 from datalayer import repositories
 from datalayer.clock import Clock, system_clock
@@ -21,6 +22,11 @@ from datalayer.settings import Settings
 from datalayer.translation import TRANSLATED, translate
 
 T = TypeVar("T")
+
+_SRV = "mongodb+srv://"
+
+_LONGEST_NAME = 63
+"""How many bytes the name of a database may have, for MongoDB."""
 
 SERVER_SELECTION_MS = 5_000
 """How long a server may take to answer at all, where the URI says nothing of it."""
@@ -169,7 +175,7 @@ def _uri(uri: str | None) -> str:
             "No MongoDB server is configured.",
             hint="Set MONGODB_URI, give connect() a URI, or start one with datalayer.embedded_server().",
         )
-    if not found.startswith(("mongodb://", "mongodb+srv://")):
+    if not found.startswith(("mongodb://", _SRV)):
         raise InvalidInputError("uri", "must begin with mongodb:// or mongodb+srv://")
     return found
 
@@ -211,10 +217,15 @@ def _client(uri: str, options: Mapping[str, Any]) -> AsyncMongoClient[dict[str, 
         warnings.simplefilter("always")
         try:
             client = AsyncMongoClient[dict[str, Any]](uri, **options)
-            # Of its names the driver checks some characters here only.
-            client.get_default_database("default")
+            name = client.get_default_database("default").name
+            if uri.startswith(_SRV):
+                # The driver reads them when it looks for the hosts: too late to see what it says.
+                split_options(uri.partition("?")[2] or "w=1", warn=True)
         except (PyMongoError, ValueError, TypeError, OSError):
             return None
+    ignored = [warning for warning in said if issubclass(warning.category, UserWarning)]
+    if len(name.encode()) > _LONGEST_NAME or (ignored and uri.startswith(_SRV)):
+        return None
     if said:
         warnings.warn("The driver ignores an option of the URI, or takes it for outdated.", stacklevel=2)
     return client

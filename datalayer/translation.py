@@ -99,7 +99,7 @@ def _complaint(message: str) -> str:
 
 def without_credentials(text: str) -> str:
     """The text with the user names, passwords and options of any URI in it left out."""
-    return re.sub(r"(mongodb(?:\+srv)?://)(?:\S*@)?([^?\s]*)(?:\?\S*)?", r"\1\2", text)
+    return re.sub(r"(mongodb(?:\+srv)?://)(?:\S*@)?([^?&=\s]*)\S*", r"\1\2", text)
 
 
 def _already_exists(details: Mapping[str, Any], message: str) -> AlreadyExistsError:
