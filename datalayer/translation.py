@@ -85,8 +85,8 @@ def invalid_input(error: ValidationError, parameters: tuple[str, ...] = ()) -> I
     for part in rest:
         if isinstance(part, int):
             path += f"[{part}]"
-        elif not _ARM.match(part):
-            path += f".{part}"
+        elif not _ARM.match(part[:_SHOWN]):
+            path += f".{part[:_SHOWN]}"
     if first["type"] == "string_pattern_mismatch":
         text = str(first["input"])
         return InvalidInputError(path, "must not contain NUL" if "\0" in text else "must not be blank")

@@ -80,7 +80,8 @@ def guarded(method: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
         try:
             return await validated(*args, **kwargs)
         except ValidationError as error:
-            raise invalid_input(error, parameters) from error
+            # Pydantic's own quotes what it refuses, names of keys at full length, and may fill a log.
+            raise invalid_input(error, parameters) from None
         except TRANSLATED as error:
             if isinstance(error, PyMongoError):
                 transaction_failed(error)

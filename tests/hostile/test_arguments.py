@@ -1,5 +1,6 @@
 """Whatever a method is given: it is refused in words, or understood as a value; never as an operator."""
 
+import itertools
 import random
 import traceback
 from typing import Any
@@ -19,8 +20,8 @@ from tests.hostile.values import MARK, ODD, POISON, TEXTS
 LONGEST_MESSAGE = 500
 LONGEST_TRACEBACK = 20_000
 
-# For each of 250 methods: a twentieth of what a test does once. A seed has nothing to shrink.
-examples = settings(max_examples=settings().max_examples // 20, phases=[Phase.explicit, Phase.reuse, Phase.generate])
+# For each of 250 methods: a fiftieth of what a test does once. A seed has nothing to shrink.
+examples = settings(max_examples=settings().max_examples // 50, phases=[Phase.explicit, Phase.reuse, Phase.generate])
 
 chances = st.integers(0, 2**32).map(random.Random)
 poisons = st.sampled_from(list(POISON))
@@ -73,23 +74,17 @@ async def test_what_no_argument_may_be_is_refused(
 @examples
 @given(data=st.data(), chance=chances)
 async def test_odd_values_are_values(place: Place, method: Method, data: Any, chance: random.Random) -> None:
-    """What may be legal, or not: one argument of it, or several."""
+    """What may be legal, or not, and ids of other tables, which are ids all the same when the program runs."""
     right = place.arguments.right(method, chance)
     understood(method, await place.call(method, right))
-    names = [name for name in method.types if len(method.types) == 1 or chance.random() < 0.5]
-    for name in names:
-        understood(method, await place.call(method, right | {name: data.draw(ODD)}))
-    understood(method, await place.call(method, right | {name: data.draw(ODD) for name in names}))
-
-
-@methods
-async def test_ids_of_other_tables_are_found_nowhere(place: Place, method: Method) -> None:
-    """They are ids all the same when the program runs: the answer is right, or an error."""
-    chance = random.Random(1)  # noqa: S311 - repeatable
-    for _ in range(3):
-        right = place.arguments.right(method, chance)
-        wrong = {name: place.arguments.any_id(chance) for name, value in right.items() if isinstance(value, ObjectId)}
-        understood(method, await place.call(method, right | wrong))
+    others = {name: place.arguments.any_id(chance) for name, value in right.items() if isinstance(value, ObjectId)}
+    if others:
+        understood(method, await place.call(method, right | others))
+    odd = {name: data.draw(ODD) for name in method.types if len(method.types) == 1 or chance.random() < 0.5}
+    for name, value in odd.items():
+        understood(method, await place.call(method, right | {name: value}))
+    if len(odd) > 1:
+        understood(method, await place.call(method, right | odd))
 
 
 @methods
@@ -103,7 +98,7 @@ async def test_a_call_with_other_parameters_is_bad_input(place: Place, method: M
         assert isinstance(outcome.error, InvalidInputError), name
         assert outcome.error.field[:50] == name[:50]
         assert outcome.commands == []
-        assert len(str(outcome.error)) <= LONGEST_MESSAGE
+        assert_short(outcome.error)
     outcome = await place.call(method, {}, *[ObjectId() for _ in range(12)])
     assert isinstance(outcome.error, InvalidInputError)
     assert outcome.commands == []
@@ -123,21 +118,20 @@ async def test_an_enormous_string_is_refused_in_a_few_words(place: Place) -> Non
     assert len(kinds) > 30
 
 
-@pytest.mark.parametrize("count", [200_000, 500_001])
-async def test_very_many_ids_are_answered_or_refused(place: Place, count: int) -> None:
+async def test_very_many_ids_are_answered(place: Place) -> None:
     users = list(place.world.at_first("users"))
-    ids = [*users, *(ObjectId() for _ in range(count - len(users)))]
+    ids = [*users, *(ObjectId() for _ in range(200_000))]
     outcome = await place.call(ALL_METHODS["users.get_many"], {"ids": iter(ids)})
-    if count <= 500_000:
-        assert isinstance(outcome.result, dict)
-        assert set(outcome.result) == set(users)
-    else:
-        refused(outcome, "ids")
-        assert str(outcome.error) == "ids: must be at most 500000 values"
+    assert isinstance(outcome.result, dict)
+    assert set(outcome.result) == set(users)
 
 
-async def test_endless_ids_come_to_an_end(place: Place) -> None:
-    refused(await place.call(ALL_METHODS["users.get_many"], {"ids": iter(ObjectId, None)}), "ids")
+@methods
+async def test_endless_ids_come_to_an_end(place: Place, method: Method) -> None:
+    right = place.arguments.right(method, random.Random(4))  # noqa: S311 - repeatable
+    for name in [name for name in method.types if name == "ids" or name.endswith("_ids")]:
+        outcome = await place.call(method, right | {name: itertools.repeat(ObjectId())})
+        refused(outcome, name)
 
 
 _MATCH: dict[str, Any] = {"$match": {"name": f"${MARK}", "a": {"$in": [f"$${MARK}"]}}}
