@@ -101,7 +101,7 @@ async def account(server_uri: str) -> AsyncIterator[str]:
     async with AsyncMongoClient(server_uri) as client:
         await client.admin.command("createUser", f"user{SECRET}", pwd=_WORD, roles=["root"])
         yield server_uri.replace("mongodb://", f"mongodb://user{SECRET}:{_QUOTED}@").replace(
-            "/?", "/hostile?authSource=admin&"
+            "/?", "/credentials?authSource=admin&"
         )
         await client.admin.command("dropUser", f"user{SECRET}")
 
