@@ -1,7 +1,8 @@
 """Where the data is: the two databases, open."""
 
 import inspect
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+import warnings
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, ClassVar, Self, TypeVar, get_args
 
@@ -9,6 +10,7 @@ import beanie
 from pymongo import AsyncMongoClient
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import PyMongoError
+from pymongo.uri_parser import split_options
 
 from datalayer import repositories
 from datalayer.clock import Clock, system_clock
@@ -20,6 +22,11 @@ from datalayer.settings import Settings
 from datalayer.translation import TRANSLATED, translate
 
 T = TypeVar("T")
+
+_SRV = "mongodb+srv://"
+
+_LONGEST_NAME = 63
+"""How many bytes the name of a database may have, for MongoDB."""
 
 SERVER_SELECTION_MS = 5_000
 """How long a server may take to answer at all, where the URI says nothing of it."""
@@ -74,7 +81,7 @@ class Database:
             raise InvalidInputError("database", "must be an AsyncDatabase of pymongo")
         if clock is not None and not callable(clock):
             raise InvalidInputError("clock", "must be a callable that gives Unix milliseconds")
-        if schema not in get_args(SchemaMode):
+        if type(schema) is not str or schema not in get_args(SchemaMode):
             raise InvalidInputError("schema", f"must be one of {', '.join(get_args(SchemaMode))}")
         if not database.client.options.retry_writes:
             raise InvalidInputError("retryWrites", "must not be false: a write whose answer is lost would happen twice")
@@ -171,7 +178,7 @@ def _uri(uri: str | None) -> str:
             "No MongoDB server is configured.",
             hint="Set MONGODB_URI, give connect() a URI, or start one with datalayer.embedded_server().",
         )
-    if not found.startswith(("mongodb://", "mongodb+srv://")):
+    if not found.startswith(("mongodb://", _SRV)):
         raise InvalidInputError("uri", "must begin with mongodb:// or mongodb+srv://")
     return found
 
@@ -187,16 +194,44 @@ def open_client(uri: str | None = None) -> AsyncMongoClient[dict[str, Any]]:
     options: dict[str, Any] = {}
     if "serverselectiontimeoutms" not in uri.lower():
         options["serverSelectionTimeoutMS"] = SERVER_SELECTION_MS
-    try:
-        return AsyncMongoClient[dict[str, Any]](uri, **options)
-    except (*TRANSLATED, ValueError) as error:
-        if "@" in uri:
-            # What the driver quotes of such a URI may be a part of the password.
-            reason = "is not a URI of MongoDB; a user name and a password in it must be percent-encoded"
-            raise InvalidInputError("uri", reason) from None
-        if isinstance(error, TRANSLATED):
-            raise translate(error) from error
-        raise InvalidInputError("uri", str(error)) from error
+    client = None if _has_stray_credentials(uri) else _client(uri, options)
+    if client is None:
+        # Outside of the driver's error, of which this one would keep a reference.
+        reason = (
+            "is no URI that the driver takes; what it says of it is not told, since that may be a part of a password. "
+            "A user name, a password and the values of options must be percent-encoded; files that it names must exist"
+        )
+        raise InvalidInputError("uri", reason)
+    return client
+
+
+def _has_stray_credentials(uri: str) -> bool:
+    """Whether the path holds what belongs elsewhere: a password with a slash, or options without a question mark.
+
+    The driver would take it for the name of the database, and what is in front of it for the host.
+    """
+    hosts, _, path = uri.partition("://")[2].partition("?")[0].partition("/")
+    return any(mark in path for mark in "@:=&,") or ("@" in uri and "@" not in hosts)
+
+
+def _client(uri: str, options: Mapping[str, Any]) -> AsyncMongoClient[dict[str, Any]] | None:
+    """The client, if the driver understands the URI. What it says in errors and warnings may quote any part of it."""
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        try:
+            client = AsyncMongoClient[dict[str, Any]](uri, **options)
+            name = client.get_default_database("default").name
+            if uri.startswith(_SRV):
+                # The driver reads them when it looks for the hosts: too late to see what it says.
+                split_options(uri.partition("?")[2] or "w=1", warn=True)
+        except (PyMongoError, ValueError, TypeError, OSError):
+            return None
+    ignored = [warning for warning in said if issubclass(warning.category, UserWarning)]
+    if len(name.encode()) > _LONGEST_NAME or (ignored and uri.startswith(_SRV)):
+        return None
+    if said:
+        warnings.warn("The driver ignores an option of the URI, or takes it for outdated.", stacklevel=2)
+    return client
 
 
 async def _bind_beanie(database: AsyncDatabase[dict[str, Any]], documents: Sequence[type[Document]]) -> None:

@@ -29,7 +29,8 @@ DataLayerError
 └── NotSupportedInMemory            datalayer.testing
 ```
 
-No exception of pymongo or pydantic leaves a repository: where one is the reason, it is the error's `__cause__`.
+No exception of pymongo or pydantic leaves a repository. Where one of pymongo is the reason, it is the error's
+`__cause__`; pydantic's is not, since it quotes what it refuses.
 """
 
 from collections.abc import Mapping

@@ -9,7 +9,8 @@ import binascii
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeAlias, TypeVar, cast
+from types import UnionType
+from typing import Any, Generic, TypeAlias, TypeVar, cast
 
 import bson
 from bson import ObjectId
@@ -19,7 +20,10 @@ from datalayer.errors import InvalidCursorError
 
 T = TypeVar("T")
 
-PositionValue: TypeAlias = int | float | str | bool | ObjectId | None
+PositionValue: TypeAlias = int | float | str | ObjectId | None
+
+Number: TypeAlias = int | float
+"""How a number comes back from MongoDB: other drivers write integral doubles."""
 
 _CHECK_BYTES = 8
 
@@ -48,8 +52,8 @@ def encode_cursor(query: object, position: Sequence[PositionValue]) -> str:
     return _text(_check(query, payload) + payload)
 
 
-def decode_cursor(query: object, cursor: str, length: int) -> list[PositionValue]:
-    """The position that a cursor of this query holds; `length` values.
+def decode_cursor(query: object, cursor: str, kinds: Sequence[type | UnionType]) -> list[Any]:
+    """The position that a cursor of this query holds: a value of each of the kinds.
 
     Raises:
         InvalidCursorError: It is damaged, or of another query.
@@ -63,13 +67,17 @@ def decode_cursor(query: object, cursor: str, length: int) -> list[PositionValue
         position = cast("dict[str, object]", bson.decode(payload))["p"]  # pyright: ignore[reportUnknownMemberType]
     except (binascii.Error, UnicodeEncodeError, BSONError, KeyError) as error:
         raise InvalidCursorError from error
-    # The check is no secret. Whoever forges one still gets no operator into a filter.
+    # The check is no secret. Whoever forges one still gets nothing but values of these kinds into a filter.
     if not isinstance(position, list):
         raise InvalidCursorError
     values = cast("list[object]", position)
-    if len(values) != length or not all(isinstance(value, PositionValue) for value in values):
+    if len(values) != len(kinds) or not all(map(_is, values, kinds)):
         raise InvalidCursorError
-    return cast("list[PositionValue]", values)
+    return values
+
+
+def _is(value: object, kind: type | UnionType) -> bool:
+    return isinstance(value, kind) and not isinstance(value, bool)
 
 
 def _text(raw: bytes) -> str:

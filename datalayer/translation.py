@@ -45,6 +45,19 @@ _INDEX_NAME = re.compile(r"index: (\S+) dup key")
 
 # How pydantic names the arms of unions in an error's location; they are no fields.
 _ARM = re.compile(r"^(str|int|float|bool|none|.*[^\w].*|[A-Z].*)$")
+_KEY = "[key]"
+
+_COMPLAINTS = {
+    "missing": "is missing",
+    "missing_argument": "is missing",
+    "missing_keyword_only_argument": "is missing",
+    "extra_forbidden": "is unknown",
+    "unexpected_keyword_argument": "is unknown",
+    "unexpected_positional_argument": "must be given by name, or not at all",
+    "string_unicode": "must not contain a lone surrogate",
+}
+# Of what others wrote, a message and a path show the beginning.
+_SHOWN = 200
 
 
 def is_transient(error: BaseException | None) -> bool:
@@ -100,16 +113,18 @@ def invalid_input(error: ValidationError, parameters: tuple[str, ...] = ()) -> I
     """The first of pydantic's complaints; `parameters` are the names of a call's positional arguments."""
     first = error.errors(include_url=False)[0]
     head, *rest = first["loc"] or ("value",)
+    if rest and rest[-1] == _KEY:
+        del rest[-2:]
     path = parameters[head] if isinstance(head, int) and head < len(parameters) else str(head)
     for part in rest:
         if isinstance(part, int):
             path += f"[{part}]"
-        elif not _ARM.match(part):
-            path += f".{part}"
+        elif not _ARM.match(part[:_SHOWN]):
+            path += f".{part[:_SHOWN]}"
     if first["type"] == "string_pattern_mismatch":
         text = str(first["input"])
         return InvalidInputError(path, "must not contain NUL" if "\0" in text else "must not be blank")
-    return InvalidInputError(path, _complaint(first["msg"]))
+    return InvalidInputError(path[:_SHOWN], _COMPLAINTS.get(first["type"]) or _complaint(first["msg"][:_SHOWN]))
 
 
 def _complaint(message: str) -> str:
@@ -117,8 +132,8 @@ def _complaint(message: str) -> str:
 
 
 def without_credentials(text: str) -> str:
-    """The text with the user names and passwords of any URI in it left out."""
-    return re.sub(r"(mongodb(?:\+srv)?://)[^/\s]*@", r"\1", text)
+    """The text with the user names, passwords and options of any URI in it left out."""
+    return re.sub(r"(mongodb(?:\+srv)?://)(?:\S*@)?([^?&=\s]*)\S*", r"\1\2", text)
 
 
 def _already_exists(details: Mapping[str, Any], message: str) -> AlreadyExistsError:

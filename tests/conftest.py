@@ -11,6 +11,8 @@ pytest_plugins = ["pytester"]
 
 # How long an example takes is the machine's matter; benchmarks are elsewhere.
 settings.register_profile("untimed", deadline=None)
+# For a long run: pytest --hypothesis-profile=soak
+settings.register_profile("soak", deadline=None, max_examples=5_000)
 settings.load_profile("untimed")
 
 

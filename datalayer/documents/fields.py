@@ -1,11 +1,13 @@
 """The types of the documents' fields, with the limits that Python and the database both enforce."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from types import UnionType
-from typing import Annotated, NewType, TypeAlias, Union, get_args, get_origin
+from typing import Annotated, NewType, TypeAlias, Union, cast, get_args, get_origin
 
-from pydantic import GetCoreSchemaHandler
-from pydantic_core import CoreSchema, core_schema
+from bson import ObjectId
+from pydantic import Discriminator, GetCoreSchemaHandler, Tag
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 from typing_extensions import TypeAliasType
 
 from datalayer.ids import AnyId
@@ -24,8 +26,8 @@ class Integer:
     def __get_pydantic_core_schema__(self, _source: object, _handler: GetCoreSchemaHandler) -> CoreSchema:
         """Two branches inside pydantic's core: the usual `int` costs no Python call."""
         integer = core_schema.int_schema(strict=True, ge=self.minimum, le=self.maximum)
-        double = core_schema.float_schema(
-            strict=True, multiple_of=1, ge=self.minimum, le=self.maximum, allow_inf_nan=False
+        double = _only_floats(
+            core_schema.float_schema(strict=True, multiple_of=1, ge=self.minimum, le=self.maximum, allow_inf_nan=False)
         )
         return core_schema.union_schema(
             [integer, core_schema.chain_schema([double, core_schema.int_schema(strict=False)])],
@@ -80,38 +82,104 @@ ExternalId: TypeAlias = Annotated[str, Text(1, 255)]
 Key: TypeAlias = Annotated[str, Text(1, 200)]
 
 
+MAX_DEPTH = 100
+"""How deep lists and dicts of `Json` may be in each other; MongoDB itself stores 180 levels."""
+
+MAX_VALUES = 10_000
+"""How many values a `Json` holds at most, with all that is inside."""
+
+
 @dataclass(frozen=True, slots=True)
 class _FieldName:
     """A name that MongoDB takes literally everywhere: no dollar in front, no dot, no NUL."""
 
     def __get_pydantic_core_schema__(self, _source: object, _handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.str_schema(strict=True, min_length=1, max_length=200, pattern=r"^[^$.\x00][^.\x00]*$")
+        name = core_schema.str_schema(strict=True, min_length=1, max_length=200, pattern=r"^[^$.\x00][^.\x00]*$")
+        message = "must have keys of 1 to 200 characters, without dots, NUL, or a dollar in front"
+        return core_schema.custom_error_schema(name, "field_name", custom_error_message=message)
 
 
 @dataclass(frozen=True, slots=True)
 class _Double:
-    """A finite `float`; an `int` beyond the limits is none, though pydantic would make it one."""
+    """A finite `float`."""
 
     def __get_pydantic_core_schema__(self, _source: object, _handler: GetCoreSchemaHandler) -> CoreSchema:
-        finite = core_schema.float_schema(strict=True, allow_inf_nan=False)
-        python = core_schema.chain_schema([core_schema.is_instance_schema(float), finite])
-        return core_schema.json_or_python_schema(json_schema=finite, python_schema=python)
+        return _only_floats(core_schema.float_schema(strict=True, allow_inf_nan=False))
 
 
-Json = TypeAliasType(
-    "Json",
-    Union[
-        bool,
-        Annotated[int, Integer(minimum=-MAX_INTEGER)],
-        Annotated[float, _Double()],
-        Annotated[str, Text(0, 100_000)],
-        AnyId,
-        "list[Json]",
-        "dict[Annotated[str, _FieldName()], Json]",
-        None,
+def _only_floats(schema: CoreSchema) -> CoreSchema:
+    """Without what pydantic would make a `float`: a large `int`, or whatever has `__float__`."""
+    python = core_schema.chain_schema([core_schema.is_instance_schema(float), schema])
+    return core_schema.json_or_python_schema(json_schema=schema, python_schema=python)
+
+
+@dataclass(frozen=True, slots=True)
+class _Bounded:
+    """Refuses what is too deep or too large, before anything else looks into it."""
+
+    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_before_validator_function(_bounded, handler(source))
+
+
+def _bounded(value: object) -> object:
+    """The value itself. Depth first: what contains itself is too deep, however often it does."""
+    ahead, values = [(value, 0)], 0
+    while ahead:
+        outer, depth = ahead.pop()
+        inner = _inside(outer)
+        values += len(inner)
+        if inner and depth == MAX_DEPTH:
+            message = "must not be nested more than {limit} levels deep, or contain itself"
+            raise PydanticCustomError("too_deep", message, {"limit": MAX_DEPTH})
+        if values > MAX_VALUES:
+            raise PydanticCustomError("too_many", "must not hold more than {limit} values", {"limit": MAX_VALUES})
+        ahead += [(value, depth + 1) for value in inner]
+    return value
+
+
+def _inside(value: object) -> Collection[object]:
+    if isinstance(value, dict):
+        return cast("dict[object, object]", value).values()
+    return cast("list[object]", value) if isinstance(value, list) else ()
+
+
+def _arm(value: object) -> str | None:
+    """Which arm of `Json` a value is for: so an error is about that one alone, and names the place."""
+    return next((arm for arm, kind in _ARMS.items() if isinstance(value, kind)), None)
+
+
+_ARMS = {
+    "bool": bool,  # before `int`, which it is too
+    "int": int,
+    "float": float,
+    "str": str,
+    "ObjectId": ObjectId,
+    "List": list,
+    "Dict": dict,
+    "none": type(None),
+}
+
+_Json = TypeAliasType(
+    "_Json",
+    Annotated[
+        Annotated[bool, Tag("bool")]
+        | Annotated[int, Integer(minimum=-MAX_INTEGER), Tag("int")]
+        | Annotated[float, _Double(), Tag("float")]
+        | Annotated[str, Text(0, 100_000), Tag("str")]
+        | Annotated[AnyId, Tag("ObjectId")]
+        | Annotated[list["_Json"], Tag("List")]
+        | Annotated[dict[Annotated[str, _FieldName()], "_Json"], Tag("Dict")]
+        | Annotated[None, Tag("none")],
+        Discriminator(
+            _arm,
+            custom_error_type="json",
+            custom_error_message="must be a string, a number, a boolean, null, an ObjectId, or a list or dict of them",
+        ),
     ],
 )
-"""What the original schema calls `any`: JSON, and ids as they are."""
+
+Json = TypeAliasType("Json", Annotated[_Json, _Bounded()])
+"""What the original schema calls `any`: JSON, and ids as they are; at most 100 levels deep, and 10,000 values."""
 
 
 def unwrap(annotation: object) -> tuple[object, bool]:

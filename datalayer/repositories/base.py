@@ -1,7 +1,7 @@
 """What is the same in every repository."""
 
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 from bson import MaxKey, MinKey, ObjectId
@@ -9,7 +9,7 @@ from pymongo import ReturnDocument
 
 from datalayer.documents.base import Document
 from datalayer.errors import NotFoundError
-from datalayer.pages import Page, PositionValue, decode_cursor, encode_cursor
+from datalayer.pages import Number, Page, PositionValue, decode_cursor, encode_cursor
 from datalayer.repositories.boundary import UNSET, Many, guard_public_methods
 from datalayer.repositories.connection import Collection, Connection
 
@@ -22,6 +22,8 @@ ALIVE: Mapping[str, None] = {"deletedAt": None}
 
 AT_ONCE = 1_000_000
 """The batch size of a list that is read whole: the server's default of 101 documents costs a second round trip."""
+
+_NUMBER_OR_NONE = Number | None
 
 # A sort is merged from one index scan for each value of an `$in`, and the server does so for 200 scans at most.
 _MERGED_VALUES = 200
@@ -145,17 +147,22 @@ class Repository(Generic[D, I]):
         after: str | None,
         *,
         newest_first: bool = True,
+        only_if: Callable[[], Awaitable[object]] | None = None,
     ) -> Page[D]:
         """A page of the documents in the order of an index, within one value of its leading fields. One round trip.
 
-        The filter begins with those values; what follows in it is looked at document by document.
+        The filter begins with those values; what follows in it is looked at document by document. `only_if` is asked
+        after the cursor was looked at: where it says no, the page is empty.
         """
         keys = next(item.keys for item in self.document.Settings.indexes if item.name == index)
         fields = [name for name, _ in keys]
         prefix = {name: filter[name] for name in itertools.takewhile(lambda name: name in filter, fields)}
         order = fields[len(prefix) :]
         query = (self.document.Settings.name, index, newest_first, prefix)
-        position = None if after is None else dict(zip(order, decode_cursor(query, after, len(order)), strict=True))
+        kinds = [ObjectId if name == "_id" else _NUMBER_OR_NONE for name in order]
+        position = None if after is None else dict(zip(order, decode_cursor(query, after, kinds), strict=True))
+        if only_if is not None and not await only_if():
+            return Page([])
         # A scan's upper bound is exclusive, the lower one is not: oldest first, the item at the cursor comes again.
         again = 1 if position is not None and not newest_first else 0
         direction = -1 if newest_first else 1
@@ -180,14 +187,17 @@ class Repository(Generic[D, I]):
         *,
         limit: int,
         after: str | None,
+        only_if: Callable[[], Awaitable[object]] | None = None,
     ) -> Page[D]:
-        """A page of the documents that are kept for what the lookups found, newest first.
+        """A page of the documents that are kept for what the lookups found, newest first; `only_if` as in `_page`.
 
         One round trip where at most a fifth is left out, else some more: each looks at twice as many as the one before.
         Not one aggregation with a limit at its end: the server reads 4 MB of documents ahead for what follows a scan.
         """
         query = (self.document.Settings.name, index, filter)
-        position = {} if after is None else {"_id": {"$lt": decode_cursor(query, after, 1)[0]}}
+        position = {} if after is None else {"_id": {"$lt": decode_cursor(query, after, [ObjectId])[0]}}
+        if only_if is not None and not await only_if():
+            return Page([])
         wires: list[dict[str, Any]] = []
         size = limit + limit // 5 + 3
         while True:
@@ -201,14 +211,20 @@ class Repository(Generic[D, I]):
             size *= 2
 
     async def _merged_page(
-        self, field: str, values: Sequence[ObjectId], limit: int, after: str | None, query: object
+        self,
+        field: str,
+        owners: Callable[[], Awaitable[Sequence[ObjectId]]],
+        limit: int,
+        after: str | None,
+        query: object,
     ) -> Page[D]:
         """A page of the documents of several owners, newest first. One round trip; a seek in an index for each owner.
 
         Served by the index on (`field`, `createdAt`). Inside a transaction, a round trip for each 200 owners.
         """
         order = {"createdAt": -1, "_id": -1}
-        position = None if after is None else decode_cursor(query, after, len(order))
+        position = None if after is None else decode_cursor(query, after, [Number, ObjectId])
+        values = await owners()
         parts: list[list[dict[str, Any]]] = []
         for start in range(0, len(values), _MERGED_VALUES):
             of_owners = {field: {"$in": values[start : start + _MERGED_VALUES]}, **ALIVE}

@@ -4,10 +4,11 @@ import functools
 import inspect
 from collections.abc import Awaitable, Callable, Collection, Iterable
 from enum import Enum
+from itertools import islice
 from typing import Annotated, Any, ParamSpec, TypeAlias, TypeVar, cast, get_args
 
 from pydantic import ConfigDict, GetCoreSchemaHandler, ValidationError, validate_call
-from pydantic_core import CoreSchema, core_schema
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 from pymongo.errors import PyMongoError
 
 from datalayer.documents.fields import Integer, Text
@@ -18,6 +19,9 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 MAX_LIMIT = 100
+
+MAX_MANY = 500_000
+"""How many values can be given at once: 500,000 ids are a filter of 10 MB, and a command may have 16 MB."""
 
 Limit: TypeAlias = Annotated[int, Integer(1, MAX_LIMIT)]
 """How many items a page has at most."""
@@ -43,14 +47,18 @@ class _Many:
     """Any collection of values but a string: a list, a set, the keys of a dict."""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:  # noqa: ANN401
-        items = core_schema.list_schema(handler.generate_schema(get_args(source)[0]))
+        # Of many that are wrong the first one is enough.
+        items = core_schema.list_schema(handler.generate_schema(get_args(source)[0]), fail_fast=True)
         return core_schema.no_info_before_validator_function(_listed, items)
 
 
 def _listed(values: object) -> object:
     if isinstance(values, str | bytes | dict) or not isinstance(values, Iterable):
         return cast("object", values)
-    return list(cast("Iterable[object]", values))
+    listed = list(islice(cast("Iterable[object]", values), MAX_MANY + 1))
+    if len(listed) > MAX_MANY:
+        raise PydanticCustomError("too_many", "must be at most {limit} values", {"limit": MAX_MANY})
+    return listed
 
 
 Many = Annotated[Collection[T], _Many()]
@@ -72,7 +80,8 @@ def guarded(method: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
         try:
             return await validated(*args, **kwargs)
         except ValidationError as error:
-            raise invalid_input(error, parameters) from error
+            # Pydantic's own quotes what it refuses, names of keys at full length, and may fill a log.
+            raise invalid_input(error, parameters) from None
         except TRANSLATED as error:
             if isinstance(error, PyMongoError):
                 transaction_failed(error)

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from operator import itemgetter
 from typing import Any
 
@@ -105,22 +106,24 @@ class Comments(SoftDeletingRepository[Comment, CommentId]):
         3 round trips: the post, the page by by_postId_and_parentId, and its replies by by_parentId; more where the page
         lies among many that are deleted. A deleted comment stays as long as it has replies.
         """
-        if await self._of(Post).find_one({"_id": post_id, **ALIVE}, {"_id": 1}) is None:
-            return Page([])
         top_level, lookups = {"postId": post_id, "parentId": None}, [{"$lookup": _ANY_REPLY}]
+        alive = partial(self._of(Post).find_one, {"_id": post_id, **ALIVE}, {"_id": 1})
         page = await self._filtered_page(
-            top_level, "by_postId_and_parentId", lookups, _is_shown, limit=limit, after=after
+            top_level, "by_postId_and_parentId", lookups, _is_shown, limit=limit, after=after, only_if=alive
         )
         replies = await self._replies_of([comment.id for comment in page.items])
         return Page([CommentThread(_shown(item), replies[item.id]) for item in page.items], page.next)
 
     async def replies(self, parent_id: CommentId, *, limit: Limit = 20, after: Cursor | None = None) -> Page[Comment]:
         """The replies to a comment, oldest first; none while the post is deleted. 2 round trips, by_parentId."""
-        parent: list[dict[str, Any]] = [{"$match": {"_id": parent_id}}, {"$lookup": _ALIVE_POST}]
-        found = await (await self._collection.aggregate(parent)).to_list()
-        if not found or not found[0]["post"]:
-            return Page([])
-        return await self._page({"parentId": parent_id, **ALIVE}, "by_parentId", limit, after, newest_first=False)
+
+        async def is_seen() -> bool:
+            parent: list[dict[str, Any]] = [{"$match": {"_id": parent_id}}, {"$lookup": _ALIVE_POST}]
+            found = await (await self._collection.aggregate(parent)).to_list()
+            return bool(found and found[0]["post"])
+
+        to_parent = {"parentId": parent_id, **ALIVE}
+        return await self._page(to_parent, "by_parentId", limit, after, newest_first=False, only_if=is_seen)
 
     async def by_author(self, author_id: UserId, *, limit: Limit = 20, after: Cursor | None = None) -> Page[Comment]:
         """The author's comments on posts that are not deleted, newest first.

@@ -11,9 +11,9 @@ from pydantic_core import CoreSchema, core_schema
 
 from datalayer.documents.events import Event, Recurrence
 from datalayer.documents.fields import Count, File, Html, Note, Timestamp, Title
-from datalayer.errors import InvalidCursorError, InvalidInputError, NotFoundError
+from datalayer.errors import InvalidInputError, NotFoundError
 from datalayer.ids import EventId
-from datalayer.pages import Page, decode_cursor
+from datalayer.pages import Number, Page, decode_cursor
 from datalayer.repositories.base import ALIVE, AT_ONCE, SoftDeletingRepository, page_of
 from datalayer.repositories.boundary import UNSET, Cursor, Limit, Unset
 from datalayer.repositories.recurrence import Schedule
@@ -195,7 +195,8 @@ class Events(SoftDeletingRepository[Event, EventId]):
         """
         query = ("events", "past")
         # An event is over at the very moment that it ends.
-        position = [self._now() + 1, MinKey(), MinKey()] if after is None else decode_cursor(query, after, 3)
+        kinds = [Number, Number, ObjectId]
+        position = [self._now() + 1, MinKey(), MinKey()] if after is None else decode_cursor(query, after, kinds)
         single = await self._ended(_SINGLE, _SINGLE_INDEX, "endTime", position, limit + 1)
         series = await self._ended(_SERIES, _SERIES_INDEX, "seriesEndTime", position, limit + 1)
         newest = heapq.nlargest(limit + 1, single + series, key=lambda wire: [wire[name] for name in _BY_LAST_END])
@@ -258,9 +259,7 @@ def _start(wire: Mapping[str, Any]) -> _Position:
 
 
 def _start_position(query: object, cursor: str) -> _Position:
-    start, id = decode_cursor(query, cursor, len(_BY_START))
-    if not isinstance(start, int | float) or not isinstance(id, ObjectId):
-        raise InvalidCursorError
+    start, id = decode_cursor(query, cursor, [Number, ObjectId])
     return start, id
 
 

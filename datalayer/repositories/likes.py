@@ -116,10 +116,13 @@ class Likes(Repository[Like, LikeId]):
         after: Cursor | None = None,
     ) -> Page[Like]:
         """The target's likes, newest first; none while it or its post is deleted. 2 round trips, by_target."""
-        target = [{"$match": {"_id": target_id}}, *_SEEN[target_type]]
-        if not await (await self._of(TARGETS[target_type]).aggregate(target)).to_list():
-            return Page([])
-        return await self._page({"targetType": target_type, "targetId": target_id}, "by_target", limit, after)
+
+        async def is_seen() -> bool:
+            target = [{"$match": {"_id": target_id}}, *_SEEN[target_type]]
+            return bool(await (await self._of(TARGETS[target_type]).aggregate(target)).to_list())
+
+        on_target = {"targetType": target_type, "targetId": target_id}
+        return await self._page(on_target, "by_target", limit, after, only_if=is_seen)
 
     async def by_user(self, user_id: UserId, *, limit: Limit = 20, after: Cursor | None = None) -> Page[Like]:
         """What the user likes and is not deleted, newest first.

@@ -1,6 +1,7 @@
 """What people write to each other."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from bson import ObjectId
@@ -83,9 +84,9 @@ class Messages(SoftDeletingRepository[Message, MessageId]):
             NotAParticipantError: The reader is none of the two.
             NotFoundError: There is no such conversation.
         """
-        await self._other(conversation_id, reader_id)
         filter = {"conversationId": conversation_id, **ALIVE}
-        return await self._page(filter, "by_conversationId_and_createdAt", limit, after)
+        takes_part = partial(self._other, conversation_id, reader_id)
+        return await self._page(filter, "by_conversationId_and_createdAt", limit, after, only_if=takes_part)
 
     async def mark_read(self, conversation_id: ConversationId, reader_id: UserId) -> int:
         """Note that the reader has seen what the other wrote; gives how many messages were new.

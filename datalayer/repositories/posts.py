@@ -2,6 +2,7 @@
 
 from typing import Annotated, Literal
 
+from bson import ObjectId
 from pydantic import Field
 
 from datalayer.documents.fields import Body, File, Html, Text, Timestamp
@@ -152,12 +153,15 @@ class Posts(SoftDeletingRepository[Post, PostId]):
         Served by by_spaceId_and_createdAt: one seek for each space, and the page. All spaces come by
         by_deletedAt_and_order.
         """
-        among = {} if space_ids is None else {"_id": {"$in": list(space_ids)}}
-        index = "by_deletedAt_and_order" if space_ids is None else "_id_"
-        found = self._of(Space).find({**among, **ALIVE}, {"_id": 1}, batch_size=AT_ONCE, hint=index)
-        spaces = await found.to_list()
+
+        async def spaces() -> list[ObjectId]:
+            among = {} if space_ids is None else {"_id": {"$in": list(space_ids)}}
+            index = "by_deletedAt_and_order" if space_ids is None else "_id_"
+            found = self._of(Space).find({**among, **ALIVE}, {"_id": 1}, batch_size=AT_ONCE, hint=index)
+            return [space["_id"] for space in await found.to_list()]
+
         query = ("posts", "recent", None if space_ids is None else sorted(set(space_ids)))
-        return await self._merged_page("spaceId", [space["_id"] for space in spaces], limit, after, query)
+        return await self._merged_page("spaceId", spaces, limit, after, query)
 
     async def following(self, user_id: UserId, *, limit: Limit = 20, after: Cursor | None = None) -> Page[Post]:
         """The posts of the people whom the user follows, newest first. 2 round trips.
@@ -165,9 +169,12 @@ class Posts(SoftDeletingRepository[Post, PostId]):
         Served by by_followerId_and_followingId and by_authorId_and_createdAt: one seek for each of them, and the page.
         Beyond 200 of them also by by_createdAt, where the server finds that shorter.
         """
-        followed, index = {"_id": 0, "followingId": 1}, "by_followerId_and_followingId"
-        follows = self._of(Follow).find({"followerId": user_id}, followed, batch_size=AT_ONCE, hint=index)
-        authors = [follow["followingId"] for follow in await follows.to_list()]
+
+        async def authors() -> list[ObjectId]:
+            followed, index = {"_id": 0, "followingId": 1}, "by_followerId_and_followingId"
+            follows = self._of(Follow).find({"followerId": user_id}, followed, batch_size=AT_ONCE, hint=index)
+            return [follow["followingId"] for follow in await follows.to_list()]
+
         return await self._merged_page("authorId", authors, limit, after, ("posts", "following", user_id))
 
     async def count_since(self, space_id: SpaceId, since: Timestamp) -> int:

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
+from bson import ObjectId
+
 from datalayer.documents.base import Document
 from datalayer.documents.comments import Comment
 from datalayer.documents.fields import Text
@@ -11,7 +13,7 @@ from datalayer.documents.posts import Post
 from datalayer.documents.reports import Report, ReportTarget, Resolution
 from datalayer.documents.users import User
 from datalayer.ids import CommentId, PostId, ReportId, UserId
-from datalayer.pages import Page, decode_cursor
+from datalayer.pages import Number, Page, decode_cursor
 from datalayer.repositories.base import AT_ONCE, Repository, page_of
 from datalayer.repositories.boundary import Cursor, Limit
 
@@ -83,7 +85,7 @@ class Reports(Repository[Report, ReportId]):
             {"$group": _CASE},
         ]
         if after is not None:
-            pipeline.append({"$match": _behind(*decode_cursor(query, after, 4))})
+            pipeline.append({"$match": _behind(*decode_cursor(query, after, [Number, Number, str, ObjectId]))})
         pipeline += [{"$sort": order}, {"$limit": limit + 1}]
         cursor = await self._collection.aggregate(pipeline, batchSize=AT_ONCE, hint="by_status")
         wires = [{**case, **case["_id"]} for case in await cursor.to_list()]

@@ -85,9 +85,9 @@ class Rsvps(Repository[Rsvp, RsvpId]):
 
         The newest is the one that was made last; an answer that is changed keeps its place.
         """
-        if await self._of(Event).find_one({"_id": event_id, **ALIVE}, {"_id": 1}) is None:
-            return Page([])
-        return await self._page({"eventId": event_id, "status": status}, "by_eventId_and_status", limit, after)
+        of_kind = {"eventId": event_id, "status": status}
+        alive = partial(self._of(Event).find_one, {"_id": event_id, **ALIVE}, {"_id": 1})
+        return await self._page(of_kind, "by_eventId_and_status", limit, after, only_if=alive)
 
     async def for_user(self, user_id: UserId, *, limit: Limit = 20, after: Cursor | None = None) -> Page[Rsvp]:
         """The user's answers to events that are not deleted, newest first.

@@ -1,11 +1,16 @@
 """The embedded server: a replica set that lives as long as a block of code."""
 
 import contextlib
+import os
 import tempfile
 from collections.abc import AsyncGenerator
 from pathlib import Path
+from typing import cast
 
+from datalayer.errors import InvalidInputError
 from datalayer.server.replica_set import ReplicaSet
+
+_MAX_PATH = 4_096
 
 
 @contextlib.asynccontextmanager
@@ -25,7 +30,7 @@ async def embedded_server(
     Raises:
         ServerNotFoundError: There is no `mongod` program; the hint says how to get one.
         ServerStartError: It did not start; the message says why.
-        InvalidInputError: `replicas` or `port` is out of range.
+        InvalidInputError: `data_dir` is no path, or `replicas` or `port` is out of range.
     """
     async with running(data_dir, replicas=replicas, port=port) as servers:
         yield servers.uri
@@ -37,7 +42,7 @@ async def running(
 ) -> AsyncGenerator[ReplicaSet]:
     """The same, giving the replica set itself."""
     if data_dir is not None:
-        servers = ReplicaSet(Path(data_dir), replicas=replicas, port=port)
+        servers = ReplicaSet(_folder(data_dir), replicas=replicas, port=port)
         try:
             await servers.start()
             yield servers
@@ -52,3 +57,16 @@ async def running(
         finally:
             # Nobody will read the data again: half a second of orderly shutdown is saved.
             servers.kill()
+
+
+def _folder(data_dir: object) -> Path:
+    """Where the path leads; it need not exist."""
+    if isinstance(data_dir, str | os.PathLike) and data_dir:
+        try:
+            folder = Path(cast("str | os.PathLike[str]", data_dir)).expanduser().resolve()
+            if len(os.fsencode(folder)) <= _MAX_PATH:
+                return folder
+        except (TypeError, ValueError, RuntimeError, OSError):
+            # Of bytes; with NUL or a lone surrogate; in the home of nobody; too long.
+            pass
+    raise InvalidInputError("data_dir", "must be a path")

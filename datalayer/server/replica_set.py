@@ -39,10 +39,10 @@ class ReplicaSet:
             replicas: How many nodes: 1, 3, 5 or 7.
             port: The first node's port, the others take the following ones; free ones are found without it.
         """
-        if replicas not in _SIZES:
-            raise InvalidInputError("replicas", f"1, 3, 5 or 7, not {replicas!r}")
-        if port is not None and port not in range(1, 65537 - replicas):
-            raise InvalidInputError("port", f"1 to {65536 - replicas}, not {port!r}")
+        if type(replicas) is not int or replicas not in _SIZES:
+            raise InvalidInputError("replicas", "must be 1, 3, 5 or 7")
+        if port is not None and (type(port) is not int or port not in range(1, 65537 - replicas)):
+            raise InvalidInputError("port", f"must be a whole number from 1 to {65536 - replicas}")
         self.data_dir = data_dir.expanduser().resolve()
         folders = [self.data_dir] if replicas == 1 else [self.data_dir / f"node{i}" for i in range(replicas)]
         self.nodes = tuple(Node(folder, port=None if port is None else port + i) for i, folder in enumerate(folders))

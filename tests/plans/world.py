@@ -121,10 +121,15 @@ class World:
 
 @asynccontextmanager
 async def opened(
-    uri: str, name: str = "plans", *, through: str | None = None, listeners: Sequence[CommandListener] = ()
+    uri: str,
+    name: str = "plans",
+    *,
+    through: str | None = None,
+    listeners: Sequence[CommandListener] = (),
+    **sizes: int,
 ) -> AsyncIterator[World]:
     """A world in a database of its own; its repositories reach it through another URI, if one is given."""
-    log, small = CommandLog(), world("small", 1).model_copy(update=SIZES)
+    log, small = CommandLog(), world("small", 1).model_copy(update=SIZES | sizes)
     async with (
         AsyncMongoClient(through or uri, event_listeners=[log, *listeners]) as client,
         AsyncMongoClient(uri) as quiet,

@@ -1,0 +1,75 @@
+"""What opens a database, or a server, refuses what it cannot use, by name and in a few words."""
+
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+import pytest
+from pymongo import AsyncMongoClient
+
+from datalayer import Community, DataLayerError, Stories, embedded_server
+from datalayer.errors import InvalidInputError
+from tests.hostile.test_arguments import assert_short
+from tests.hostile.values import MARK, POISON, Rude
+
+_VALUES = {**POISON, "empty": str, "blank": lambda: " ", "enormous": lambda: MARK * 1_000_000, "true": lambda: True}
+
+Opening = Callable[[Any], AbstractAsyncContextManager[object]]
+
+
+async def refused(opening: AbstractAsyncContextManager[object], name: str) -> None:
+    """It is not opened; the error names the argument."""
+    with pytest.raises(DataLayerError) as raised:
+        async with opening:
+            pytest.fail("it was opened")
+    assert isinstance(raised.value, InvalidInputError), raised.value
+    assert raised.value.field == name
+    assert_short(raised.value)
+
+
+@pytest.mark.parametrize("value", _VALUES.values(), ids=list(_VALUES))
+async def test_connecting_refuses_what_it_cannot_use(
+    value: Callable[[], Any], server_uri: str, client: AsyncMongoClient[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MONGODB_URI", "mongodb:///")
+    await refused(Community.connect(value()), "uri")
+    await refused(Stories.connect(server_uri, schema=value()), "schema")
+    await refused(Community.over(value()), "database")
+    await refused(Community.over(client["community"], schema=value()), "schema")
+    if not callable(clock := value()):
+        await refused(Community.over(client["community"], clock=clock), "clock")
+
+
+@pytest.mark.parametrize("value", POISON.values(), ids=list(POISON))
+async def test_a_transaction_needs_work(value: Callable[[], Any], community: Community) -> None:
+    """What raises inside the work is the work's own."""
+    work = value()
+    if callable(work):
+        return
+    with pytest.raises(InvalidInputError, match=r"^work: must be an async callable") as raised:
+        await community.transaction(work)
+    assert_short(raised.value)
+
+
+@pytest.mark.parametrize("work", [lambda: None, lambda: 5, Rude, dict, lambda: (x for x in "ab")])
+async def test_work_that_cannot_be_awaited_is_refused(
+    community: Community, work: Callable[[], Awaitable[None]]
+) -> None:
+    with pytest.raises(InvalidInputError, match=r"^work: must be an async callable"):
+        await community.transaction(work)
+
+
+@pytest.mark.parametrize("name", _VALUES)
+async def test_the_embedded_server_refuses_what_it_cannot_use(name: str) -> None:
+    value = _VALUES[name]
+    if name != "blank":
+        await refused(embedded_server(value()), "data_dir")
+    await refused(embedded_server(replicas=value()), "replicas")
+    await refused(embedded_server(port=value()), "port")
+
+
+@pytest.mark.parametrize("name", ["a$b", "a b", "a\\b", 'a"b', "x" * 100, "a%00b", "a=b", "a@b"])
+async def test_a_uri_with_an_impossible_name_of_a_database_is_refused(server_uri: str, name: str) -> None:
+    with pytest.raises(InvalidInputError, match=r"^uri: "):
+        async with Community.connect(server_uri.replace("/?", f"/{name}?")):
+            pytest.fail("it was opened")
