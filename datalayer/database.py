@@ -75,6 +75,8 @@ class Database:
             raise InvalidInputError("clock", "must be a callable that gives Unix milliseconds")
         if schema not in get_args(SchemaMode):
             raise InvalidInputError("schema", f"must be one of {', '.join(get_args(SchemaMode))}")
+        if not database.client.options.retry_writes:
+            raise InvalidInputError("retryWrites", "must not be false: a write whose answer is lost would happen twice")
         try:
             await _refuse_standalone(database)
             await ensure_schema(database, cls.documents, schema)

@@ -19,15 +19,24 @@ from pymongo.errors import (
     PyMongoError,
     ServerSelectionTimeoutError,
     WaitQueueTimeoutError,
-    WTimeoutError,
+    WriteConcernError,
 )
 
-from datalayer.errors import AlreadyExistsError, DataLayerError, InvalidInputError, UnavailableError
+from datalayer.errors import (
+    AlreadyExistsError,
+    DataLayerError,
+    InvalidInputError,
+    OutcomeUnknownError,
+    UnavailableError,
+)
 
 TRANSLATED = (PyMongoError, BSONError, ValidationError, OverflowError)
 """The foreign exceptions that do not leave the library."""
 
 _TRANSIENT = "TransientTransactionError"
+_UNKNOWN_COMMIT = "UnknownTransactionCommitResult"
+_RETRYABLE_WRITE = "RetryableWriteError"
+_NO_WRITES = "NoWritesPerformed"
 
 _DOCUMENT_VALIDATION_FAILURE = 121
 _DUPLICATE_KEY = 11000
@@ -48,8 +57,33 @@ def is_transient(error: BaseException | None) -> bool:
     )
 
 
+def commit_is_unknown(error: PyMongoError) -> bool:
+    """Whether the error of a commit leaves open what came of it; asking once more may tell."""
+    return error.has_error_label(_UNKNOWN_COMMIT)
+
+
+def outcome_is_unknown(error: BaseException | None) -> bool:
+    """Whether what was asked for may have happened although it was not confirmed."""
+    if isinstance(error, WriteConcernError):
+        # The primary has written it; without a majority, its successor may not have it.
+        return True
+    if not isinstance(error, PyMongoError):
+        return False
+    if commit_is_unknown(error):
+        return True
+    # The driver has repeated a write outside of transactions that met such an error, and raises what came first. So no
+    # server was selected at all where that is what it says.
+    return (
+        error.has_error_label(_RETRYABLE_WRITE)
+        and not error.has_error_label(_NO_WRITES)
+        and not isinstance(error, ServerSelectionTimeoutError)
+    )
+
+
 def translate(error: Exception) -> DataLayerError:
     """The library's error for one of `TRANSLATED`; the caller raises it from the original."""
+    if outcome_is_unknown(error):
+        return OutcomeUnknownError(f"The server did not confirm the change: {_sentence(error)}")
     if is_transient(error):
         return UnavailableError("The transaction kept conflicting with others, or lost its server.")
     if isinstance(error, OperationFailure) and error.code == _DOCUMENT_VALIDATION_FAILURE:
@@ -134,5 +168,5 @@ _TRANSLATIONS: tuple[tuple[tuple[type[Exception], ...], Callable[[Any], DataLaye
         (AutoReconnect, ServerSelectionTimeoutError, WaitQueueTimeoutError),
         lambda error: UnavailableError(f"The server does not answer: {_sentence(error)}"),
     ),
-    ((ExecutionTimeout, WTimeoutError), lambda _: UnavailableError("The server did not answer in time.")),
+    ((ExecutionTimeout,), lambda _: UnavailableError("The server did not answer in time.")),
 )

@@ -11,7 +11,7 @@ from pydantic_core import CoreSchema, core_schema
 from pymongo.errors import PyMongoError
 
 from datalayer.documents.fields import Integer, Text
-from datalayer.repositories.connection import transaction_failed
+from datalayer.repositories.transactions import transaction_failed
 from datalayer.translation import TRANSLATED, invalid_input, translate
 
 P = ParamSpec("P")

@@ -3,45 +3,26 @@
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from contextvars import ContextVar
 from typing import Any, TypeAlias, TypeVar
 
 import pymongo
 from bson.codec_options import CodecOptions
 from pymongo import ReadPreference, WriteConcern
-from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.asynchronous.database import AsyncDatabase
-from pymongo.errors import InvalidOperation
 from pymongo.read_concern import ReadConcern
 
 from datalayer.clock import Clock
 from datalayer.documents.base import Document
 from datalayer.errors import ConcurrentTransactionError, DataLayerError
-from datalayer.translation import is_transient, translate
+from datalayer.repositories.transactions import TRANSACTION_SECONDS, attempt, current_transaction
 
 T = TypeVar("T")
 Collection: TypeAlias = AsyncCollection[dict[str, Any]]
 
-TRANSACTION_SECONDS = 30.0
-"""How long a transaction is tried again before it fails; the server's own limit for one attempt is 60 s."""
-
 # Asked for explicitly: a URI may ask for less, and then an acknowledged write could be lost.
 _MAJORITY = WriteConcern("majority")
 _SNAPSHOT = ReadConcern("snapshot")
-
-
-class _Transaction:
-    """The transaction that the running task has open."""
-
-    def __init__(self, session: AsyncClientSession) -> None:
-        self.session = session
-        self.task = asyncio.current_task()
-        self.failure: BaseException | None = None
-        self.over = False
-
-
-_open: ContextVar[_Transaction | None] = ContextVar("datalayer_transaction", default=None)
 
 
 class Connection:
@@ -77,7 +58,7 @@ class Connection:
 
     def transaction_is_open(self) -> bool:
         """Whether what the running task does belongs to a transaction; refused where that would go wrong."""
-        transaction = _open.get()
+        transaction = current_transaction()
         if transaction is None:
             return False
         if transaction.task is not asyncio.current_task():
@@ -122,34 +103,7 @@ class Connection:
         with pymongo.timeout(TRANSACTION_SECONDS):
             async with self.database.client.start_session() as session, session.bind():
                 return await session.with_transaction(
-                    lambda session: _attempt(session, work), read_concern=_SNAPSHOT, write_concern=_MAJORITY
+                    lambda session: attempt(session, self._in_transaction, work),
+                    read_concern=_SNAPSHOT,
+                    write_concern=_MAJORITY,
                 )
-
-
-async def _attempt(session: AsyncClientSession, work: Callable[[], Awaitable[T]]) -> T:
-    transaction = _Transaction(session)
-    token = _open.set(transaction)
-    try:
-        result = await work()
-    except InvalidOperation as error:
-        # Of the library's own, so that the driver does not take it for one that may pass.
-        raise translate(error) from error
-    except Exception:
-        # What the work made of it does not matter: the server has undone the attempt, and it can be tried again.
-        if transaction.failure is not None and is_transient(transaction.failure):
-            raise transaction.failure from None
-        raise
-    finally:
-        transaction.over = True
-        _open.reset(token)
-    if transaction.failure is not None:
-        # The work went on after an error that had undone everything: it must not look like a success.
-        raise transaction.failure
-    return result
-
-
-def transaction_failed(error: BaseException) -> None:
-    """Remember that the server has undone the open transaction, if one is open: nothing may go on as if it had not."""
-    transaction = _open.get()
-    if transaction is not None and transaction.task is asyncio.current_task():
-        transaction.failure = error

@@ -31,13 +31,16 @@ class GamificationConfig(Repository[GamificationRule, GamificationRuleId]):
         return 0 if rule is None else rule.point_value
 
     async def install_defaults(self) -> dict[str, int]:
-        """Add the default rules for actions that have none, and give all. 2 round trips, by_action."""
-        rules = [GamificationRule(action=action, point_value=value) for action, value in DEFAULT_VALUES.items()]
-        await self._collection.bulk_write(
-            [UpdateOne({"action": rule.action}, {"$setOnInsert": rule.to_wire()}, upsert=True) for rule in rules],
-            ordered=False,
-        )
-        return await self._values()
+        """Add the default rules for actions that have none, and give all. A transaction of 3 round trips, by_action."""
+
+        async def work() -> dict[str, int]:
+            rules = [GamificationRule(action=action, point_value=value) for action, value in DEFAULT_VALUES.items()]
+            await self._collection.bulk_write(
+                [UpdateOne({"action": rule.action}, {"$setOnInsert": rule.to_wire()}, upsert=True) for rule in rules]
+            )
+            return await self._values()
+
+        return await self._connection.transaction(work)
 
     async def _values(self) -> dict[str, int]:
         return {rule.action: rule.point_value for rule in await self._all({}, sort={"action": 1})}

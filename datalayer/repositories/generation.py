@@ -95,16 +95,14 @@ class GenerationRepository(Repository[Scene, SceneId]):
         """Take the scenes away from the runs that began more than so many milliseconds ago, and say how many.
 
         They have failed then, and can be requested again; what their runs hand in later is refused. Time is that of
-        the clocks of the processes: choose more than a run takes and clocks differ. One round trip,
-        by_status_and_generationStartedAt. Each scene changes by itself; safe to repeat.
+        the clocks of the processes: choose more than a run takes and clocks differ. A transaction of 2 round trips,
+        by_status_and_generationStartedAt.
         """
         # `$not` instead of `$lt`: it finds what was imported without a time as well.
         stale = {"status": "generating", "generationStartedAt": {"$not": {"$gte": self._now() - older_than_ms}}}
         message = f"The run was released after more than {older_than_ms} ms without a result."
-        released = await self._collection.update_many(
-            stale, _finished({"status": "error", "errorMessage": message}), hint="by_status_and_generationStartedAt"
-        )
-        return released.modified_count
+        released = _finished({"status": "error", "errorMessage": message})
+        return await self._update_all(stale, released, "by_status_and_generationStartedAt")
 
     async def _finish(self, token: GenerationToken, changes: Mapping[str, str], **unset: str) -> Scene:
         wire = await self._collection.find_one_and_update(

@@ -90,21 +90,18 @@ class Messages(SoftDeletingRepository[Message, MessageId]):
     async def mark_read(self, conversation_id: ConversationId, reader_id: UserId) -> int:
         """Note that the reader has seen what the other wrote; gives how many messages were new.
 
-        A message that was read before keeps its time. 2 round trips, `_id` and by_conversationId_and_senderId: a key
-        for each message that was new.
+        A message that was read before keeps its time. 3 round trips: `_id`, and a transaction that uses
+        by_conversationId_and_senderId, a key for each message that was new.
 
         Raises:
             NotAParticipantError: The reader is none of the two.
             NotFoundError: There is no such conversation.
         """
         other = await self._other(conversation_id, reader_id)
-        marked = await self._collection.update_many(
-            {"conversationId": conversation_id, "senderId": other, **UNREAD},
-            # Nothing is read before it was written, whatever the clocks say.
-            [{"$set": {"readAt": {"$max": [self._now(), "$createdAt"]}}}],
-            hint="by_conversationId_and_senderId",
-        )
-        return marked.modified_count
+        unread = {"conversationId": conversation_id, "senderId": other, **UNREAD}
+        # Nothing is read before it was written, whatever the clocks say.
+        read = [{"$set": {"readAt": {"$max": [self._now(), "$createdAt"]}}}]
+        return await self._update_all(unread, read, "by_conversationId_and_senderId")
 
     async def delete(self, id: MessageId) -> None:
         """Mark the message as deleted; the conversation follows the newest one that is left.

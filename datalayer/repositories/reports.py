@@ -115,18 +115,15 @@ class Reports(Repository[Report, ReportId]):
     ) -> int:
         """Settle all pending reports of the target, and say how many there were.
 
-        2 round trips, by_targetType_and_targetId.
+        3 round trips: `_id`, and a transaction that uses by_targetType_and_targetId.
 
         Raises:
             NotFoundError: There is no such resolver.
         """
         await self._require(User, resolver_id)
-        settled = await self._collection.update_many(
-            {"targetType": target_type, "targetId": target_id, "status": PENDING},
-            {"$set": {"status": status, "resolvedAt": self._now(), "resolvedBy": resolver_id}},
-            hint="by_targetType_and_targetId",
-        )
-        return settled.modified_count
+        pending = {"targetType": target_type, "targetId": target_id, "status": PENDING}
+        settled = {"status": status, "resolvedAt": self._now(), "resolvedBy": resolver_id}
+        return await self._update_all(pending, {"$set": settled}, "by_targetType_and_targetId")
 
 
 _CASE: dict[str, Any] = {

@@ -1,12 +1,13 @@
 """A world in which every query finds something, and which is as it was after every call."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
 from bson import CodecOptions, ObjectId
 from bson.raw_bson import RawBSONDocument
 from pymongo import AsyncMongoClient
+from pymongo.monitoring import CommandListener
 
 from datalayer import Community, Stories
 from datalayer.seeding import fill
@@ -88,9 +89,17 @@ class World:
         """What is in a table at this moment."""
         return {row["_id"]: row for row in await self._raw[table].find().to_list()}
 
-    async def put_back(self, table: str, rows: Rows | None = None) -> None:
-        """Let the table be as it was in the beginning, or as it was when these rows were read."""
-        wanted, there = self._rows[table] if rows is None else rows, await self.rows(table)
+    def pristine(self, table: str) -> Rows:
+        """What was in it in the beginning."""
+        return self._rows[table]
+
+    async def put_back(self, table: str, rows: Rows | None = None, there: Rows | None = None) -> None:
+        """Let the table be as it was in the beginning, or as it was when these rows were read.
+
+        Who has just read what is `there` says so.
+        """
+        wanted = self._rows[table] if rows is None else rows
+        there = await self.rows(table) if there is None else there
         wrong = [id for id, row in there.items() if id not in wanted or row.raw != wanted[id].raw]
         if wrong:
             await self._raw[table].delete_many({"_id": {"$in": wrong}})
@@ -106,17 +115,22 @@ class World:
 
 
 @asynccontextmanager
-async def opened(uri: str) -> AsyncIterator[World]:
-    """A world in a database of its own."""
+async def opened(
+    uri: str, name: str = "plans", *, through: str | None = None, listeners: Sequence[CommandListener] = ()
+) -> AsyncIterator[World]:
+    """A world in a database of its own; its repositories reach it through another URI, if one is given."""
     log, small = CommandLog(), world("small", 1).model_copy(update=SIZES)
-    async with AsyncMongoClient(uri, event_listeners=[log]) as client, AsyncMongoClient(uri) as quiet:
-        database = client["plans"]
+    async with (
+        AsyncMongoClient(through or uri, event_listeners=[log, *listeners]) as client,
+        AsyncMongoClient(uri) as quiet,
+    ):
+        database = client[name]
         async with (
             Community.over(database, clock=lambda: small.now) as community,
             Stories.over(database, clock=lambda: small.now) as stories,
         ):
             await fill(community, stories, small, Notes())
-            found = World(community, stories, log, quiet["plans"], small.now)
+            found = World(community, stories, log, quiet[name], small.now)
             await found.choose()
             yield found
-        await quiet.drop_database("plans")
+        await quiet.drop_database(name)

@@ -1,0 +1,84 @@
+"""A connection that breaks at the worst moment: when the server has done it, and before the client hears of it."""
+
+import asyncio
+import struct
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+
+_HEADER = struct.Struct("<iiii")
+_OP_MSG = 2013
+_BODY = 4 + 1 + 4 + 1
+"""Flags, the kind of the section, the document's length and its first field's type: then comes that field's name."""
+
+
+class Proxy:
+    """Stands between a client and a server.
+
+    Attributes:
+        lose: The command whose next reply is lost, together with its connection.
+        passed: Called when a request has been passed on.
+    """
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self.lose: str | None = None
+        self.passed: Callable[[str], None] = lambda _: None
+
+    @asynccontextmanager
+    async def listening(self) -> AsyncIterator[int]:
+        """The port to connect to."""
+        server = await asyncio.start_server(self._connected, "127.0.0.1", 0)
+        try:
+            yield server.sockets[0].getsockname()[1]
+        finally:
+            server.close()
+
+    async def _connected(self, client: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
+        server, to_server = await asyncio.open_connection("127.0.0.1", self._port)
+        lost: set[int] = set()
+        pumps = [
+            asyncio.ensure_future(self._requests(client, to_server, lost)),
+            asyncio.ensure_future(self._replies(server, to_client, lost)),
+        ]
+        try:
+            await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for pump in pumps:
+                pump.cancel()
+            for writer in (to_client, to_server):
+                writer.close()
+
+    async def _requests(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, lost: set[int]) -> None:
+        with suppress(asyncio.IncompleteReadError, ConnectionError):
+            while True:
+                message, id, _ = await _read(source)
+                command = _command(message)
+                if self.lose is not None and command == self.lose:
+                    self.lose = None
+                    lost.add(id)
+                sink.write(message)
+                await sink.drain()
+                self.passed(command)
+
+    async def _replies(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, lost: set[int]) -> None:
+        with suppress(asyncio.IncompleteReadError, ConnectionError):
+            while True:
+                message, _, reply_to = await _read(source)
+                if reply_to in lost:
+                    return
+                sink.write(message)
+                await sink.drain()
+
+
+async def _read(source: asyncio.StreamReader) -> tuple[bytes, int, int]:
+    """A message of the wire protocol, its id, and the id of what it answers."""
+    header = await source.readexactly(_HEADER.size)
+    length, id, reply_to, _ = _HEADER.unpack(header)
+    return header + await source.readexactly(length - _HEADER.size), id, reply_to
+
+
+def _command(message: bytes) -> str:
+    if _HEADER.unpack_from(message)[3] != _OP_MSG:
+        return ""
+    start = _HEADER.size + _BODY
+    return message[start : message.index(0, start)].decode()

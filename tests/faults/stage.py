@@ -1,0 +1,211 @@
+"""One call, again and again from the same state, and what it leaves behind."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Any
+
+import bson
+import pymongo.common
+from bson import ObjectId
+from pymongo import MongoClient
+
+from datalayer.documents import Document
+from datalayer.errors import DataLayerError, OutcomeUnknownError, UnavailableError
+from datalayer.server.embedded import running
+from tests.faults.injecting import Command, Injector, name_of, writes
+from tests.faults.proxy import Proxy
+from tests.plans.calls import Call
+from tests.plans.world import Rows, World, opened
+
+Change = tuple[str, Any, Any]
+"""The table, a document's id, and what it is afterwards; `None` where it is gone."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a call led to, in a form that is the same for each run: new ids are numbered.
+
+    Attributes:
+        error: What it raised.
+        result: What it returned.
+        changes: How the documents differ from what they were.
+    """
+
+    error: BaseException | None
+    result: Any
+    changes: list[Change]
+
+    def faults(self, usual: "Outcome") -> Iterator[str]:
+        """What should not be, given what the call leads to where nothing goes wrong."""
+        if self.changes not in (usual.changes, []):
+            yield f"half of it: {self.changes}"
+        elif self.error is None or not isinstance(self.error, UnavailableError):
+            if (repr(self.error), self.result) != (repr(usual.error), usual.result):
+                yield f"{self.error!r} or {self.result}, not {usual.error!r} or {usual.result}"
+            if self.changes != usual.changes:
+                yield "it says that it has happened, and it has not"
+        elif not isinstance(self.error, OutcomeUnknownError) and self.changes:
+            yield f"it says that nothing has happened, and it has: {self.error!r}"
+
+
+_OPTIONS = "directConnection=true&serverSelectionTimeoutMS=2000&serverMonitoringMode=poll"
+
+
+class Stage:
+    """A world, a way to spoil what is sent to it, and a way to restore it."""
+
+    def __init__(self, world: World, injector: Injector, admin: MongoClient[dict[str, Any]]) -> None:
+        self.world, self.injector, self.admin = world, injector, admin
+
+    @asynccontextmanager
+    async def prepared(self, call: Call) -> AsyncIterator["Scene"]:
+        """The call with everything that has to be there first; at the end all is as it was."""
+        with self.world.log.recorded() as first:
+            arguments = [] if call.before is None else [await call.before(self.world)]
+        prepared = {_table(command): {} for command in first if writes(command)}
+        scene = Scene(self, call, arguments, {table: await self.world.rows(table) for table in prepared})
+        try:
+            yield scene
+        finally:
+            for table in scene.tables:
+                await self.world.put_back(table)
+
+    def open_transactions(self) -> int:
+        """How many there are on the server."""
+        return int(self.admin.admin.command("serverStatus")["transactions"]["currentOpen"])
+
+    def end_transactions(self) -> None:
+        """Undo those whose client cannot do it any more."""
+        self.admin.admin.command({"killAllSessions": []})
+
+
+class Scene:
+    """A call that can be made many times from the same state.
+
+    Attributes:
+        commands: What it sends where nothing goes wrong.
+        usual: What it leads to then.
+    """
+
+    commands: list[Command]
+    usual: Outcome
+
+    def __init__(self, stage: Stage, call: Call, arguments: list[Any], rows: dict[str, Rows]) -> None:
+        self._stage, self._call, self._arguments = stage, call, arguments
+        self._rows = rows
+
+    @property
+    def tables(self) -> list[str]:
+        """The tables that something was written to."""
+        return list(self._rows)
+
+    @property
+    def is_writing(self) -> bool:
+        """Whether the call changes something."""
+        return any(writes(command) for command in self.commands)
+
+    async def rehearse(self) -> None:
+        """Make the call without a fault."""
+        world = self._stage.world
+        with world.log.recorded() as commands:
+            result, error = await self._made()
+        self.commands = commands
+        for command in commands:
+            if writes(command) and _table(command) not in self._rows:
+                self._rows[_table(command)] = world.pristine(_table(command))
+        self.usual = await self._outcome(result, error)
+
+    async def outcome(self, around: Callable[[Awaitable[Any]], Awaitable[Any]] | None = None) -> Outcome:
+        """Make the call again, by what a function makes of it, and look."""
+        return await self._outcome(*await self._made(around))
+
+    async def _made(self, around: Callable[[Awaitable[Any]], Awaitable[Any]] | None = None) -> tuple[Any, Any]:
+        running = self._call.run(self._stage.world, *self._arguments)
+        try:
+            return await (running if around is None else around(running)), None
+        except (DataLayerError, TimeoutError) as error:
+            return None, error
+
+    async def _outcome(self, result: Any, error: BaseException | None) -> Outcome:
+        changes: list[Change] = []
+        for table, before in self._rows.items():
+            after = await self._stage.world.rows(table)
+            changes += _changes(table, before, after)
+            await self._stage.world.put_back(table, before, after)
+        numbers = _numbers([result, changes])
+        return Outcome(error, _numbered(result, numbers), _numbered(changes, numbers))
+
+
+@asynccontextmanager
+async def staged() -> AsyncIterator[Stage]:
+    """A stage on a server of its own: fail points are the whole server's."""
+    usual = pymongo.common.MIN_HEARTBEAT_INTERVAL
+    # How long the driver waits before it looks at a server again that it has lost: half a second for each fault.
+    pymongo.common.MIN_HEARTBEAT_INTERVAL = 0.01
+    try:
+        async with running(None) as servers:
+            port = servers.nodes[0].port
+            assert port is not None
+            proxy = Proxy(port)
+            with MongoClient[dict[str, Any]]("127.0.0.1", port, directConnection=True) as admin:
+                injector = Injector(admin, proxy)
+                async with proxy.listening() as through:
+                    uri = f"mongodb://127.0.0.1:{through}/?{_OPTIONS}"
+                    async with opened(servers.uri, "faults", through=uri, listeners=[injector]) as world:
+                        yield Stage(world, injector, admin)
+    finally:
+        pymongo.common.MIN_HEARTBEAT_INTERVAL = usual
+
+
+def _table(command: Command) -> str:
+    return str(command[name_of(command)])
+
+
+def _changes(table: str, before: Rows, after: Rows) -> Iterator[Change]:
+    for id in sorted({*before, *after}):
+        old, new = before.get(id), after.get(id)
+        if new is None:
+            yield table, id, None
+        elif old is None or old.raw != new.raw:
+            yield table, id, bson.decode(new.raw)
+
+
+def _numbers(value: Any) -> dict[ObjectId, str]:
+    """A name for each id that this process has made, in the order in which it made them."""
+    mine = ObjectId().binary[4:9]
+    found = sorted({id for id in _ids(value) if id.binary[4:9] == mine})
+    return {id: f"new {number}" for number, id in enumerate(found)}
+
+
+def _ids(value: Any) -> Iterator[ObjectId]:
+    if isinstance(value, ObjectId):
+        yield value
+    elif isinstance(value, Mapping):
+        for part in (*value, *value.values()):
+            yield from _ids(part)
+    elif isinstance(value, list | tuple | set):
+        for part in value:
+            yield from _ids(part)
+    elif is_dataclass(value) or isinstance(value, Document):
+        yield from _ids(_parts(value))
+
+
+def _numbered(value: Any, numbers: Mapping[ObjectId, str]) -> Any:
+    if isinstance(value, ObjectId):
+        return numbers.get(value, value)
+    if isinstance(value, Mapping):
+        return {_numbered(key, numbers): _numbered(part, numbers) for key, part in value.items()}
+    if isinstance(value, set):
+        return {_numbered(part, numbers) for part in value}
+    if isinstance(value, list | tuple):
+        return [_numbered(part, numbers) for part in value]
+    if is_dataclass(value) or isinstance(value, Document):
+        return _numbered(_parts(value), numbers)
+    return value
+
+
+def _parts(value: Any) -> dict[str, Any]:
+    if isinstance(value, Document):
+        return value.to_wire()
+    return {field.name: getattr(value, field.name) for field in fields(value)}
