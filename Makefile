@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: test seed check format bench clean
+.PHONY: test seed check format bench soak clean
 
 test: .venv/ready
 	$(BIN)/pytest $(ARGS)
@@ -17,6 +17,10 @@ check: .venv/ready
 
 bench: .venv/bench
 	$(BIN)/python -m benchmarks $(ARGS)
+
+# About ten minutes; make soak SOAK_SECONDS=3600 takes an hour.
+soak: .venv/ready
+	SOAK_SECONDS=$(or $(SOAK_SECONDS),600) $(BIN)/pytest -o python_files='soak_*.py' tests/soak $(ARGS)
 
 format: .venv/ready
 	$(BIN)/ruff format .

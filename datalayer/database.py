@@ -13,6 +13,7 @@ from pymongo.errors import PyMongoError
 from datalayer import repositories
 from datalayer.clock import Clock, system_clock
 from datalayer.documents import COMMUNITY_DOCUMENTS, STORIES_DOCUMENTS, Document
+from datalayer.driver import keep_locks
 from datalayer.errors import InvalidInputError, ServerNotFoundError, StandaloneServerError
 from datalayer.repositories.connection import Connection
 from datalayer.schema import SchemaMode, ensure_schema
@@ -23,6 +24,8 @@ T = TypeVar("T")
 
 SERVER_SELECTION_MS = 5_000
 """How long a server may take to answer at all, where the URI says nothing of it."""
+
+keep_locks()
 
 
 class Database:

@@ -5,10 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TextIO
 
-from datalayer.errors import DataLayerError, OutcomeUnknownError, UnavailableError
-
-STRICT = False
-"""Whether an `UnavailableError` that is no `OutcomeUnknownError` means that nothing happened."""
+from datalayer.errors import DataLayerError, OutcomeUnknownError
 
 Register = tuple[str, ...]
 """What one task alone changes: a text or a relation, by its table and its keys."""
@@ -28,13 +25,14 @@ class Ledger:
     Args:
         found: What is there before the first change.
         journal: Where each change of what is possible is written, for a reader that outlives this process.
+        keep: How many registers are remembered, where the journal has the others: those that changed last.
     """
 
-    def __init__(self, found: Mapping[Register, Value] | None = None, journal: TextIO | None = None) -> None:
+    def __init__(
+        self, found: Mapping[Register, Value] | None = None, journal: TextIO | None = None, keep: int | None = None
+    ) -> None:
         self._possible = {register: frozenset({value}) for register, value in (found or {}).items()}
-        self._journal = journal
-        self.written = 0
-        """How many changes were acknowledged."""
+        self._journal, self._keep = journal, keep
 
     def possible(self, register: Register) -> frozenset[Value]:
         """The values that are possible."""
@@ -42,19 +40,21 @@ class Ledger:
 
     @contextmanager
     def changing(self, changes: Mapping[Register, Change]) -> Iterator[None]:
-        """Around a write: where the block ends well all of it has happened, where it is refused nothing has."""
+        """Around a write: where the block ends well all of it has happened.
+
+        Where its outcome is unknown it may have; any other error of the library's says that nothing has.
+        """
         before = {register: self.possible(register) for register in changes}
         after = {register: frozenset(map(change, before[register])) for register, change in changes.items()}
         self._note({register: before[register] | after[register] for register in changes})
         try:
             yield
-        except DataLayerError as error:
-            unknown = OutcomeUnknownError if STRICT else UnavailableError
-            if not isinstance(error, unknown):
-                self._note(before)
+        except OutcomeUnknownError:
+            raise
+        except DataLayerError:
+            self._note(before)
             raise
         self._note(after)
-        self.written += 1
 
     def found(self, register: Register, value: Value) -> None:
         """Note what an acknowledged write has found."""
@@ -75,7 +75,11 @@ class Ledger:
         ]
 
     def _note(self, possible: Mapping[Register, frozenset[Value]]) -> None:
-        self._possible |= possible
+        for register, values in possible.items():
+            self._possible.pop(register, None)
+            self._possible[register] = values
+        while self._keep is not None and len(self._possible) > self._keep:
+            del self._possible[next(iter(self._possible))]
         if self._journal is not None:
             print(json.dumps([(register, list(values)) for register, values in possible.items()]), file=self._journal)
             self._journal.flush()

@@ -22,7 +22,7 @@ from tests.seeding.rows import Data
 
 TASKS = 32
 
-PATIENCE = 15
+PATIENCE = 120
 """Seconds that a busy machine may take for anything at all."""
 
 DATABASE = "load"

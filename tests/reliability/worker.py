@@ -252,9 +252,7 @@ class Worker:
     async def award(self) -> None:
         marker = self._marker()
         with self.ledger.changing({("points", marker): to("0")}):
-            await self.community.points.award(
-                self._user(), "post", reference_type="post", reference_id=f"{marker} 0"
-            )
+            await self.community.points.award(self._user(), "post", reference_type="post", reference_id=f"{marker} 0")
 
     async def together(self) -> None:
         """A post that is rewarded, announced and commented: all of it or nothing."""

@@ -1,0 +1,129 @@
+"""A load as a process of its own, which can be killed: `python -m tests.reliability.process URI WORLD NAME`.
+
+It writes its ledger's journal to its standard output, each line before what it is about is done; and how it is doing.
+"""
+
+import asyncio
+import gc
+import json
+import sys
+from pathlib import Path
+from statistics import median
+from asyncio.subprocess import PIPE
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from tests.reliability.ledger import Ledger
+from tests.reliability.load import PATIENCE, Load, Site
+from tests.reliability.world import World
+
+HOLDING = "holding"
+"""The line that says that a transaction has written to the still post, and stays open."""
+
+KEEP = 20_000
+"""Registers that the process itself remembers: far more than its tasks go on writing to."""
+
+REPORT_SECONDS = 2
+
+_RSS = 1
+_PAGE_KIB = 4
+
+
+async def hold(site: Site, world: World) -> None:
+    """Open a transaction that locks the still post, and never end it."""
+
+    async def work() -> None:
+        await site.community.posts.edit(world.still[0], content="never")
+        print(HOLDING, flush=True)
+        await asyncio.Event().wait()
+
+    await site.community.transaction(work)
+
+
+async def report(site: Site, load: Load) -> None:
+    """Write from time to time how it is doing."""
+    while True:
+        await asyncio.sleep(REPORT_SECONDS)
+        took = {name: 1000 * median(seconds) for name, seconds in load.durations.items()}
+        load.durations.clear()
+        figures = {
+            "rss": int(Path("/proc/self/statm").read_text().split()[_RSS]) * _PAGE_KIB,
+            "objects": len(gc.get_objects()),
+            "sessions": len(site.client._topology._session_pool),
+            "operations": load.outcomes.total(),
+            "edit": took.get("edit_post"),
+            "post": took.get("post"),
+        }
+        print(json.dumps(figures), flush=True)
+
+
+async def main(uri: str, world: World, name: str) -> None:
+    """Work until killed."""
+    async with Site.open(uri) as site, asyncio.TaskGroup() as tasks:
+        tasks.create_task(hold(site, world))
+        load = Load(site.community, site.stories, world, Ledger(journal=sys.stdout, keep=KEEP), name)
+        tasks.create_task(report(site, load))
+        await load.run()
+        load._check()
+
+
+class Child:
+    """The process, and what it has written so far."""
+
+    def __init__(self, process: Any, ledger: Ledger) -> None:
+        self._process, self._ledger = process, ledger
+        self.lines = 0
+        self.holding = False
+        self.reports: list[dict[str, Any]] = []
+
+    @classmethod
+    @asynccontextmanager
+    async def running(cls, uri: str, world: World, ledger: Ledger, name: str = "c") -> AsyncIterator["Child"]:
+        """Start it, and note what it writes in the ledger; it is killed at the end of the block at the latest."""
+        command = [sys.executable, "-m", "tests.reliability.process", uri, world.dumped(), name]
+        process = await asyncio.create_subprocess_exec(*command, stdout=PIPE, limit=1 << 20)
+        child = cls(process, ledger)
+        reading = asyncio.create_task(child._read())
+        try:
+            yield child
+        finally:
+            if process.returncode is None:
+                process.kill()
+            await process.wait()
+            await reading
+
+    async def works(self, lines: int) -> None:
+        """Wait until it holds its transaction, and has written so many lines."""
+        async with asyncio.timeout(PATIENCE):
+            while self.lines < lines or not self.holding:
+                assert self.runs
+                await asyncio.sleep(0.02)
+
+    @property
+    def runs(self) -> bool:
+        """Whether it has not ended."""
+        return self._process.returncode is None
+
+    def kill(self) -> None:
+        """`kill -9`."""
+        self._process.kill()
+
+    async def _read(self) -> None:
+        async for line in self._process.stdout:
+            # Half a line is what it did not come to do.
+            if line.endswith(b"\n"):
+                self._note(line.decode())
+
+    def _note(self, line: str) -> None:
+        if line.strip() == HOLDING:
+            self.holding = True
+        elif line.startswith("{"):
+            self.reports.append(json.loads(line))
+        else:
+            self._ledger.replay(line)
+            self.lines += 1
+
+
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1], World.loaded(sys.argv[2]), sys.argv[3]))
