@@ -78,4 +78,3 @@ async def _is_primary(node: Node) -> bool:
 
 
 FAULTS: tuple[Fault, ...] = (kill_primary, kill_all, step_down, freeze)
-

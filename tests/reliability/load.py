@@ -15,7 +15,8 @@ from datalayer.errors import DataLayerError, OutcomeUnknownError, UnavailableErr
 from tests.reliability.commands import Attempts
 from tests.reliability.ledger import Ledger
 from tests.reliability.observed import observed
-from tests.reliability.worker import OPERATIONS, READS, Worker
+from tests.reliability.operations import choose
+from tests.reliability.worker import Operation, Worker
 from tests.reliability.world import World
 from tests.seeding.invariants import violations
 from tests.seeding.rows import Data
@@ -43,7 +44,7 @@ class Load:
         self.outcomes: Counter[str] = Counter()
         self.problems: list[str] = []
         self.durations: defaultdict[str, list[float]] = defaultdict(list)
-        self._workers = [Worker(f"{name}{n}", world, community, stories, ledger) for n in range(TASKS)]
+        self.workers = [Worker(f"{name}{n}", world, community, stories, ledger) for n in range(TASKS)]
         self._stopping = False
         self._done: Counter[str] = Counter()
         self._since = 0.0
@@ -62,48 +63,49 @@ class Load:
     async def everybody_wrote(self, times: int = 1) -> None:
         """Wait until each task has so many acknowledged writes that began after the mark."""
         async with asyncio.timeout(PATIENCE):
-            while any(self._done[worker.name] < times for worker in self._workers):
-                self._check()
+            while any(self._done[worker.name] < times for worker in self.workers):
+                self.check()
                 await asyncio.sleep(0.02)
 
     async def run(self) -> None:
         """Work until `stop`."""
         async with asyncio.TaskGroup() as tasks:
-            for worker in self._workers:
+            for worker in self.workers:
                 tasks.create_task(self._work(worker))
 
     def stop(self) -> None:
         """Let each task finish what it is doing."""
         self._stopping = True
 
-    def _check(self) -> None:
+    def check(self) -> None:
+        """There is no problem."""
         assert not self.problems, self.problems[:5]
 
     async def _work(self, worker: Worker) -> None:
         while not self._stopping:
-            name, begun = worker.choose(), time.monotonic()
-            outcome = await self._outcome(worker, name)
+            operation, begun = choose(worker), time.monotonic()
+            outcome = await self.outcome(worker, operation)
             self.outcomes[outcome] += 1
             if outcome != "acknowledged":
                 continue
             now = time.monotonic()
-            self.durations[name].append(now - begun)
-            if name not in READS and begun >= self._since:
+            self.durations[operation.run.__name__].append(now - begun)
+            if operation.writes and begun >= self._since:
                 self._gaps.setdefault(worker.name, now - self._since)
                 self._done[worker.name] += 1
 
-    async def _outcome(self, worker: Worker, name: str) -> str:
-        _, refusals = OPERATIONS[name]
+    async def outcome(self, worker: Worker, operation: Operation) -> str:
+        """Do the operation, and say how it ended."""
         try:
-            await getattr(worker, name)()
-        except refusals:
+            await operation.run(worker)
+        except operation.refusals:
             return "refused"
         except OutcomeUnknownError:
             return "unknown"
         except UnavailableError:
             return "failed"
         except (DataLayerError, AssertionError) as error:
-            self.problems.append(f"{worker.name}, {name}: {type(error).__name__}: {error}")
+            self.problems.append(f"{worker.name}, {operation.run.__name__}: {type(error).__name__}: {error}")
             return "problem"
         return "acknowledged"
 
@@ -150,7 +152,7 @@ class Site:
             async with asyncio.timeout(PATIENCE):
                 await asyncio.gather(running, return_exceptions=True)
         await running
-        load._check()
+        load.check()
 
     async def assert_sound(self, ledger: Ledger) -> None:
         """Nothing acknowledged is lost, nothing else is there, every rule holds, nothing is left open."""

@@ -1,16 +1,19 @@
 """A load as a process of its own, which can be killed: `python -m tests.reliability.process URI WORLD NAME`.
 
 It writes its ledger's journal to its standard output, each line before what it is about is done; and how it is doing.
+SIGUSR1 makes it open a transaction that it never ends.
 """
 
 import asyncio
 import gc
 import json
+import signal
 import sys
+import time
 from pathlib import Path
 from statistics import median
 from asyncio.subprocess import PIPE
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -51,9 +54,10 @@ async def report(site: Site, load: Load) -> None:
             "rss": int(Path("/proc/self/statm").read_text().split()[_RSS]) * _PAGE_KIB,
             "objects": len(gc.get_objects()),
             "sessions": len(site.client._topology._session_pool),
+            "cpu": time.process_time(),
             "operations": load.outcomes.total(),
             "edit": took.get("edit_post"),
-            "post": took.get("post"),
+            "post": took.get("write_post"),
         }
         print(json.dumps(figures), flush=True)
 
@@ -61,11 +65,12 @@ async def report(site: Site, load: Load) -> None:
 async def main(uri: str, world: World, name: str) -> None:
     """Work until killed."""
     async with Site.open(uri) as site, asyncio.TaskGroup() as tasks:
-        tasks.create_task(hold(site, world))
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGUSR1, lambda: tasks.create_task(hold(site, world)))
         load = Load(site.community, site.stories, world, Ledger(journal=sys.stdout, keep=KEEP), name)
         tasks.create_task(report(site, load))
         await load.run()
-        load._check()
+        load.check()
 
 
 class Child:
@@ -94,11 +99,18 @@ class Child:
             await reading
 
     async def works(self, lines: int) -> None:
-        """Wait until it holds its transaction, and has written so many lines."""
-        async with asyncio.timeout(PATIENCE):
-            while self.lines < lines or not self.holding:
-                assert self.runs
-                await asyncio.sleep(0.02)
+        """Wait until it has written so many lines."""
+        await self._until(lambda: self.lines >= lines)
+
+    async def hold(self) -> None:
+        """Let it lock the still post, and wait until it has."""
+        self._process.send_signal(signal.SIGUSR1)
+        await self._until(lambda: self.holding)
+
+    async def reported(self) -> None:
+        """Wait until it says how it is doing."""
+        seen = len(self.reports)
+        await self._until(lambda: len(self.reports) > seen)
 
     @property
     def runs(self) -> bool:
@@ -108,6 +120,12 @@ class Child:
     def kill(self) -> None:
         """`kill -9`."""
         self._process.kill()
+
+    async def _until(self, condition: Callable[[], bool]) -> None:
+        async with asyncio.timeout(PATIENCE):
+            while not condition():
+                assert self.runs
+                await asyncio.sleep(0.02)
 
     async def _read(self) -> None:
         async for line in self._process.stdout:

@@ -42,7 +42,9 @@ async def test_faults(servers: ReplicaSet, figures: dict[str, object]) -> None:
         figures["rounds"] = number
         figures |= {**outcomes, **{f"commands {name}": count for name, count in site.attempts.counts.items()}}
         figures |= {f"{name}, s to a write of each task": _spread(found) for name, found in sorted(gaps.items())}
-        figures["connections of the primary"] = (await site.client.admin.command("serverStatus"))["connections"]["current"]
+        figures["connections of the primary"] = (await site.client.admin.command("serverStatus"))["connections"][
+            "current"
+        ]
 
 
 def _spread(gaps: list[float]) -> str:
