@@ -21,7 +21,7 @@ def keep_locks() -> None:
         setattr(pymongo.lock, "wait_for", _wait_for)  # noqa: B010 - the type checker has another type for it
 
 
-async def _wait_for(awaitable: Awaitable[T], timeout: float | None) -> T:
+async def _wait_for(awaitable: Awaitable[T], timeout: float | None) -> T:  # noqa: ASYNC109 - the driver's call has it
     """What `asyncio.wait_for` is from Python 3.12 on."""
     async with asyncio.timeout(timeout):
         return await awaitable

@@ -64,7 +64,7 @@ async def together(w: Worker) -> None:
         await w.community.notifications.notify(other, text, actor_id=me)
 
     tables = "comments notifications points posts"
-    with w.ledger.changing({(TOGETHER, text.split()[0]): to(tables)}):
+    with w.ledger.changing({(TOGETHER, text.partition(" ")[0]): to(tables)}):
         await w.community.transaction(work)
 
 

@@ -163,7 +163,7 @@ class Site:
     async def nothing_open(self, seconds: float = PATIENCE) -> None:
         """Wait until no transaction is open and no socket is in use."""
         async with asyncio.timeout(seconds):
-            while await self.open_transactions() or self.busy_sockets():
+            while await self.open_transactions() or self.busy_sockets():  # noqa: ASYNC110 - the server gives no event
                 await asyncio.sleep(0.05)
 
     async def open_transactions(self) -> int:

@@ -10,11 +10,11 @@ import json
 import signal
 import sys
 import time
-from pathlib import Path
-from statistics import median
 from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
+from statistics import median
 from typing import Any
 
 from tests.reliability.ledger import Ledger
@@ -33,12 +33,21 @@ _RSS = 1
 _PAGE_KIB = 4
 
 
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+def _rss() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[_RSS]) * _PAGE_KIB
+
+
 async def hold(site: Site, world: World) -> None:
     """Open a transaction that locks the still post, and never end it."""
 
     async def work() -> None:
         await site.community.posts.edit(world.still[0], content="never")
-        print(HOLDING, flush=True)
+        _say(HOLDING)
         await asyncio.Event().wait()
 
     await site.community.transaction(work)
@@ -51,7 +60,7 @@ async def report(site: Site, load: Load) -> None:
         took = {name: 1000 * median(seconds) for name, seconds in load.durations.items()}
         load.durations.clear()
         figures = {
-            "rss": int(Path("/proc/self/statm").read_text().split()[_RSS]) * _PAGE_KIB,
+            "rss": _rss(),
             "objects": len(gc.get_objects()),
             "sessions": len(site.client._topology._session_pool),
             "cpu": time.process_time(),
@@ -59,7 +68,7 @@ async def report(site: Site, load: Load) -> None:
             "edit": took.get("edit_post"),
             "post": took.get("write_post"),
         }
-        print(json.dumps(figures), flush=True)
+        _say(json.dumps(figures))
 
 
 async def main(uri: str, world: World, name: str) -> None:

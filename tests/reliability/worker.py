@@ -33,7 +33,7 @@ class Worker:
 
     def __init__(self, name: str, world: World, community: Community, stories: Stories, ledger: Ledger) -> None:
         self.name, self.world, self.community, self.stories, self.ledger = name, world, community, stories, ledger
-        self.random = Random(name)
+        self.random = Random(name)  # noqa: S311 - the same load again, no secret
         self.users: list[Thing] = []
         self.posts: deque[Thing] = deque(maxlen=OWN)
         self.comments: deque[tuple[Thing, Any]] = deque(maxlen=OWN)

@@ -20,7 +20,7 @@ FAULTS_IN_A_ROUND = 5
 @pytest.mark.parametrize("servers", [1, 3], indirect=True)
 async def test_faults(servers: ReplicaSet, figures: dict[str, object]) -> None:
     """In rounds: a load, some faults; then everything is looked at."""
-    until, choice = time.monotonic() + SHARE * SECONDS, random.Random(len(servers.nodes))
+    until, choice = time.monotonic() + SHARE * SECONDS, random.Random(len(servers.nodes))  # noqa: S311 - no secret
     outcomes: Counter[str] = Counter()
     gaps: defaultdict[str, list[float]] = defaultdict(list)
     async with Site.open(servers.uri) as site:
