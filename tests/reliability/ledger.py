@@ -34,6 +34,9 @@ class Ledger:
         self._possible = {register: frozenset({value}) for register, value in (found or {}).items()}
         self._journal, self._keep = journal, keep
 
+    def __len__(self) -> int:
+        return len(self._possible)
+
     def possible(self, register: Register) -> frozenset[Value]:
         """The values that are possible."""
         return self._possible.get(register, _NOTHING)

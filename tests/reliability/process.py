@@ -53,15 +53,16 @@ async def hold(site: Site, world: World) -> None:
     await site.community.transaction(work)
 
 
-async def report(site: Site, load: Load) -> None:
-    """Write from time to time how it is doing."""
+async def report(site: Site, load: Load, ledger: Ledger) -> None:
+    """Write from time to time how it is doing. What the ledger remembers is none of the library's objects."""
     while True:
         await asyncio.sleep(REPORT_SECONDS)
         took = {name: 1000 * median(seconds) for name, seconds in load.durations.items()}
         load.durations.clear()
+        gc.collect()
         figures = {
             "rss": _rss(),
-            "objects": len(gc.get_objects()),
+            "objects": len(gc.get_objects()) - len(ledger),
             "sessions": len(site.client._topology._session_pool),
             "cpu": time.process_time(),
             "operations": load.outcomes.total(),
@@ -76,8 +77,9 @@ async def main(uri: str, world: World, name: str) -> None:
     async with Site.open(uri) as site, asyncio.TaskGroup() as tasks:
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGUSR1, lambda: tasks.create_task(hold(site, world)))
-        load = Load(site.community, site.stories, world, Ledger(journal=sys.stdout, keep=KEEP), name)
-        tasks.create_task(report(site, load))
+        ledger = Ledger(journal=sys.stdout, keep=KEEP)
+        load = Load(site.community, site.stories, world, ledger, name)
+        tasks.create_task(report(site, load, ledger))
         await load.run()
         load.check()
 
