@@ -1,16 +1,30 @@
-"""A fault at one of the commands that a call sends."""
+"""Something that happens at one of the commands that a call sends."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from pymongo import MongoClient
-from pymongo.monitoring import CommandFailedEvent, CommandListener, CommandStartedEvent, CommandSucceededEvent
+from pymongo.monitoring import (
+    CommandFailedEvent,
+    CommandListener,
+    CommandStartedEvent,
+    CommandSucceededEvent,
+    ConnectionCheckedInEvent,
+    ConnectionCheckedOutEvent,
+    ConnectionPoolListener,
+)
 
 from tests.faults.proxy import Proxy
 
 Command = Mapping[str, Any]
+
+Moment = Literal["on its way", "received", "answered"]
+"""When something happens to a command: before the driver sends it, when the server has it, when its answer is there."""
+
+APP_NAME = "spoiled"
+"""What the client calls itself whose commands meet faults."""
 
 ALL = ["find", "aggregate", "insert", "update", "delete", "findAndModify", "commitTransaction", "abortTransaction"]
 
@@ -65,55 +79,104 @@ FAULTS = (
 
 
 class Injector(CommandListener):
-    """Lets a command meet a fault: the one that is the nth of what is sent inside `injected`."""
+    """Lets something happen at a command: the one that is the nth, from 0, of what is sent inside a block."""
 
     def __init__(self, admin: MongoClient[dict[str, Any]], proxy: Proxy) -> None:
         self._admin, self._proxy = admin, proxy
-        self._at: int | None = None
-        self._fault = LOST_REPLY
-        self._until_the_end = False
-        self._hook: Callable[[], None] | None = None
+        self._moment: Moment = "on its way"
+        self._left: int | None = None
+        self._action: Callable[[str], None] = _nothing
 
     @contextmanager
-    def injected(self, fault: Fault, at: int) -> Iterator[None]:
-        """Once, at that command; the first is 0."""
-        self._fault, self._at = fault, at
-        try:
+    def fault(self, fault: Fault, at: int) -> Iterator[None]:
+        """The command meets the fault; only this one, and not when it is sent again."""
+
+        def meet(command: str) -> None:
+            if fault is LOST_REPLY:
+                self._proxy.lose = command
+            else:
+                self._fail({"times": 1}, failCommands=[command], **fault.data)
+
+        with self.action(meet, at, "on its way"):
             yield
-        finally:
-            self._over()
 
     @contextmanager
     def gone(self, at: int) -> Iterator[None]:
         """From that command on, nobody answers."""
-        self._until_the_end = True
-        with self.injected(Fault("the server gone", {"closeConnection": True}), at):
+        with self.action(lambda _: self._fail("alwaysOn", failCommands=ALL, closeConnection=True), at, "on its way"):
             yield
+
+    @contextmanager
+    def action(self, action: Callable[[str], None], at: int, moment: Moment) -> Iterator[None]:
+        """The action is called with the command's name."""
+        self._moment, self._left, self._action = moment, at, action
+        try:
+            yield
+        finally:
+            self._left, self._proxy.lose, self._proxy.passed = None, None, _nothing
+            self._fail("off", failCommands=[])
 
     def started(self, event: CommandStartedEvent) -> None:
         """A command is on its way: the driver sends it when this returns."""
-        if self._at is None:
+        if self._moment == "answered" or not self._is_the_one():
             return
-        self._at -= 1
-        if self._at >= 0:
-            return
-        self._at = None
-        if self._fault is LOST_REPLY:
-            self._proxy.lose = event.command_name
-            return
-        commands = ALL if self._until_the_end else [event.command_name]
-        mode = "alwaysOn" if self._until_the_end else {"times": 1}
-        self._fail(mode=mode, data={"failCommands": commands, **self._fault.data})
+        if self._moment == "received":
+            self._proxy.passed = self._received(event.command_name)
+        else:
+            self._action(event.command_name)
 
     def succeeded(self, event: CommandSucceededEvent) -> None:
-        """Of no interest."""
+        """An answer is there."""
+        if self._moment == "answered" and self._is_the_one():
+            self._action(event.command_name)
 
     def failed(self, event: CommandFailedEvent) -> None:
         """Of no interest."""
 
-    def _over(self) -> None:
-        self._at, self._until_the_end, self._proxy.lose = None, False, None
-        self._fail(mode="off")
+    def _is_the_one(self) -> bool:
+        if self._left is None:
+            return False
+        self._left -= 1
+        if self._left >= 0:
+            return False
+        self._left = None
+        return True
 
-    def _fail(self, **how: Any) -> None:
-        self._admin.admin.command({"configureFailPoint": "failCommand", **how})
+    def _received(self, wanted: str) -> Callable[[str], None]:
+        def passed(command: str) -> None:
+            if command == wanted:
+                self._proxy.passed = _nothing
+                self._action(command)
+
+        return passed
+
+    def _fail(self, mode: str | dict[str, int], **data: Any) -> None:
+        # Who looks at what is left behind has another name.
+        data |= {"appName": APP_NAME}
+        self._admin.admin.command({"configureFailPoint": "failCommand", "mode": mode, "data": data})
+
+
+def _nothing(_: str) -> None:
+    """Nothing happens."""
+
+
+class Connections(ConnectionPoolListener):
+    """Counts the connections that are in use."""
+
+    def __init__(self) -> None:
+        self.in_use = 0
+
+    def connection_checked_out(self, event: ConnectionCheckedOutEvent) -> None:  # noqa: ARG002
+        """One more."""
+        self.in_use += 1
+
+    def connection_checked_in(self, event: ConnectionCheckedInEvent) -> None:  # noqa: ARG002
+        """One less."""
+        self.in_use -= 1
+
+    def _of_no_interest(self, event: object) -> None:
+        pass
+
+    pool_created = pool_ready = pool_cleared = pool_closed = _of_no_interest
+    connection_created = connection_ready = connection_closed = _of_no_interest
+    connection_check_out_started = connection_check_out_failed = _of_no_interest

@@ -16,7 +16,7 @@ class Proxy:
 
     Attributes:
         lose: The command whose next reply is lost, together with its connection.
-        passed: Called when a request has been passed on.
+        passed: Called with the command that has been passed on.
     """
 
     def __init__(self, port: int) -> None:

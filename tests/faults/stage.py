@@ -1,5 +1,7 @@
 """One call, again and again from the same state, and what it leaves behind."""
 
+import asyncio
+import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, fields, is_dataclass
@@ -8,12 +10,13 @@ from typing import Any
 import bson
 import pymongo.common
 from bson import ObjectId
-from pymongo import MongoClient
+from pymongo import AsyncMongoClient, MongoClient
+from pymongo.asynchronous.client_session import AsyncClientSession
 
 from datalayer.documents import Document
 from datalayer.errors import DataLayerError, OutcomeUnknownError, UnavailableError
 from datalayer.server.embedded import running
-from tests.faults.injecting import Command, Injector, name_of, writes
+from tests.faults.injecting import APP_NAME, Command, Connections, Injector, name_of, writes
 from tests.faults.proxy import Proxy
 from tests.plans.calls import Call
 from tests.plans.world import Rows, World, opened
@@ -40,6 +43,8 @@ class Outcome:
         """What should not be, given what the call leads to where nothing goes wrong."""
         if self.changes not in (usual.changes, []):
             yield f"half of it: {self.changes}"
+        elif isinstance(self.error, asyncio.CancelledError):
+            return
         elif self.error is None or not isinstance(self.error, UnavailableError):
             if (repr(self.error), self.result) != (repr(usual.error), usual.result):
                 yield f"{self.error!r} or {self.result}, not {usual.error!r} or {usual.result}"
@@ -49,14 +54,22 @@ class Outcome:
             yield f"it says that nothing has happened, and it has: {self.error!r}"
 
 
-_OPTIONS = "directConnection=true&serverSelectionTimeoutMS=2000&serverMonitoringMode=poll"
+_OPTIONS = f"directConnection=true&serverSelectionTimeoutMS=2000&serverMonitoringMode=poll&appName={APP_NAME}"
+
+
+_SHORT_STATUS = {"serverStatus": 1, "wiredTiger": 0, "metrics": 0, "tcmalloc": 0, "locks": 0}
 
 
 class Stage:
     """A world, a way to spoil what is sent to it, and a way to restore it."""
 
-    def __init__(self, world: World, injector: Injector, admin: MongoClient[dict[str, Any]]) -> None:
-        self.world, self.injector, self.admin = world, injector, admin
+    def __init__(
+        self, world: World, injector: Injector, connections: Connections, admin: MongoClient[dict[str, Any]]
+    ) -> None:
+        self.world, self.injector = world, injector
+        self._connections, self._admin = connections, admin
+        self._sessions = weakref.WeakSet[AsyncClientSession]()
+        self._remember_sessions(world.c.database.client)
 
     @asynccontextmanager
     async def prepared(self, call: Call) -> AsyncIterator["Scene"]:
@@ -71,13 +84,34 @@ class Stage:
             for table in scene.tables:
                 await self.world.put_back(table)
 
-    def open_transactions(self) -> int:
-        """How many there are on the server."""
-        return int(self.admin.admin.command("serverStatus")["transactions"]["currentOpen"])
+    async def rest(self) -> None:
+        """Wait until those have ended whose caller was cancelled."""
+        while workers := [task for task in asyncio.all_tasks() if "GroupCommit" in repr(task.get_coro())]:
+            await asyncio.wait(workers)
 
-    def end_transactions(self) -> None:
-        """Undo those whose client cannot do it any more."""
-        self.admin.admin.command({"killAllSessions": []})
+    def leaks(self) -> Iterator[str]:
+        """What a call has left open."""
+        if any(not session.has_ended for session in self._sessions):
+            yield "a session that has not ended"
+        if self._connections.in_use:
+            yield f"{self._connections.in_use} connections in use"
+        if self._admin.admin.command(_SHORT_STATUS)["transactions"]["currentOpen"]:
+            yield "an open transaction"
+
+    def clean_up(self) -> None:
+        """End what a call has left open."""
+        self._admin.admin.command({"killAllSessions": []})
+        self._sessions.clear()
+
+    def _remember_sessions(self, client: AsyncMongoClient[Any]) -> None:
+        start = client.start_session
+
+        def remembered(*args: Any, **kwargs: Any) -> AsyncClientSession:
+            session = start(*args, **kwargs)
+            self._sessions.add(session)
+            return session
+
+        client.start_session = remembered
 
 
 class Scene:
@@ -124,8 +158,10 @@ class Scene:
         running = self._call.run(self._stage.world, *self._arguments)
         try:
             return await (running if around is None else around(running)), None
-        except (DataLayerError, TimeoutError) as error:
+        except (DataLayerError, asyncio.CancelledError) as error:
             return None, error
+        finally:
+            await self._stage.rest()
 
     async def _outcome(self, result: Any, error: BaseException | None) -> Outcome:
         changes: list[Change] = []
@@ -149,11 +185,12 @@ async def staged() -> AsyncIterator[Stage]:
             assert port is not None
             proxy = Proxy(port)
             with MongoClient[dict[str, Any]]("127.0.0.1", port, directConnection=True) as admin:
-                injector = Injector(admin, proxy)
+                injector, connections = Injector(admin, proxy), Connections()
                 async with proxy.listening() as through:
                     uri = f"mongodb://127.0.0.1:{through}/?{_OPTIONS}"
-                    async with opened(servers.uri, "faults", through=uri, listeners=[injector]) as world:
-                        yield Stage(world, injector, admin)
+                    listeners = [injector, connections]
+                    async with opened(servers.uri, "faults", through=uri, listeners=listeners) as world:
+                        yield Stage(world, injector, connections, admin)
     finally:
         pymongo.common.MIN_HEARTBEAT_INTERVAL = usual
 

@@ -18,6 +18,8 @@ from tests.seeding.places import Notes
 
 SIZES = {"reports": 120, "events": 60, "rsvps_per_event": 16, "courses": 12, "enrollments_per_course": 18, "stories": 8}
 
+AT_ONCE = 1_000_000
+
 Rows = dict[ObjectId, RawBSONDocument]
 
 
@@ -87,7 +89,8 @@ class World:
 
     async def rows(self, table: str) -> Rows:
         """What is in a table at this moment."""
-        return {row["_id"]: row for row in await self._raw[table].find().to_list()}
+        # A stored document begins with its `_id`: a length, a type and the name go before. Decoding takes much longer.
+        return {ObjectId(row.raw[9:21]): row for row in await self._raw[table].find().batch_size(AT_ONCE).to_list()}
 
     def pristine(self, table: str) -> Rows:
         """What was in it in the beginning."""

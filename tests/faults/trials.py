@@ -1,0 +1,55 @@
+"""What is tried with a call, and what should not come of it."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from typing import Any, TypeVar
+
+from tests.faults.injecting import FAULTS, Fault, Moment
+from tests.faults.stage import Scene, Stage
+
+T = TypeVar("T")
+
+MOMENTS: tuple[Moment, ...] = ("received", "on its way", "answered")
+
+
+def faults_of(scene: Scene, choose: Callable[[Sequence[Fault]], Sequence[Fault]]) -> Iterator[tuple[int, Fault]]:
+    """Each command of the call by its number, with those that are chosen of the faults that it can meet."""
+    for at, command in enumerate(scene.commands):
+        for fault in choose([fault for fault in FAULTS if fault.at(command)]):
+            yield at, fault
+
+
+async def spoiled(stage: Stage, scene: Scene, at: int, fault: Fault) -> list[str]:
+    """Let the call meet the fault."""
+    with stage.injector.fault(fault, at):
+        outcome = await scene.outcome()
+    return [f"{fault.name} at {at}: {said}" for said in (*outcome.faults(scene.usual), *stage.leaks())]
+
+
+async def cancelled(stage: Stage, scene: Scene, at: int, moment: Moment) -> list[str]:
+    """Cancel the call when that command is there."""
+
+    async def around(running: Awaitable[T]) -> T:
+        task = asyncio.ensure_future(running)
+        with stage.injector.action(lambda _: task.cancel(), at, moment):
+            return await task
+
+    return await _cancelled(stage, scene, around, f"{moment} at {at}")
+
+
+async def cancelled_after(stage: Stage, scene: Scene, seconds: float) -> list[str]:
+    """Cancel the call after some time."""
+
+    async def around(running: Awaitable[T]) -> T:
+        task = asyncio.ensure_future(running)
+        asyncio.get_running_loop().call_later(seconds, task.cancel)
+        return await task
+
+    return await _cancelled(stage, scene, around, f"after {1000 * seconds} ms")
+
+
+async def _cancelled(
+    stage: Stage, scene: Scene, around: Callable[[Awaitable[Any]], Awaitable[Any]], when: str
+) -> list[str]:
+    outcome = await scene.outcome(around)
+    return [f"{when}: {said}" for said in (*outcome.faults(scene.usual), *stage.leaks())]
