@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: test test-wheel seed check format bench docs clean
+.PHONY: test test-wheel seed check format bench soak docs clean
 
 test: .venv/ready
 	$(BIN)/pytest $(ARGS)
@@ -28,6 +28,10 @@ check: .venv/ready
 
 bench: .venv/bench
 	$(BIN)/python -m benchmarks $(ARGS)
+
+# About twenty minutes; make soak SOAK_SECONDS=3600 takes over an hour.
+soak: .venv/ready
+	SOAK_SECONDS=$(or $(SOAK_SECONDS),600) $(BIN)/pytest -o python_files='soak_*.py' tests/soak $(ARGS)
 
 docs: .venv/docs
 	$(BIN)/mkdocs build --strict --quiet

@@ -15,6 +15,7 @@ from pymongo.uri_parser import split_options
 from datalayer import repositories
 from datalayer.clock import Clock, system_clock
 from datalayer.documents import COMMUNITY_DOCUMENTS, STORIES_DOCUMENTS, Document
+from datalayer.driver import keep_locks
 from datalayer.errors import InvalidInputError, ServerNotFoundError, StandaloneServerError
 from datalayer.repositories.connection import Connection
 from datalayer.schema import SchemaMode, ensure_schema
@@ -30,6 +31,8 @@ _LONGEST_NAME = 63
 
 SERVER_SELECTION_MS = 5_000
 """How long a server may take to answer at all, where the URI says nothing of it."""
+
+keep_locks()
 
 
 class Database:

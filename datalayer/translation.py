@@ -37,6 +37,7 @@ _TRANSIENT = "TransientTransactionError"
 _UNKNOWN_COMMIT = "UnknownTransactionCommitResult"
 _RETRYABLE_WRITE = "RetryableWriteError"
 _NO_WRITES = "NoWritesPerformed"
+_NO_SESSIONS = "Sessions are not supported"
 
 _DOCUMENT_VALIDATION_FAILURE = 121
 _DUPLICATE_KEY = 11000
@@ -83,6 +84,9 @@ def outcome_is_unknown(error: BaseException | None) -> bool:
     if not isinstance(error, PyMongoError):
         return False
     if commit_is_unknown(error):
+        return True
+    if isinstance(error, ConfigurationError) and _NO_SESSIONS in str(error):
+        # What the driver makes of a server that is starting, and no member of its set yet; maybe for a second attempt.
         return True
     # The driver has repeated a write outside of transactions that met such an error, and raises what came first. So no
     # server was selected at all where that is what it says.

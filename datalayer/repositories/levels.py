@@ -5,12 +5,13 @@ from itertools import pairwise
 from typing import Annotated, Any, NotRequired
 
 from pydantic import with_config
+from pymongo.errors import PyMongoError
 from typing_extensions import TypedDict
 
 from datalayer.documents.fields import Count, Name, Text
 from datalayer.documents.points import Level
 from datalayer.documents.users import User
-from datalayer.errors import InvalidInputError
+from datalayer.errors import InvalidInputError, OutcomeUnknownError
 from datalayer.ids import LevelId, UserId
 from datalayer.repositories.base import AT_ONCE, Repository, not_found
 from datalayer.repositories.boundary import Many
@@ -72,6 +73,7 @@ class Levels(Repository[Level, LevelId]):
 
         Raises:
             InvalidInputError: There are too few or too many, or their thresholds do not rise from 0.
+            OutcomeUnknownError: Also where some of the batches did not succeed: calling it again completes them.
         """
         new = _checked(list(levels))
         return await self._change(lambda _: new)
@@ -121,7 +123,10 @@ class Levels(Repository[Level, LevelId]):
 
         after, followed = await self._connection.transaction(work)
         if not followed:
-            await self._follow_in_batches()
+            try:
+                await self._follow_in_batches()
+            except PyMongoError as error:
+                raise OutcomeUnknownError("The levels are changed, but not all users follow them.") from error
         return after
 
     async def _in_order(self) -> list[Level]:

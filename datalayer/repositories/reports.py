@@ -124,8 +124,10 @@ class Reports(Repository[Report, ReportId]):
         """
         await self._require(User, resolver_id)
         pending = {"targetType": target_type, "targetId": target_id, "status": PENDING}
-        settled = {"status": status, "resolvedAt": self._now(), "resolvedBy": resolver_id}
-        return await self._update_all(pending, {"$set": settled}, "by_targetType_and_targetId")
+        # Nothing is settled before it was filed, whatever the clocks say.
+        resolved_at = {"$max": [self._now(), "$createdAt"]}
+        settled = [{"$set": {"status": status, "resolvedAt": resolved_at, "resolvedBy": resolver_id}}]
+        return await self._update_all(pending, settled, "by_targetType_and_targetId")
 
 
 _CASE: dict[str, Any] = {

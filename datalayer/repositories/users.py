@@ -4,13 +4,14 @@ from typing import Annotated, Literal, Unpack
 
 from bson import ObjectId
 from pydantic import with_config
+from pymongo.errors import PyMongoError
 from typing_extensions import TypedDict
 
 from datalayer.documents.fields import ExternalId, File, Name, Text
 from datalayer.documents.memberships import Membership
 from datalayer.documents.points import PointsEntry
 from datalayer.documents.users import DigestFrequency, NotificationPrefs, ProfileVisibility, Role, User
-from datalayer.errors import LastAdminError
+from datalayer.errors import LastAdminError, OutcomeUnknownError
 from datalayer.ids import UserId
 from datalayer.pages import Page
 from datalayer.repositories.authors import Author, update_copies, update_copies_in_batches
@@ -123,6 +124,7 @@ class Users(Repository[User, UserId]):
 
         Raises:
             NotFoundError: There is no such user.
+            OutcomeUnknownError: Also where some of the batches did not succeed: calling it again completes them.
         """
         changes = self._changes(
             name=name, bio=bio, visibility=visibility, avatar_storage_id=avatar_storage_id, updated_at=self._now()
@@ -145,7 +147,10 @@ class Users(Repository[User, UserId]):
         user = await self._connection.transaction(work)
         if user is None:
             user = await self._update({"_id": id}, changes)
-            await update_copies_in_batches(self._connection, id)
+            try:
+                await update_copies_in_batches(self._connection, id)
+            except PyMongoError as error:
+                raise OutcomeUnknownError("The profile is changed, but not all copies of it.") from error
         return user
 
     async def update_notification_prefs(self, id: UserId, **changes: Unpack[PrefChanges]) -> User:

@@ -96,6 +96,15 @@ async def test_bad_input(community: Community, arguments: tuple[Any, ...], field
     assert error.value.field == field
 
 
+async def test_nothing_is_settled_before_it_was_filed(community: Community) -> None:
+    """The resolver's clock is behind, or waited for a server while the report was filed."""
+    target, moderator = await post(community), await person(community)
+    report = await community.reports.file(moderator.id, "post", target.id, "spam")
+    async with Community.over(community.database, schema="skip", clock=lambda: report.created_at - 1_000) as late:
+        await late.reports.resolve("post", target.id, resolver_id=moderator.id)
+    assert (await community.reports.get(report.id)).resolved_at == report.created_at
+
+
 async def test_one_target_cannot_burst_the_queue(community: Community) -> None:
     """Thousands of long reports of one post: the first twenty reasons are told, and all are counted."""
     target = await post(community)

@@ -1,1 +1,1 @@
-"""What takes too long for every run: `make soak`."""
+"""What takes minutes: `make soak`. Never a part of `make test`, whose files have other names."""

@@ -2,7 +2,16 @@
 
 import pickle
 
-from datalayer.errors import DataLayerError, InvalidCursorError, InvalidInputError, PinLimitError
+from pymongo.errors import ConfigurationError
+
+from datalayer.errors import (
+    DataLayerError,
+    InvalidCursorError,
+    InvalidInputError,
+    OutcomeUnknownError,
+    PinLimitError,
+)
+from datalayer.translation import translate
 
 
 def _kinds(error: type[DataLayerError]) -> list[type[DataLayerError]]:
@@ -18,6 +27,11 @@ def test_every_kind_has_a_code_of_its_own() -> None:
 def test_an_error_without_a_message_says_what_its_class_is() -> None:
     assert str(PinLimitError()) == "The space has its three pinned posts already."
     assert str(PinLimitError(hint="Unpin one.")) == "The space has its three pinned posts already. Unpin one."
+
+
+def test_a_server_that_is_starting_is_no_matter_of_the_uri() -> None:
+    error = translate(ConfigurationError("Sessions are not supported by this MongoDB deployment"))
+    assert isinstance(error, OutcomeUnknownError)
 
 
 def test_errors_survive_pickling() -> None:

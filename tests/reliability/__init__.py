@@ -1,0 +1,1 @@
+"""Whole servers, and whole clients, that go down under load."""
