@@ -6,14 +6,16 @@ from typing import Any
 import pytest
 from pymongo import AsyncMongoClient
 
+from datalayer import Stories
+
 
 @pytest.fixture
-async def pausing(client: AsyncMongoClient[Any]) -> AsyncIterator[None]:
+async def pausing(client: AsyncMongoClient[Any], stories: Stories) -> AsyncIterator[None]:
     """A server whose queries of scenes pause often and for long, to let others write."""
     name = "internalQueryExecYieldIterations"
     usual = await client.admin.command({"getParameter": 1, name: 1})
     await client.admin.command({"setParameter": 1, name: 20})
-    wait = {"namespace": "stories.scenes", "waitForMillis": 3}
+    wait = {"namespace": f"{stories.database.name}.scenes", "waitForMillis": 3}
     await client.admin.command({"configureFailPoint": "setYieldAllLocksWait", "mode": "alwaysOn", "data": wait})
     yield
     await client.admin.command({"configureFailPoint": "setYieldAllLocksWait", "mode": "off"})

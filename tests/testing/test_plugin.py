@@ -76,7 +76,11 @@ def test_each_process_has_a_server(pytester: pytest.Pytester, servers: Path) -> 
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
-def test_a_run_that_is_stopped_leaves_no_server(pytester: pytest.Pytester, number: signal.Signals) -> None:
+def test_a_run_that_is_stopped_leaves_no_server(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    # Nobody removes the data of a run that is killed.
+    monkeypatch.setenv("TMPDIR", str(pytester.path))
     _configure(pytester, "auto")
     pytester.makepyfile(WAITING)
     with subprocess.Popen([sys.executable, "-m", "pytest", "-p", "no:cacheprovider"], stdout=subprocess.DEVNULL) as run:
