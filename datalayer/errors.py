@@ -29,8 +29,8 @@ DataLayerError
 └── NotSupportedInMemory            datalayer.testing
 ```
 
-No exception of pymongo or pydantic leaves a repository. Where one of pymongo is the reason, it is the error's
-`__cause__`; pydantic's is not, since it quotes what it refuses.
+No exception of pymongo or pydantic leaves a repository. Where one is the reason, it is the error's `__cause__`; but
+not pydantic's where it would name hundreds of wrong places, or a long one.
 """
 
 from collections.abc import Mapping

@@ -30,6 +30,10 @@ Cursor: TypeAlias = Annotated[str, Text(0, 4_000)]
 """The `next` of the page before."""
 
 
+MAX_CAUSE = 2_000
+"""How many characters pydantic's error has at most that becomes a `__cause__`."""
+
+
 class Unset(Enum):
     """The type of `UNSET`."""
 
@@ -71,7 +75,8 @@ def guarded(method: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
     number. What fails is an `InvalidInputError` that names the argument, before anything is sent. No exception of the
     driver or of pydantic leaves it.
     """
-    config = ConfigDict(strict=True, arbitrary_types_allowed=True)
+    # What was given may be private, or very long: it is not quoted.
+    config = ConfigDict(strict=True, arbitrary_types_allowed=True, hide_input_in_errors=True)
     validated = validate_call(config=config)(method)
     parameters = tuple(inspect.signature(method).parameters)
 
@@ -80,8 +85,8 @@ def guarded(method: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
         try:
             return await validated(*args, **kwargs)
         except ValidationError as error:
-            # Pydantic's own quotes what it refuses, names of keys at full length, and may fill a log.
-            raise invalid_input(error, parameters) from None
+            # Pydantic's own names each wrong place, keys of dicts at full length: that could fill a log.
+            raise invalid_input(error, parameters) from (error if len(str(error)) <= MAX_CAUSE else None)
         except TRANSLATED as error:
             if isinstance(error, PyMongoError):
                 transaction_failed(error)

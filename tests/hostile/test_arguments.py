@@ -9,6 +9,7 @@ import pytest
 from bson import ObjectId
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from datalayer import DataLayerError
 from datalayer.errors import InvalidInputError
@@ -199,3 +200,10 @@ async def test_a_text_comes_back_as_it_was_given(place: Place) -> None:
 
 class _UndoneError(Exception):
     """So that nothing is left."""
+
+
+async def test_the_original_is_the_cause_without_what_was_given(place: Place) -> None:
+    with pytest.raises(InvalidInputError) as raised:
+        await place.world.c.users.create(name={"$gt": "secret"})
+    assert isinstance(raised.value.__cause__, ValidationError)
+    assert "secret" not in "".join(traceback.format_exception(raised.value))
