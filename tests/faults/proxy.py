@@ -21,6 +21,7 @@ class Proxy:
 
     def __init__(self, port: int) -> None:
         self._port = port
+        self._links: set[_Link] = set()
         self.lose: str | None = None
         self.passed: Callable[[str], None] = lambda _: None
 
@@ -33,41 +34,84 @@ class Proxy:
         finally:
             server.close()
 
+    async def rest(self) -> None:
+        """Wait until the server has done all that it was asked for, also by clients that are gone."""
+        for link in list(self._links):
+            await link.answered.wait()
+
     async def _connected(self, client: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
         server, to_server = await asyncio.open_connection("127.0.0.1", self._port)
-        lost: set[int] = set()
-        pumps = [
-            asyncio.ensure_future(self._requests(client, to_server, lost)),
-            asyncio.ensure_future(self._replies(server, to_client, lost)),
-        ]
+        link = _Link()
+        self._links.add(link)
+        replies = asyncio.ensure_future(self._replies(server, to_client, link))
         try:
-            await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
+            with suppress(asyncio.IncompleteReadError, ConnectionError):
+                await self._requests(client, to_server, link)
+            await link.answered.wait()
         finally:
-            for pump in pumps:
-                pump.cancel()
+            self._links.remove(link)
+            replies.cancel()
             for writer in (to_client, to_server):
                 writer.close()
 
-    async def _requests(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, lost: set[int]) -> None:
-        with suppress(asyncio.IncompleteReadError, ConnectionError):
-            while True:
-                message, id, _ = await _read(source)
-                command = _command(message)
-                if self.lose is not None and command == self.lose:
-                    self.lose = None
-                    lost.add(id)
-                sink.write(message)
-                await sink.drain()
-                self.passed(command)
+    async def _requests(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, link: "_Link") -> None:
+        while True:
+            message, id, _ = await _read(source)
+            command = _command(message)
+            if self.lose is not None and command == self.lose:
+                self.lose = None
+                link.lost.add(id)
+            link.asked(id)
+            sink.write(message)
+            await sink.drain()
+            self.passed(command)
 
-    async def _replies(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, lost: set[int]) -> None:
-        with suppress(asyncio.IncompleteReadError, ConnectionError):
+    async def _replies(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, link: "_Link") -> None:
+        try:
             while True:
                 message, _, reply_to = await _read(source)
-                if reply_to in lost:
+                link.got(reply_to)
+                if reply_to in link.lost:
                     return
-                sink.write(message)
-                await sink.drain()
+                with suppress(ConnectionError):
+                    sink.write(message)
+                    await sink.drain()
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            link.over()
+            sink.close()
+
+
+class _Link:
+    """The requests of one connection.
+
+    Attributes:
+        lost: Those whose replies are to be lost.
+        answered: Whether none waits for its reply.
+    """
+
+    def __init__(self) -> None:
+        self.lost: set[int] = set()
+        self.answered = asyncio.Event()
+        self.answered.set()
+        self._waiting: set[int] = set()
+
+    def asked(self, id: int) -> None:
+        """One more waits."""
+        self._waiting.add(id)
+        self.answered.clear()
+
+    def got(self, id: int) -> None:
+        """Its reply is there."""
+        self._waiting.discard(id)
+        if not self._waiting:
+            self.answered.set()
+
+    def over(self) -> None:
+        """There will be no more replies."""
+        self._waiting.clear()
+        self.answered.set()
 
 
 async def _read(source: asyncio.StreamReader) -> tuple[bytes, int, int]:

@@ -65,10 +65,15 @@ class Stage:
     """A world, a way to spoil what is sent to it, and a way to restore it."""
 
     def __init__(
-        self, world: World, injector: Injector, connections: Connections, admin: MongoClient[dict[str, Any]]
+        self,
+        world: World,
+        injector: Injector,
+        connections: Connections,
+        proxy: Proxy,
+        admin: MongoClient[dict[str, Any]],
     ) -> None:
         self.world, self.injector = world, injector
-        self._connections, self._admin = connections, admin
+        self._connections, self._proxy, self._admin = connections, proxy, admin
         self._sessions = weakref.WeakSet[AsyncClientSession]()
         self._remember_sessions(world.c.database.client)
 
@@ -86,9 +91,10 @@ class Stage:
                 await self.world.put_back(table)
 
     async def rest(self) -> None:
-        """Wait until those have ended whose caller was cancelled."""
+        """Wait until that has ended whose caller was cancelled, here and on the server."""
         while workers := [task for task in asyncio.all_tasks() if "GroupCommit" in repr(task.get_coro())]:
             await asyncio.wait(workers)
+        await self._proxy.rest()
 
     def leaks(self) -> Iterator[str]:
         """What a call has left open."""
@@ -191,7 +197,7 @@ async def staged() -> AsyncIterator[Stage]:
                     uri = f"mongodb://127.0.0.1:{through}/?{_OPTIONS}"
                     listeners = [injector, connections]
                     async with opened(servers.uri, "faults", through=uri, listeners=listeners) as world:
-                        yield Stage(world, injector, connections, admin)
+                        yield Stage(world, injector, connections, proxy, admin)
     finally:
         pymongo.common.MIN_HEARTBEAT_INTERVAL = usual
 
