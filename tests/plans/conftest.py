@@ -17,8 +17,11 @@ async def observer(server_uri: str) -> AsyncIterator[Observer]:
 
 
 @pytest.fixture(autouse=True)
-def _nothing_of_beanie(monkeypatch: pytest.MonkeyPatch) -> None:
+def _nothing_of_beanie(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """No method sends a query of Beanie's: each would need the settings of its document."""
+    if "community" in request.fixturenames:
+        # Opening it tells Beanie of the database.
+        request.getfixturevalue("community")
 
     def refused(*_: object) -> None:
         pytest.fail("a query of Beanie's, in place of one of the repository's")
