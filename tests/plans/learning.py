@@ -122,7 +122,7 @@ COURSES = [
 
 
 async def _opened(w: World, user: Any) -> None:
-    lesson = await w.quiet.lessons.find_one({"moduleId": {"$in": await w.ids("modules", courseId=w.course)}})
+    lesson = await w.one("lessons", moduleId={"$in": await w.ids("modules", courseId=w.course)})
     await w.c.enrollments.open_lesson(user, lesson["_id"])
 
 

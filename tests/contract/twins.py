@@ -1,0 +1,176 @@
+"""The same world twice, on a server and in memory; and what a call gives and leaves behind in each."""
+
+import base64
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Set
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, fields, is_dataclass
+from functools import partial
+from typing import Any
+
+import bson
+from bson import ObjectId
+from pydantic import BaseModel
+
+from datalayer import Community, Stories
+from datalayer.errors import DataLayerError
+from datalayer.pages import _CHECK_BYTES, Page
+from datalayer.testing.memory import open_in_memory
+from tests.plans.calls import Call
+from tests.plans.observing import written
+from tests.plans.world import World
+
+Changes = dict[tuple[str, ObjectId], dict[str, Any] | None]
+"""Documents by table and id, as they are after a call; `None` for those that are gone."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a call has given or raised, and the documents that it has changed."""
+
+    given: object
+    changes: Changes
+
+    def canonical(self, known: Collection[ObjectId]) -> object:
+        """What can be compared: ids that are new are numbered in the order of their making."""
+        new = sorted({id for id in _ids((self.given, list(self.changes.items()))) if id not in known})
+        names = {id: f"new {number}" for number, id in enumerate(new)}
+        changes = [_canonical([*place, row], names) for place, row in self.changes.items()]
+        return _canonical(self.given, names), sorted(changes, key=repr)
+
+
+class ServerWorld:
+    """Makes calls on a server."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+
+    async def outcome(self, call: Call) -> Outcome:
+        """Make the call, and take back what it did."""
+        world = self.world
+        with world.log.recorded() as commands:
+            given = await _given(call, world)
+        changes: Changes = {}
+        for table in written(commands):
+            before, after = world.filled[table], await world.rows(table)
+            changes |= {(table, id): None for id in before.keys() - after.keys()}
+            new = {id: row for id, row in after.items() if id not in before or before[id].raw != row.raw}
+            changes |= {(table, id): bson.decode(row.raw) for id, row in new.items()}
+            await world.put_back(table)
+        return Outcome(given, changes)
+
+
+class MemoryWorld(World):
+    """Makes calls in memory."""
+
+    def __init__(self, community: Community, stories: Stories, twin: World) -> None:
+        quiet: Any = _Engines(community.database, stories.database)
+        super().__init__(community, stories, twin.log, quiet, twin.now)
+        self._ids, self.filled = twin._ids, twin.filled
+        self._puts: list[tuple[Any, dict[str, Any] | None, dict[str, Any] | None]] = []
+
+    async def load(self) -> None:
+        """Take over the twin's documents."""
+        for name, rows in self.filled.items():
+            table = self.quiet.tables[name]
+            if rows:
+                await self.quiet[name].insert_many([bson.decode(row.raw) for row in rows.values()])
+            table._put = partial(self._put, table, table._put)
+
+    async def outcome(self, call: Call) -> Outcome:
+        """Make the call, and take back what it did."""
+        given = await _given(call, self)
+        changes: Changes = {}
+        for table, before, after in self._puts:
+            id = (before or after or {})["_id"]
+            changes[table.name, id] = await self.quiet[table.name].find_one({"_id": id})
+        for table, before, after in self._puts[::-1]:
+            await type(table)._put(table, after, before)
+        self._puts.clear()
+        unchanged = [
+            (name, id)
+            for (name, id), row in changes.items()
+            if row == (bson.decode(self.filled[name][id].raw) if id in self.filled[name] else None)
+        ]
+        return Outcome(given, {place: row for place, row in changes.items() if place not in unchanged})
+
+    async def _put(self, table: Any, put: Any, before: dict[str, Any] | None, after: dict[str, Any] | None) -> None:
+        await put(before, after)
+        self._puts.append((table, before, after))
+
+
+class _Engines:
+    """The collections below the adapter, for what the examples look up themselves."""
+
+    def __init__(self, *databases: Any) -> None:
+        self.tables = {name: table for database in databases for name, table in database._tables.items()}
+
+    def with_options(self, **_: object) -> "_Engines":
+        return self
+
+    def __getitem__(self, name: str) -> Any:
+        return self.tables[name]._engine
+
+    __getattr__ = __getitem__
+
+
+@asynccontextmanager
+async def in_memory(world: World) -> AsyncIterator[MemoryWorld]:
+    """The world's twin in memory."""
+    async with (
+        open_in_memory(Community, clock=lambda: world.now) as community,
+        open_in_memory(Stories, clock=lambda: world.now) as stories,
+    ):
+        twin = MemoryWorld(community, stories, world)
+        await twin.load()
+        yield twin
+
+
+async def _given(call: Call, world: World) -> object:
+    arguments = [] if call.before is None else [await call.before(world)]
+    try:
+        return await call.run(world, *arguments)
+    except DataLayerError as error:
+        return error
+
+
+def _parts(value: object) -> Iterator[tuple[object, object]]:
+    """What a value consists of."""
+    if isinstance(value, Page):
+        # What a cursor's checksum covers may be a new id.
+        cursor = None if value.next is None else base64.urlsafe_b64decode(value.next + "==")[_CHECK_BYTES:]
+        yield from (("items", value.items), ("next", cursor and bson.decode(cursor)))
+    elif isinstance(value, BaseModel):
+        yield from value.__dict__.items()
+    elif is_dataclass(value):
+        yield from ((field.name, getattr(value, field.name)) for field in fields(value))
+    elif isinstance(value, Mapping):
+        yield from value.items()
+    elif isinstance(value, list | tuple):
+        yield from enumerate(value)
+    elif isinstance(value, Set):
+        yield from ((item, item) for item in value)
+    elif isinstance(value, DataLayerError):
+        yield from vars(value).items()
+
+
+def _ids(value: object) -> Iterator[ObjectId]:
+    if isinstance(value, ObjectId):
+        yield value
+    for name, part in _parts(value):
+        yield from _ids(name)
+        yield from _ids(part)
+
+
+def _canonical(value: object, names: Mapping[ObjectId, str]) -> object:
+    if isinstance(value, ObjectId):
+        return names.get(value, value)
+    if isinstance(value, str):
+        for id, name in names.items():
+            value = value.replace(str(id), name)
+        return value
+    parts = [(_canonical(name, names), _canonical(part, names)) for name, part in _parts(value)]
+    if isinstance(value, DataLayerError):
+        return type(value), _canonical(str(value), names), parts
+    if not isinstance(value, list | tuple):
+        parts.sort(key=repr)
+    return parts or value
