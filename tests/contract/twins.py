@@ -63,7 +63,7 @@ class MemoryWorld(World):
     """Makes calls in memory."""
 
     def __init__(self, community: Community, stories: Stories, twin: World) -> None:
-        quiet: Any = _Engines(community.database, stories.database)
+        quiet: Any = _Both(community.database, stories.database)
         super().__init__(community, stories, twin.log, quiet, twin.now)
         self._ids, self.filled = twin._ids, twin.filled
         self._puts: list[tuple[Any, dict[str, Any] | None, dict[str, Any] | None]] = []
@@ -84,7 +84,7 @@ class MemoryWorld(World):
             id = (before or after or {})["_id"]
             changes[table.name, id] = await self.quiet[table.name].find_one({"_id": id})
         for table, before, after in self._puts[::-1]:
-            await type(table)._put(table, after, before)
+            type(table)._put(table, after, before)
         self._puts.clear()
         unchanged = [
             (name, id)
@@ -93,22 +93,23 @@ class MemoryWorld(World):
         ]
         return Outcome(given, {place: row for place, row in changes.items() if place not in unchanged})
 
-    async def _put(self, table: Any, put: Any, before: dict[str, Any] | None, after: dict[str, Any] | None) -> None:
-        await put(before, after)
+    def _put(self, table: Any, put: Any, before: dict[str, Any] | None, after: dict[str, Any] | None) -> None:
+        put(before, after)
         self._puts.append((table, before, after))
 
 
-class _Engines:
-    """The collections below the adapter, for what the examples look up themselves."""
+class _Both:
+    """The collections of both databases, for what the examples look up themselves."""
 
     def __init__(self, *databases: Any) -> None:
         self.tables = {name: table for database in databases for name, table in database._tables.items()}
+        self._databases = {name: database for database in databases for name in database._tables}
 
-    def with_options(self, **_: object) -> "_Engines":
+    def with_options(self, **_: object) -> "_Both":
         return self
 
     def __getitem__(self, name: str) -> Any:
-        return self.tables[name]._engine
+        return self._databases[name][name]
 
     __getattr__ = __getitem__
 

@@ -80,7 +80,7 @@ async def _removed_module(w: World, found: Any) -> None:
 
 
 async def _moved(w: World, ids: list[Any], where: int) -> None:
-    modules = [row["_id"] for row in await w.quiet.modules.find({"courseId": w.course}).sort("order").to_list()]
+    modules = [row["_id"] for row in await w.quiet.modules.find({"courseId": w.course}, sort={"order": 1}).to_list()]
     await w.c.lessons.move(ids[0], modules[where])
 
 

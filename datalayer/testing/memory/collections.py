@@ -21,7 +21,7 @@ Filter = Mapping[str, Any]
 Sort = Mapping[str, int]
 
 _Counts = Mapping[str, int]
-_Write = Callable[[], Awaitable[_Counts]]
+_Write = Callable[[], _Counts]
 
 _WITHOUT_EFFECT = {"batch_size", "batchSize", "comment"}
 """Options that change nothing of the result."""
@@ -87,7 +87,7 @@ class Collection(Unknown):
 
         async def fetch(low: Bound | None, high: Bound | None) -> list[Wire]:
             async with self._table.client.turn():
-                wires = await self._found(sent(filter or {}), sort=sort, hint=hint, low=low, high=high)
+                wires = self._found(sent(filter or {}), sort=sort, hint=hint, low=low, high=high)
             return [_projected(wire, projection) for wire in wires[: limit or None]]
 
         return Cursor(fetch)
@@ -106,7 +106,7 @@ class Collection(Unknown):
         """What the pipeline gives."""
         _check(options, "aggregate")
         async with self._table.client.turn():
-            wires = await read(self._table, sent(pipeline), self._sources, {}, hint=hint)
+            wires = read(self._table, sent(pipeline), self._sources, {}, hint=hint)
 
         async def fetch(_low: Bound | None, _high: Bound | None) -> list[Wire]:
             return wires
@@ -116,7 +116,7 @@ class Collection(Unknown):
     async def insert_one(self, document: Wire) -> InsertOneResult:
         """Insert a document."""
         async with self._table.client.turn():
-            await self._insert(document)
+            self._insert(document)
         return InsertOneResult(document["_id"], acknowledged=True)
 
     async def insert_many(self, documents: Sequence[Wire], *, ordered: bool = True) -> InsertManyResult:
@@ -129,25 +129,25 @@ class Collection(Unknown):
     ) -> UpdateResult:
         """Change the first document that the filter finds."""
         async with self._table.client.turn():
-            counts = await self._update(filter, update, upsert=upsert, hint=hint, limit=1)
+            counts = self._update(filter, update, upsert=upsert, hint=hint, limit=1)
         return UpdateResult({"n": counts["nMatched"], **counts}, acknowledged=True)
 
     async def update_many(self, filter: Filter, update: Update, *, hint: str | None = None) -> UpdateResult:
         """Change all documents that the filter finds, in the order of the hint."""
         async with self._table.client.turn():
-            counts = await self._update(filter, update, hint=hint)
+            counts = self._update(filter, update, hint=hint)
         return UpdateResult({"n": counts["nMatched"], **counts}, acknowledged=True)
 
     async def delete_one(self, filter: Filter, *, hint: str | None = None) -> DeleteResult:
         """Delete the first document that the filter finds."""
         async with self._table.client.turn():
-            counts = await self._delete(filter, hint=hint, limit=1)
+            counts = self._delete(filter, hint=hint, limit=1)
         return DeleteResult({"n": counts["nRemoved"]}, acknowledged=True)
 
     async def delete_many(self, filter: Filter, *, hint: str | None = None) -> DeleteResult:
         """Delete all documents that the filter finds."""
         async with self._table.client.turn():
-            counts = await self._delete(filter, hint=hint)
+            counts = self._delete(filter, hint=hint)
         return DeleteResult({"n": counts["nRemoved"]}, acknowledged=True)
 
     async def find_one_and_update(
@@ -164,11 +164,11 @@ class Collection(Unknown):
         """Change the first document that the filter finds, and give it as it was, or as it is then."""
         async with self._table.client.turn():
             filter = sent(filter)
-            before = next(iter(await self._found(filter, sort=sort, hint=hint)), None)
+            before = next(iter(self._found(filter, sort=sort, hint=hint)), None)
             if before is None and not upsert:
                 return None
             after = _upserted(filter, sent(update)) if before is None else updated(before, sent(update))
-            await self._table.write(before, after)
+            self._table.write(before, after)
         wire = after if return_document is ReturnDocument.AFTER else before
         return None if wire is None else _projected(wire, projection)
 
@@ -177,9 +177,9 @@ class Collection(Unknown):
     ) -> Wire | None:
         """Delete the first document that the filter finds, and give it."""
         async with self._table.client.turn():
-            wire = next(iter(await self._found(sent(filter), hint=hint)), None)
+            wire = next(iter(self._found(sent(filter), hint=hint)), None)
             if wire is not None:
-                await self._table.write(wire, None)
+                self._table.write(wire, None)
         return None if wire is None else _projected(wire, projection)
 
     async def bulk_write(self, requests: Sequence[Any], *, ordered: bool = True) -> BulkWriteResult:
@@ -189,7 +189,7 @@ class Collection(Unknown):
             request._add_to_bulk(bulk)  # noqa: SLF001 - the driver's own way of reading a request
         return BulkWriteResult(await self._write_all(bulk.writes, ordered=ordered), acknowledged=True)
 
-    async def _found(
+    def _found(
         self,
         filter: Filter,
         *,
@@ -198,37 +198,37 @@ class Collection(Unknown):
         low: Bound | None = None,
         high: Bound | None = None,
     ) -> list[Wire]:
-        wires = await self._table.find(filter, hint)
+        wires = self._table.find(filter, hint)
         if low or high:
             if hint is None:
                 raise unsupported("bounds without a hint")
             wires = within(wires, self._table.indexes.named(hint), low, high, filter)
         return sorted_by(wires, sort or {})
 
-    async def _insert(self, document: Wire) -> _Counts:
+    def _insert(self, document: Wire) -> _Counts:
         document.setdefault("_id", ObjectId())
-        await self._table.write(None, document)
+        self._table.write(None, document)
         return {"nInserted": 1}
 
-    async def _update(
+    def _update(
         self, filter: Filter, update: Update, *, upsert: bool = False, hint: str | None = None, limit: int | None = None
     ) -> _Counts:
         filter, update, modified = sent(filter), sent(update), 0
-        found = (await self._found(filter, hint=hint))[:limit]
+        found = (self._found(filter, hint=hint))[:limit]
         for before in found:
             after = updated(before, update)
             if order_of(after) != order_of(before):
-                await self._table.write(before, after)
+                self._table.write(before, after)
                 modified += 1
         if upsert and not found:
-            await self._table.write(None, _upserted(filter, update))
+            self._table.write(None, _upserted(filter, update))
             return {"nMatched": 0, "nModified": 0, "nUpserted": 1}
         return {"nMatched": len(found), "nModified": modified}
 
-    async def _delete(self, filter: Filter, *, hint: str | None = None, limit: int | None = None) -> _Counts:
-        found = (await self._found(sent(filter), hint=hint))[:limit]
+    def _delete(self, filter: Filter, *, hint: str | None = None, limit: int | None = None) -> _Counts:
+        found = (self._found(sent(filter), hint=hint))[:limit]
         for wire in found:
-            await self._table.write(wire, None)
+            self._table.write(wire, None)
         return {"nRemoved": len(found)}
 
     async def _write_all(self, writes: Sequence[_Write], *, ordered: bool) -> _Counts:
@@ -236,7 +236,7 @@ class Collection(Unknown):
         async with self._table.client.turn():
             for write in writes:
                 try:
-                    counts.update(await write())
+                    counts.update(write())
                 except WriteError as error:
                     errors.append(error.details or {})
                     if ordered:
@@ -251,9 +251,9 @@ class _Bulk:
 
     def __init__(
         self,
-        insert: Callable[[Wire], Awaitable[_Counts]],
-        update: Callable[..., Awaitable[_Counts]],
-        delete: Callable[..., Awaitable[_Counts]],
+        insert: Callable[[Wire], _Counts],
+        update: Callable[..., _Counts],
+        delete: Callable[..., _Counts],
     ) -> None:
         self.writes: list[_Write] = []
         self._insert, self._update, self._delete = insert, update, delete

@@ -49,13 +49,12 @@ class TableIndexes:
         unique = (index for index in self._by_name.values() if index.unique and self._where[index.name].matches(wire))
         return [(index, {name: key_at(wire, name) for name, _ in index.keys}) for index in unique]
 
-    def duplicate(self, index: Index, key: Wire) -> DuplicateKeyError:
-        """The error of the server for a second document with the key."""
-        message = f"E11000 duplicate key error collection: {self._table} index: {index.name} dup key: {key}"
-        details = {"index": 0, "code": _DUPLICATE_KEY, "errmsg": message}
-        return DuplicateKeyError(
-            message, _DUPLICATE_KEY, {**details, "keyPattern": dict(index.keys), "keyValue": dict(key)}
-        )
+    def duplicate(self, name: str, key: Wire) -> DuplicateKeyError:
+        """The error of the server for a second document with the key in the index."""
+        message = f"E11000 duplicate key error collection: {self._table} index: {name} dup key: {key}"
+        pattern = dict(self._by_name[name].keys)
+        details = {"code": _DUPLICATE_KEY, "errmsg": message, "keyPattern": pattern, "keyValue": key}
+        return DuplicateKeyError(message, _DUPLICATE_KEY, details)
 
 
 def sorted_by(wires: list[Wire], sort: Mapping[str, Any]) -> list[Wire]:

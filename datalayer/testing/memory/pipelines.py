@@ -1,6 +1,6 @@
 """The stages of aggregations: those that the repositories use, as MongoDB runs them."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeAlias, cast
 
 from datalayer.testing.memory.expressions import Variables, evaluate, is_true, present
@@ -15,7 +15,7 @@ Stages: TypeAlias = Sequence[Mapping[str, Any]]
 class Source(Protocol):
     """A collection, as a pipeline reads it."""
 
-    async def find(self, filter: Mapping[str, Any], hint: str | None = None) -> list[Wire]:
+    def find(self, filter: Mapping[str, Any], hint: str | None = None) -> list[Wire]:
         """Copies of the documents that the filter finds, in the order of the hinted index."""
         ...
 
@@ -24,12 +24,12 @@ Sources: TypeAlias = Callable[[str], Source]
 """Gives a collection by its name."""
 
 
-async def run(wires: list[Wire], stages: Stages, sources: Sources, variables: Variables) -> list[Wire]:
+def run(wires: list[Wire], stages: Stages, sources: Sources, variables: Variables) -> list[Wire]:
     """What the stages make of the documents, one after the other."""
     for stage in stages:
         ((name, operand),) = stage.items()
         if name in _READING:
-            wires = await _READING[name](wires, operand, sources, variables)
+            wires = _READING[name](wires, operand, sources, variables)
         elif name in _PLAIN:
             wires = _PLAIN[name](wires, operand, variables)
         else:
@@ -37,23 +37,23 @@ async def run(wires: list[Wire], stages: Stages, sources: Sources, variables: Va
     return wires
 
 
-async def read(
+def read(
     source: Source, stages: Stages, sources: Sources, variables: Variables, *, hint: str | None = None
 ) -> list[Wire]:
     """What the stages make of a collection."""
     filter: Mapping[str, Any] = {}
     if stages and "$match" in stages[0] and "$expr" not in stages[0]["$match"]:
         filter, stages = stages[0]["$match"], stages[1:]
-    return await run(await source.find(filter, hint), stages, sources, variables)
+    return run(source.find(filter, hint), stages, sources, variables)
 
 
-async def _lookup(wires: list[Wire], operand: Wire, sources: Sources, variables: Variables) -> list[Wire]:
+def _lookup(wires: list[Wire], operand: Wire, sources: Sources, variables: Variables) -> list[Wire]:
     _only(operand, "from", "localField", "foreignField", "let", "pipeline", "as", what="$lookup")
     source, stages = sources(operand["from"]), operand.get("pipeline", [])
     for wire in wires:
         bound = {name: evaluate(value, wire, variables) for name, value in operand.get("let", {}).items()}
         among = [{"$match": _joined(wire, operand)}] if "localField" in operand else []
-        wire[operand["as"]] = await read(source, [*among, *stages], sources, {**variables, **bound})
+        wire[operand["as"]] = read(source, [*among, *stages], sources, {**variables, **bound})
     return wires
 
 
@@ -69,9 +69,9 @@ def _joined(wire: Wire, operand: Wire) -> Wire:
     return {operand["foreignField"]: {"$in": values}}
 
 
-async def _union(wires: list[Wire], operand: Wire, sources: Sources, _variables: Variables) -> list[Wire]:
+def _union(wires: list[Wire], operand: Wire, sources: Sources, _variables: Variables) -> list[Wire]:
     _only(operand, "coll", "pipeline", what="$unionWith")
-    return wires + await read(sources(operand["coll"]), operand["pipeline"], sources, {})
+    return wires + read(sources(operand["coll"]), operand["pipeline"], sources, {})
 
 
 def _match(wires: list[Wire], operand: Wire, variables: Variables) -> list[Wire]:
@@ -175,7 +175,7 @@ def _only(operand: Wire, *names: str, what: str) -> None:
             raise unsupported(f"{name} in {what}")
 
 
-_READING: Mapping[str, Callable[[list[Wire], Any, Sources, Variables], Awaitable[list[Wire]]]] = {
+_READING: Mapping[str, Callable[[list[Wire], Any, Sources, Variables], list[Wire]]] = {
     "$lookup": _lookup,
     "$unionWith": _union,
 }

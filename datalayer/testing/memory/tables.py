@@ -1,9 +1,10 @@
 """The documents of one collection, and the rules that its schema has."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, MutableMapping
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 
+from bson import ObjectId
 from pydantic import ValidationError
 from pymongo.errors import WriteError
 
@@ -11,30 +12,43 @@ from datalayer.documents.base import Document
 from datalayer.testing.memory.filters import Filter
 from datalayer.testing.memory.indexes import TableIndexes
 from datalayer.testing.memory.transactions import Client
-from datalayer.testing.memory.values import Wire, sent
+from datalayer.testing.memory.values import Order, Wire, copied, order_of, sent
 
 _VALIDATION_FAILURE = 121
 _IMMUTABLE_FIELD = 66
 
 
+_Place: TypeAlias = tuple[str, Order]
+"""A key in a unique index: the index's name, and the key's values."""
+
+
 class Table:
-    """A collection of mongomock-motor, and what is checked before it is written to."""
+    """A collection of the mock's, and what is checked before it is written to.
+
+    Args:
+        document: The class of its documents.
+        engine: The mock's collection.
+        client: Who reads and writes it.
+    """
 
     def __init__(self, document: type[Document], engine: Any, client: Client) -> None:  # noqa: ANN401
         self.name = document.Settings.name
         self.indexes = TableIndexes(document)
         self.client = client
         self._document = document
-        self._engine = engine
+        # By its methods, each operation by id would look at every document.
+        self._rows: MutableMapping[ObjectId, Wire] = engine._store  # noqa: SLF001
+        self._owners: dict[_Place, ObjectId] = {}
 
-    async def find(self, filter: Mapping[str, Any], hint: str | None = None) -> list[Wire]:
+    def find(self, filter: Mapping[str, Any], hint: str | None = None) -> list[Wire]:
         """Copies of the documents that the filter finds, in the order of the hinted index."""
-        wires: list[Wire] = await self._engine.find(Filter(filter).engine).to_list()
+        applied = Filter(filter)
+        wires = [copied(wire) for wire in self._candidates(filter.get("_id")) if applied.matches(wire)]
         if hint is None and "_id" not in filter:
             return wires
         return self.indexes.sorted(wires, self.indexes.named(hint or "_id_"), filter)
 
-    async def write(self, before: Wire | None, after: Wire | None) -> None:
+    def write(self, before: Wire | None, after: Wire | None) -> None:
         """Insert, replace or delete a document.
 
         Raises:
@@ -46,24 +60,38 @@ class Table:
             if before is not None and after["_id"] != before["_id"]:
                 raise WriteError("the (immutable) field '_id' was found to have been altered", _IMMUTABLE_FIELD)
             self._validate(after)
-            await self._refuse_duplicates(before, after)
-        await self._put(before, after)
+            self._refuse_duplicates(before, after)
+        self._put(before, after)
         if self.client.journal is not None:
             self.client.journal.append(partial(self._put, after, before))
 
-    async def _put(self, before: Wire | None, after: Wire | None) -> None:
-        if before is None and after is not None:
-            await self._engine.insert_one(after)
-        elif after is not None:
-            await self._engine.replace_one({"_id": after["_id"]}, after)
-        elif before is not None:
-            await self._engine.delete_one({"_id": before["_id"]})
+    def _candidates(self, ids: object) -> Iterable[Wire]:
+        """The documents among which a filter finds what it asks of the `_id`."""
+        if isinstance(ids, ObjectId):
+            ids = {"$in": [ids]}
+        if isinstance(ids, dict) and "$in" in ids:
+            return [self._rows[id] for id in dict.fromkeys(ids["$in"]) if id in self._rows]
+        return list(self._rows.documents)
 
-    async def _refuse_duplicates(self, before: Wire | None, after: Wire) -> None:
-        others: Wire = {} if before is None else {"_id": {"$ne": after["_id"]}}
-        for index, key in self.indexes.unique_keys(after):
-            if await self.find({"$and": [key, index.where or {}, others]}):
-                raise self.indexes.duplicate(index, key)
+    def _put(self, before: Wire | None, after: Wire | None) -> None:
+        if before is not None:
+            for place, _ in self._unique_keys(before):
+                del self._owners[place]
+        if after is not None:
+            self._rows[after["_id"]] = after
+            for place, _ in self._unique_keys(after):
+                self._owners[place] = after["_id"]
+        elif before is not None:
+            del self._rows[before["_id"]]
+
+    def _refuse_duplicates(self, before: Wire | None, after: Wire) -> None:
+        for place, key in self._unique_keys(after):
+            if place in self._owners and (before is None or self._owners[place] != before["_id"]):
+                raise self.indexes.duplicate(place[0], key)
+
+    def _unique_keys(self, wire: Wire) -> list[tuple[_Place, Wire]]:
+        keys = self.indexes.unique_keys(wire)
+        return [((index.name, order_of(list(key.values()))), key) for index, key in keys]
 
     def _validate(self, wire: Wire) -> None:
         """Let the class decide, and not let it take a null for what is missing."""

@@ -14,7 +14,7 @@ T = TypeVar("T")
 WAIT_SECONDS = 30.0
 """How long an operation waits for the transaction of another task; as long as a transaction is tried again."""
 
-Undo = Callable[[], Awaitable[None]]
+Undo = Callable[[], None]
 
 
 class Client:
@@ -94,7 +94,7 @@ class Session:
                 return await callback(self)
             except BaseException:
                 for undo in reversed(journal):
-                    await undo()
+                    undo()
                 raise
             finally:
                 self.client.journal = None

@@ -68,6 +68,15 @@ def sent(value: Any) -> Any:  # noqa: ANN401
     return decoded[""]
 
 
+def copied(value: Any) -> Any:  # noqa: ANN401
+    """A copy that shares nothing that can be changed."""
+    if isinstance(value, dict):
+        return {name: copied(inner) for name, inner in cast("Wire", value).items()}
+    if isinstance(value, list):
+        return [copied(item) for item in cast("list[object]", value)]
+    return value
+
+
 def rank_of(value: object) -> int:
     """The place of the value's type among the types."""
     rank = _RANKS.get(type(value))
