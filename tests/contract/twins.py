@@ -1,10 +1,11 @@
 """The same world twice, on a server and in memory; and what a call gives and leaves behind in each."""
 
 import base64
-from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Set
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, fields, is_dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import bson
@@ -51,11 +52,14 @@ class ServerWorld:
             given = await _given(call, world)
         changes: Changes = {}
         for table in written(commands):
-            before, after = world.filled[table], await world.rows(table)
-            changes |= {(table, id): None for id in before.keys() - after.keys()}
+            before, after = world.pristine(table), await world.rows(table)
+            gone = {id: None for id in before if id not in after}
             new = {id: row for id, row in after.items() if id not in before or before[id].raw != row.raw}
-            changes |= {(table, id): bson.decode(row.raw) for id, row in new.items()}
-            await world.put_back(table)
+            changes |= {(table, id): row and bson.decode(row.raw) for id, row in {**gone, **new}.items()}
+            if new:
+                await world.quiet[table].delete_many({"_id": {"$in": list(new)}})
+            if lost := [bson.decode(before[id].raw) for id in {**gone, **new} if id in before]:
+                await world.quiet[table].insert_many(lost)
         return Outcome(given, changes)
 
 
@@ -65,12 +69,17 @@ class MemoryWorld(World):
     def __init__(self, community: Community, stories: Stories, twin: World) -> None:
         quiet: Any = _Both(community.database, stories.database)
         super().__init__(community, stories, twin.log, quiet, twin.now)
-        self._ids, self.filled = twin._ids, twin.filled
+        self._ids, self._rows = twin._ids, twin._rows
         self._puts: list[tuple[Any, dict[str, Any] | None, dict[str, Any] | None]] = []
+
+    @cached_property
+    def known(self) -> set[ObjectId]:
+        """The ids of all documents that were there in the beginning."""
+        return {id for rows in self._rows.values() for id in rows}
 
     async def load(self) -> None:
         """Take over the twin's documents."""
-        for name, rows in self.filled.items():
+        for name, rows in self._rows.items():
             table = self.quiet.tables[name]
             if rows:
                 await self.quiet[name].insert_many([bson.decode(row.raw) for row in rows.values()])
@@ -89,7 +98,7 @@ class MemoryWorld(World):
         unchanged = [
             (name, id)
             for (name, id), row in changes.items()
-            if row == (bson.decode(self.filled[name][id].raw) if id in self.filled[name] else None)
+            if row == (bson.decode(self._rows[name][id].raw) if id in self._rows[name] else None)
         ]
         return Outcome(given, {place: row for place, row in changes.items() if place not in unchanged})
 
@@ -148,7 +157,7 @@ def _parts(value: object) -> Iterator[tuple[object, object]]:
         yield from value.items()
     elif isinstance(value, list | tuple):
         yield from enumerate(value)
-    elif isinstance(value, Set):
+    elif isinstance(value, AbstractSet):
         yield from ((item, item) for item in value)
     elif isinstance(value, DataLayerError):
         yield from vars(value).items()

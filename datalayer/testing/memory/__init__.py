@@ -1,12 +1,13 @@
 """The databases in memory: for quick unit tests of code that uses the repositories.
 
-mongomock-motor keeps the documents and matches filters. Around it is an adapter that lists what it lets through, does
-itself what mongomock does not do as MongoDB does, and raises `NotSupportedInMemory` for everything else. So a call has
-the result that it has on a server, or that error; a test runs every example of every method on both.
+mongomock-motor keeps the documents. What is asked of them goes through an adapter that does what the repositories need
+as MongoDB does it, since the mock differs silently in much of it, and raises `NotSupportedInMemory` for everything
+else. So a call has the result that it has on a server, or that error: a test makes every example call of every method
+on both.
 
-What differs: there are no round trips and no conflicts, transactions run one after the other, and documents are checked
-by their classes, which refuse blank strings that the server's validators let through. Beanie's own queries
-(`Post.find(...)`) stay those of the database that was opened last by `connect()`.
+What differs: there are no round trips and no conflicts; transactions run one after the other; documents are checked by
+their classes, which also refuse the blank strings that the server's validators let through; and Beanie's own queries
+(`Post.find(...)`) do not come here.
 """
 
 from collections.abc import AsyncGenerator

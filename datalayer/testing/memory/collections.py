@@ -30,7 +30,7 @@ _WITHOUT_EFFECT = {"batch_size", "batchSize", "comment"}
 class Unknown:
     """Refuses every method that its subclasses do not have."""
 
-    def __getattr__(self, name: str) -> Never:
+    def __getattr__(self, name: str) -> object:
         """Refuse it; what begins with an underscore is Python's own matter."""
         if name.startswith("_"):
             raise AttributeError(name)
@@ -93,10 +93,15 @@ class Collection(Unknown):
         return Cursor(fetch)
 
     async def find_one(
-        self, filter: Filter | None = None, projection: Mapping[str, int] | None = None, **options: Any
+        self,
+        filter: Filter | None = None,
+        projection: Mapping[str, int] | None = None,
+        *,
+        sort: Sort | None = None,
+        hint: str | None = None,
     ) -> Wire | None:
         """The first document that the filter finds."""
-        return next(iter(await self.find(filter, projection, limit=1, **options).to_list()), None)
+        return next(iter(await self.find(filter, projection, sort=sort, limit=1, hint=hint).to_list()), None)
 
     async def count_documents(self, filter: Filter, *, limit: int = 0, hint: str | None = None) -> int:
         """How many documents the filter finds, up to the limit."""
@@ -187,7 +192,7 @@ class Collection(Unknown):
         bulk = _Bulk(self._insert, self._update, self._delete)
         for request in requests:
             request._add_to_bulk(bulk)  # noqa: SLF001 - the driver's own way of reading a request
-        return BulkWriteResult(await self._write_all(bulk.writes, ordered=ordered), acknowledged=True)
+        return BulkWriteResult(dict(await self._write_all(bulk.writes, ordered=ordered)), acknowledged=True)
 
     def _found(
         self,

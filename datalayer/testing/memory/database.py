@@ -26,11 +26,9 @@ class Database(Unknown):
     def __getitem__(self, name: str) -> Collection:
         return Collection(self._table(name), self._table)
 
-    def __getattr__(self, name: str) -> Collection:
-        """The driver lets a collection be an attribute too."""
-        if name in self.__dict__.get("_tables", ()):
-            return self[name]
-        return super().__getattr__(name)
+    def __getattr__(self, name: str) -> object:
+        """A collection: the driver lets it be an attribute too."""
+        return self[name] if name in self.__dict__.get("_tables", ()) else super().__getattr__(name)
 
     def _table(self, name: str) -> Table:
         if name not in self._tables:

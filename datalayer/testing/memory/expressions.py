@@ -30,10 +30,15 @@ def evaluate(expression: Any, wire: Wire, variables: Variables) -> Any:  # noqa:
     if not isinstance(expression, dict):
         return expression
     fields = cast("Wire", expression)
-    name = next(iter(fields), "")
-    if name.startswith("$"):
-        return _operation(name, fields[name], wire, variables)
+    if is_operation(fields):
+        ((name, operand),) = fields.items()
+        return _operation(name, operand, wire, variables)
     return present({name: evaluate(value, wire, variables) for name, value in fields.items()})
+
+
+def is_operation(expression: object) -> bool:
+    """Whether it is an operator with its operands, and no object."""
+    return isinstance(expression, dict) and next(iter(cast("Wire", expression)), "").startswith("$")
 
 
 def is_true(value: object) -> bool:
@@ -51,8 +56,12 @@ def _operation(name: str, operand: Any, wire: Wire, variables: Variables) -> Any
         return _UNEVALUATED[name](operand, wire, variables)
     if name not in _FUNCTIONS:
         raise unsupported(f"the expression {name}")
-    arguments = operand if isinstance(operand, list) else [operand]
-    return _FUNCTIONS[name](*(evaluate(argument, wire, variables) for argument in cast("list[Any]", arguments)))
+    operands = cast("list[Any]", operand if isinstance(operand, list) else [operand])
+    arguments = [evaluate(argument, wire, variables) for argument in operands]
+    try:
+        return _FUNCTIONS[name](*arguments)
+    except TypeError:
+        raise unsupported(f"{name} of {len(arguments)} such arguments") from None
 
 
 def _cond(operand: Any, wire: Wire, variables: Variables) -> Any:  # noqa: ANN401
@@ -92,7 +101,8 @@ def _replace_all(operand: Any, wire: Wire, variables: Variables) -> Any:  # noqa
 
 
 def _add(*values: Any) -> Any:  # noqa: ANN401
-    return None if any(value in _NOTHING for value in values) else sum(map(_number, values))
+    numbers = [_number(value) for value in values if value not in _NOTHING]
+    return sum(numbers) if len(numbers) == len(values) else None
 
 
 def _max(*values: Any) -> Any:  # noqa: ANN401
@@ -114,13 +124,15 @@ def _slice(value: Any, count: int) -> Any:  # noqa: ANN401
 
 
 def _concat_arrays(*values: Any) -> Any:  # noqa: ANN401
-    return None if any(value in _NOTHING for value in values) else [item for value in values for item in _array(value)]
+    arrays = [_array(value) for value in values if value not in _NOTHING]
+    return [item for array in arrays for item in array] if len(arrays) == len(values) else None
 
 
 def _merge_objects(*values: Any) -> Wire:  # noqa: ANN401
     merged: Wire = {}
     for value in values:
-        merged |= {} if value in _NOTHING else value
+        if value not in _NOTHING:
+            merged |= _object(value)
     return merged
 
 
@@ -135,8 +147,19 @@ def _type(value: Any) -> str:  # noqa: ANN401
     return _TYPES[rank]
 
 
-def _compared(compare: Callable[[Any, Any], bool]) -> Callable[..., bool]:
-    return lambda one, other: compare(order_of(one), order_of(other))
+def _compared(compare: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool]:
+    def function(one: Any, other: Any) -> bool:  # noqa: ANN401
+        return compare(order_of(one), order_of(other))
+
+    return function
+
+
+def _all(*values: Any) -> bool:  # noqa: ANN401
+    return all(map(is_true, values))
+
+
+def _size(value: Any) -> int:  # noqa: ANN401
+    return len(_array(value))
 
 
 def _number(value: Any) -> Any:  # noqa: ANN401
@@ -149,6 +172,12 @@ def _array(value: Any) -> list[Any]:  # noqa: ANN401
     if not isinstance(value, list):
         raise unsupported("the use of something else as an array")
     return cast("list[Any]", value)
+
+
+def _object(value: Any) -> Wire:  # noqa: ANN401
+    if not isinstance(value, dict):
+        raise unsupported("the use of something else as an object")
+    return cast("Wire", value)
 
 
 def _text(value: Any) -> str:  # noqa: ANN401
@@ -169,7 +198,7 @@ _UNEVALUATED: Mapping[str, Callable[[Any, Wire, Variables], Any]] = {
 
 _FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     "$add": _add,
-    "$and": lambda *values: all(map(is_true, values)),
+    "$and": _all,
     "$concatArrays": _concat_arrays,
     "$eq": _compared(operator.eq),
     "$first": _first,
@@ -179,7 +208,7 @@ _FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     "$max": _max,
     "$mergeObjects": _merge_objects,
     "$ne": _compared(operator.ne),
-    "$size": lambda value: len(_array(value)),
+    "$size": _size,
     "$slice": _slice,
     "$split": _split,
     "$type": _type,

@@ -1,29 +1,27 @@
-"""The filters that mongomock understands as MongoDB does."""
+"""Filters: those that the repositories use, as MongoDB applies them.
 
-from collections.abc import Callable, Mapping
-from importlib import import_module
-from typing import Any, cast
+mongomock's own differ where a value is in an array, where a part of a path is missing, and where Python takes `True`
+for 1.
+"""
 
-from bson import Int64, ObjectId
+import operator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, TypeAlias, cast
 
-from datalayer.testing.memory.values import Wire, unsupported
+from bson import ObjectId
 
-_applies: Callable[[Wire, Wire], bool] = import_module("mongomock.filtering").filter_applies
+from datalayer.testing.memory.values import MISSING, Wire, order_of, rank_of, unsupported
 
-_NUMBERS = (int, Int64, float)
-_ALIKE = (type(None), str, ObjectId)
-"""Types whose values are equal to none of another type, in Python as in MongoDB."""
+Predicate: TypeAlias = Callable[[Wire], bool]
+
+_Test: TypeAlias = Callable[[Sequence[object]], bool]
+"""Whether the values at a path are as they should be."""
 
 
-class Filter:
-    """A filter in the form that mongomock takes; everything that it would understand otherwise is refused."""
-
-    def __init__(self, filter: Mapping[str, Any]) -> None:
-        self.engine = _checked(filter)
-
-    def matches(self, wire: Wire) -> bool:
-        """Whether it lets the document through."""
-        return bool(_applies(self.engine, wire))
+def predicate(filter: Mapping[str, Any]) -> Predicate:
+    """What tells whether the filter finds a document."""
+    parts = [_clause(name, condition) for name, condition in filter.items()]
+    return lambda wire: all(part(wire) for part in parts)
 
 
 def equalities(filter: Mapping[str, Any]) -> Wire:
@@ -31,93 +29,98 @@ def equalities(filter: Mapping[str, Any]) -> Wire:
     return {name: value for name, value in filter.items() if not name.startswith("$") and not _has_operators(value)}
 
 
-def _checked(filter: Mapping[str, Any]) -> Wire:
-    checked: Wire = {}
-    for name, condition in filter.items():
-        if name in ("$and", "$or"):
-            checked[name] = [_checked(part) for part in condition]
-        elif name.startswith("$"):
+def _clause(name: str, condition: Any) -> Predicate:  # noqa: ANN401
+    if name in _LOGICAL and condition:
+        gather, parts = _LOGICAL[name], [predicate(part) for part in condition]
+        return lambda wire: gather(part(wire) for part in parts)
+    if name.startswith("$"):
+        raise unsupported(f"{name} in a filter")
+    path, test = name.split("."), _test(condition if _has_operators(condition) else {"$eq": condition})
+    return lambda wire: test(list(_values_at(wire, path)))
+
+
+def _test(condition: Mapping[str, Any]) -> _Test:
+    tests: list[_Test] = []
+    for name, operand in condition.items():
+        if name not in _OPERATORS:
             raise unsupported(f"{name} in a filter")
-        elif _is_plain(name, condition):
-            # As it is, which is faster. Elsewhere an id would be equal to its text in an array of strings.
-            checked[name] = condition
-        else:
-            checked[name] = _condition(name, condition if _has_operators(condition) else {"$eq": condition})
-    return checked
-
-
-def _is_plain(name: str, condition: object) -> bool:
-    if isinstance(condition, ObjectId):
-        return name == "_id"
-    return isinstance(condition, str) or (condition is None and "." not in name)
+        tests.append(_OPERATORS[name](operand))
+    return lambda values: all(test(values) for test in tests)
 
 
 def _has_operators(condition: object) -> bool:
     return isinstance(condition, dict) and any(name.startswith("$") for name in cast("Wire", condition))
 
 
-def _condition(path: str, condition: Wire) -> Wire:
-    checked: Wire = {}
-    for operator, operand in condition.items():
-        check = _OPERATORS.get(operator)
-        if check is None:
-            raise unsupported(f"{operator} in a filter")
-        if "." in path and (operator in ("$ne", "$not") or operand in (None, False)):
-            # Where a part of the path is missing, or no object, mongomock finds nothing.
-            raise unsupported(f"a filter on what is not at {path}")
-        checked |= check(path, operand)
-    return checked
+def _values_at(value: object, path: Sequence[str]) -> Iterator[object]:
+    """What is at the path: of an array, its elements as well."""
+    if not path:
+        yield value
+        if isinstance(value, list):
+            yield from cast("list[object]", value)
+    elif isinstance(value, dict):
+        yield from _values_at(cast("Wire", value).get(path[0], MISSING), path[1:])
+    elif isinstance(value, list):
+        items = cast("list[object]", value)
+        if path[0].isdigit():
+            yield from _values_at(items[int(path[0])], path[1:]) if int(path[0]) < len(items) else ()
+        for item in items:
+            if isinstance(item, dict):
+                yield from _values_at(cast("Wire", item), path)
+    else:
+        yield MISSING
 
 
-def _equal(_path: str, operand: object) -> Wire:
-    if isinstance(operand, bool):
-        # For Python, `False` is 0.
-        return {"$eq": operand, "$type": "bool"}
-    if type(operand) in _NUMBERS:
-        return {"$eq": operand, "$type": "number"}
-    return {"$eq": _alike(operand)}
+def _equal(operand: Any) -> _Test:  # noqa: ANN401
+    return _among([operand])
 
 
-def _not_equal(_path: str, operand: object) -> Wire:
-    return {"$ne": operand if operand == [] else _alike(operand)}
+def _not_equal(operand: Any) -> _Test:  # noqa: ANN401
+    equal = _among([operand])
+    return lambda values: not equal(values)
 
 
-def _among(_path: str, operand: object) -> Wire:
-    if not isinstance(operand, list):
+def _among(operands: Any) -> _Test:  # noqa: ANN401
+    if not isinstance(operands, list):
         raise unsupported("$in without an array")
-    return {"$in": [_alike(value) for value in cast("list[object]", operand)]}
+    wanted = {order_of(operand) for operand in cast("list[Any]", operands)}
+    # What is missing is equal to null.
+    return lambda values: any(order_of(None if value is MISSING else value) in wanted for value in values)
 
 
-def _exists(_path: str, operand: object) -> Wire:
-    return {"$exists": bool(operand)}
+def _exists(operand: Any) -> _Test:  # noqa: ANN401
+    return lambda values: any(value is not MISSING for value in values) == bool(operand)
 
 
-def _not(path: str, operand: object) -> Wire:
-    if not isinstance(operand, dict):
+def _not(operand: Any) -> _Test:  # noqa: ANN401
+    if not _has_operators(operand):
         raise unsupported("$not without operators")
-    return {"$not": _condition(path, cast("Wire", operand))}
+    test = _test(operand)
+    return lambda values: not test(values)
 
 
-def _compared(operator: str) -> Callable[[str, object], Wire]:
-    def check(_path: str, operand: object) -> Wire:
-        if type(operand) not in (*_NUMBERS, str, ObjectId, dict):
-            raise unsupported(f"{operator} with a value of the type {type(operand).__name__}")
-        return {operator: operand}
+def _compared(compare: Callable[[Any, Any], bool]) -> Callable[[Any], _Test]:
+    def test(operand: Any) -> _Test:  # noqa: ANN401
+        if not isinstance(operand, _COMPARABLE):
+            raise unsupported(f"a comparison with a value of the type {type(operand).__name__}")
+        rank, than = order_of(operand)[0], order_of(operand)
+        return lambda values: any(rank_of(value) == rank and compare(order_of(value), than) for value in values)
 
-    return check
-
-
-def _alike(value: object) -> object:
-    if type(value) not in _ALIKE:
-        raise unsupported(f"a filter by a value of the type {type(value).__name__} like this")
-    return value
+    return test
 
 
-_OPERATORS: Mapping[str, Callable[[str, Any], Wire]] = {
+_COMPARABLE = (bool, int, float, str, dict, ObjectId)
+
+_LOGICAL: Mapping[str, Callable[[Iterator[bool]], bool]] = {"$and": all, "$or": any}
+
+_OPERATORS: Mapping[str, Callable[[Any], _Test]] = {
     "$eq": _equal,
     "$ne": _not_equal,
     "$in": _among,
     "$exists": _exists,
     "$not": _not,
-    **{operator: _compared(operator) for operator in ("$gt", "$gte", "$lt", "$lte")},
+    "$gt": _compared(operator.gt),
+    "$gte": _compared(operator.ge),
+    "$lt": _compared(operator.lt),
+    "$lte": _compared(operator.le),
 }

@@ -7,7 +7,7 @@ from pymongo.errors import DuplicateKeyError
 
 from datalayer.documents.base import Document
 from datalayer.documents.indexes import Index
-from datalayer.testing.memory.filters import Filter, equalities
+from datalayer.testing.memory.filters import equalities, predicate
 from datalayer.testing.memory.values import Order, Wire, key_at, order_of, unsupported
 
 Bound = Sequence[tuple[str, Any]]
@@ -24,7 +24,7 @@ class TableIndexes:
     def __init__(self, document: type[Document]) -> None:
         self._table = document.Settings.name
         self._by_name = {index.name: index for index in (_BY_ID, *document.Settings.indexes)}
-        self._where = {name: Filter(index.where or {}) for name, index in self._by_name.items()}
+        self._where = {name: predicate(index.where or {}) for name, index in self._by_name.items()}
 
     def named(self, name: str) -> Index:
         """The index that a hint names."""
@@ -35,7 +35,7 @@ class TableIndexes:
     def sorted(self, wires: list[Wire], index: Index, filter: Mapping[str, Any]) -> list[Wire]:
         """The documents in the order of the index, which has to hold all of them."""
         where = self._where[index.name]
-        if index.where is not None and not all(where.matches(wire) for wire in wires):
+        if index.where is not None and not all(where(wire) for wire in wires):
             raise unsupported(f"the hint {index.name} for documents that are not in that index")
         given = equalities(filter)
         # By the last field first: sorting leaves equals as they are.
@@ -46,7 +46,7 @@ class TableIndexes:
 
     def unique_keys(self, wire: Wire) -> list[tuple[Index, Wire]]:
         """The keys of which there may be only one, with their indexes."""
-        unique = (index for index in self._by_name.values() if index.unique and self._where[index.name].matches(wire))
+        unique = (index for index in self._by_name.values() if index.unique and self._where[index.name](wire))
         return [(index, {name: key_at(wire, name) for name, _ in index.keys}) for index in unique]
 
     def duplicate(self, name: str, key: Wire) -> DuplicateKeyError:
@@ -59,7 +59,7 @@ class TableIndexes:
 
 def sorted_by(wires: list[Wire], sort: Mapping[str, Any]) -> list[Wire]:
     """The documents in the order of a sort; equals stay as they are."""
-    for name, direction in reversed(sort.items()):
+    for name, direction in reversed([*sort.items()]):
         wires = _sorted(wires, name, direction)
     return wires
 
@@ -103,5 +103,3 @@ def _sorted(wires: list[Wire], name: str, direction: int) -> list[Wire]:
         raise unsupported(f"sorting by {direction}")
     # Reversed, since a descending order leaves equals as they are too.
     return sorted(wires, key=order, reverse=direction < 0)
-
-

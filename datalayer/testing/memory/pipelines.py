@@ -3,8 +3,8 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeAlias, cast
 
-from datalayer.testing.memory.expressions import Variables, evaluate, is_true, present
-from datalayer.testing.memory.filters import Filter
+from datalayer.testing.memory.expressions import Variables, evaluate, is_operation, is_true, present
+from datalayer.testing.memory.filters import predicate
 from datalayer.testing.memory.indexes import sorted_by
 from datalayer.testing.memory.updates import with_fields, without_fields
 from datalayer.testing.memory.values import MISSING, Order, Wire, order_of, rank_of, unsupported
@@ -76,8 +76,8 @@ def _union(wires: list[Wire], operand: Wire, sources: Sources, _variables: Varia
 
 def _match(wires: list[Wire], operand: Wire, variables: Variables) -> list[Wire]:
     condition = operand.get("$expr", True)
-    filter = Filter({name: value for name, value in operand.items() if name != "$expr"})
-    return [wire for wire in wires if filter.matches(wire) and is_true(evaluate(condition, wire, variables))]
+    applies = predicate({name: value for name, value in operand.items() if name != "$expr"})
+    return [wire for wire in wires if applies(wire) and is_true(evaluate(condition, wire, variables))]
 
 
 def _group(wires: list[Wire], operand: Wire, variables: Variables) -> list[Wire]:
@@ -126,7 +126,7 @@ def projected(wire: Wire, fields: Mapping[str, Any], variables: Variables) -> Wi
     for name, value in fields.items():
         if name == "_id" or value == 1:
             _keep(kept, name.split("."), bool(value))
-        elif str(value).startswith("$") or (isinstance(value, dict) and next(iter(cast("Wire", value)), "")[:1] == "$"):
+        elif str(value).startswith("$") or is_operation(value):
             computed[name] = value
         else:
             raise unsupported(f"a projection of {name} by {value!r}")
@@ -134,7 +134,7 @@ def projected(wire: Wire, fields: Mapping[str, Any], variables: Variables) -> Wi
     return {**_kept(wire, kept), **present(found)}
 
 
-def _keep(kept: dict[str, Any], path: Sequence[str], value: bool) -> None:  # noqa: FBT001
+def _keep(kept: dict[str, Any], path: Sequence[str], value: bool) -> None:
     for name in path[:-1]:
         kept = kept.setdefault(name, {})
     kept[path[-1]] = value
@@ -166,7 +166,10 @@ def _unwind(wires: list[Wire], operand: str, _variables: Variables) -> list[Wire
 
 
 def _replace(wires: list[Wire], operand: Any, variables: Variables) -> list[Wire]:  # noqa: ANN401
-    return [evaluate(operand, wire, variables) for wire in wires]
+    found = [evaluate(operand, wire, variables) for wire in wires]
+    if not all(isinstance(wire, dict) for wire in found):
+        raise unsupported("$replaceWith by what is no document")
+    return found
 
 
 def _only(operand: Wire, *names: str, what: str) -> None:

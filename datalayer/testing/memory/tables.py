@@ -1,15 +1,15 @@
 """The documents of one collection, and the rules that its schema has."""
 
-from collections.abc import Iterable, Mapping, MutableMapping
+from collections.abc import Iterable, Mapping
 from functools import partial
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 from bson import ObjectId
 from pydantic import ValidationError
 from pymongo.errors import WriteError
 
 from datalayer.documents.base import Document
-from datalayer.testing.memory.filters import Filter
+from datalayer.testing.memory.filters import predicate
 from datalayer.testing.memory.indexes import TableIndexes
 from datalayer.testing.memory.transactions import Client
 from datalayer.testing.memory.values import Order, Wire, copied, order_of, sent
@@ -37,13 +37,13 @@ class Table:
         self.client = client
         self._document = document
         # By its methods, each operation by id would look at every document.
-        self._rows: MutableMapping[ObjectId, Wire] = engine._store  # noqa: SLF001
+        self._rows: Any = engine._store  # noqa: SLF001
         self._owners: dict[_Place, ObjectId] = {}
 
     def find(self, filter: Mapping[str, Any], hint: str | None = None) -> list[Wire]:
         """Copies of the documents that the filter finds, in the order of the hinted index."""
-        applied = Filter(filter)
-        wires = [copied(wire) for wire in self._candidates(filter.get("_id")) if applied.matches(wire)]
+        applies = predicate(filter)
+        wires = [copied(wire) for wire in self._candidates(filter.get("_id")) if applies(wire)]
         if hint is None and "_id" not in filter:
             return wires
         return self.indexes.sorted(wires, self.indexes.named(hint or "_id_"), filter)
@@ -55,22 +55,18 @@ class Table:
             WriteError: It is not what its class says.
             DuplicateKeyError: There is one already with a key that is unique.
         """
-        if after is not None:
-            after = sent(after)
-            if before is not None and after["_id"] != before["_id"]:
-                raise WriteError("the (immutable) field '_id' was found to have been altered", _IMMUTABLE_FIELD)
-            self._validate(after)
-            self._refuse_duplicates(before, after)
-        self._put(before, after)
+        wire = None if after is None else self._checked(before, sent(after))
+        self._put(before, wire)
         if self.client.journal is not None:
-            self.client.journal.append(partial(self._put, after, before))
+            self.client.journal.append(partial(self._put, wire, before))
 
     def _candidates(self, ids: object) -> Iterable[Wire]:
         """The documents among which a filter finds what it asks of the `_id`."""
         if isinstance(ids, ObjectId):
             ids = {"$in": [ids]}
         if isinstance(ids, dict) and "$in" in ids:
-            return [self._rows[id] for id in dict.fromkeys(ids["$in"]) if id in self._rows]
+            among = cast("list[ObjectId]", ids["$in"])
+            return [self._rows[id] for id in dict.fromkeys(among) if id in self._rows]
         return list(self._rows.documents)
 
     def _put(self, before: Wire | None, after: Wire | None) -> None:
@@ -84,10 +80,14 @@ class Table:
         elif before is not None:
             del self._rows[before["_id"]]
 
-    def _refuse_duplicates(self, before: Wire | None, after: Wire) -> None:
+    def _checked(self, before: Wire | None, after: Wire) -> Wire:
+        if before is not None and after["_id"] != before["_id"]:
+            raise WriteError("the (immutable) field '_id' was found to have been altered", _IMMUTABLE_FIELD)
+        self._validate(after)
         for place, key in self._unique_keys(after):
             if place in self._owners and (before is None or self._owners[place] != before["_id"]):
                 raise self.indexes.duplicate(place[0], key)
+        return after
 
     def _unique_keys(self, wire: Wire) -> list[tuple[_Place, Wire]]:
         keys = self.indexes.unique_keys(wire)

@@ -50,7 +50,9 @@ class Client:
             async with asyncio.timeout(WAIT_SECONDS):
                 await self._lock.acquire()
         except TimeoutError:
-            raise unsupported(f"waiting for more than {WAIT_SECONDS:.0f} s for the transaction of another task") from None
+            raise unsupported(
+                f"waiting for more than {WAIT_SECONDS:.0f} s for the transaction of another task"
+            ) from None
         try:
             yield
         finally:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias, cast
 
-from datalayer.testing.memory.expressions import evaluate
+from datalayer.testing.memory.expressions import evaluate, is_operation
 from datalayer.testing.memory.values import MISSING, Wire, order_of, unsupported
 
 Update: TypeAlias = Mapping[str, Any] | Sequence[Mapping[str, Any]]
@@ -32,6 +32,8 @@ def updated(before: Wire, update: Update, *, inserted: bool = False) -> Wire:
 def with_fields(wire: Wire, fields: Mapping[str, Any], variables: Mapping[str, Any] | None = None) -> Wire:
     """The document with the fields that the expressions give, as `$set` has it in a pipeline."""
     _refuse_paths(fields)
+    if any(isinstance(value, dict) and not is_operation(cast("Wire", value)) for value in fields.values()):
+        raise unsupported("$set of a part of a field")
     found = {name: evaluate(expression, wire, variables or {}) for name, expression in fields.items()}
     return {name: value for name, value in {**wire, **found}.items() if value is not MISSING}
 

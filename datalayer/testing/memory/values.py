@@ -119,6 +119,8 @@ def key_at(wire: Wire, path: str) -> object:
             value = items[int(name)] if int(name) < len(items) else None
         elif isinstance(value, dict):
             value = cast("Wire", value).get(name)
+        elif isinstance(value, list):
+            break
         else:
             value = None
     if isinstance(value, list):
