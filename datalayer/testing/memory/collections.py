@@ -1,9 +1,11 @@
 """Collections with the part of the driver's interface that the repositories use, and not a letter more."""
 
+import functools
+import inspect
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, Never, Self
+from typing import Any, Never, ParamSpec, Self, TypeVar
 
 from bson import ObjectId
 from pymongo import ReturnDocument
@@ -17,6 +19,9 @@ from datalayer.testing.memory.tables import Table
 from datalayer.testing.memory.updates import Update, updated
 from datalayer.testing.memory.values import Wire, order_of, sent, unsupported
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
 Filter = Mapping[str, Any]
 Sort = Mapping[str, int]
 
@@ -25,6 +30,25 @@ _Write = Callable[[], _Counts]
 
 _WITHOUT_EFFECT = {"batch_size", "batchSize", "comment"}
 """Options that change nothing of the result."""
+
+
+def _check(options: Mapping[str, object], method: str) -> None:
+    for name, value in options.items():
+        if name not in _WITHOUT_EFFECT and value is not None:
+            raise unsupported(f"the option {name} of {method}")
+
+
+def _without_other_options(method: Callable[P, T]) -> Callable[P, T]:
+    """Refuse the options that the method does not name, but for those that change nothing."""
+    named = inspect.signature(method).parameters
+
+    @functools.wraps(method)
+    def call(*args: P.args, **kwargs: P.kwargs) -> T:
+        others = {name: kwargs.pop(name) for name in [*kwargs] if name not in named}
+        _check(others, method.__name__)
+        return method(*args, **kwargs)
+
+    return call
 
 
 class Unknown:
@@ -72,6 +96,7 @@ class Collection(Unknown):
         self._table = table
         self._sources = sources
 
+    @_without_other_options
     def find(
         self,
         filter: Filter | None = None,
@@ -80,10 +105,10 @@ class Collection(Unknown):
         sort: Sort | None = None,
         limit: int = 0,
         hint: str | None = None,
-        **options: object,
     ) -> Cursor:
         """The documents that the filter finds."""
-        _check(options, "find")
+        if limit < 0:
+            raise unsupported("a negative limit")
 
         async def fetch(low: Bound | None, high: Bound | None) -> list[Wire]:
             async with self._table.client.turn():
@@ -92,6 +117,7 @@ class Collection(Unknown):
 
         return Cursor(fetch)
 
+    @_without_other_options
     async def find_one(
         self,
         filter: Filter | None = None,
@@ -103,13 +129,14 @@ class Collection(Unknown):
         """The first document that the filter finds."""
         return next(iter(await self.find(filter, projection, sort=sort, limit=1, hint=hint).to_list()), None)
 
+    @_without_other_options
     async def count_documents(self, filter: Filter, *, limit: int = 0, hint: str | None = None) -> int:
         """How many documents the filter finds, up to the limit."""
         return len(await self.find(filter, limit=limit, hint=hint).to_list())
 
-    async def aggregate(self, pipeline: Stages, *, hint: str | None = None, **options: object) -> Cursor:
+    @_without_other_options
+    async def aggregate(self, pipeline: Stages, *, hint: str | None = None) -> Cursor:
         """What the pipeline gives."""
-        _check(options, "aggregate")
         async with self._table.client.turn():
             wires = read(self._table, sent(pipeline), self._sources, {}, hint=hint)
 
@@ -118,17 +145,20 @@ class Collection(Unknown):
 
         return Cursor(fetch)
 
+    @_without_other_options
     async def insert_one(self, document: Wire) -> InsertOneResult:
         """Insert a document."""
         async with self._table.client.turn():
             self._insert(document)
         return InsertOneResult(document["_id"], acknowledged=True)
 
+    @_without_other_options
     async def insert_many(self, documents: Sequence[Wire], *, ordered: bool = True) -> InsertManyResult:
         """Insert documents."""
         await self._write_all([partial(self._insert, document) for document in documents], ordered=ordered)
         return InsertManyResult([document["_id"] for document in documents], acknowledged=True)
 
+    @_without_other_options
     async def update_one(
         self, filter: Filter, update: Update, *, upsert: bool = False, hint: str | None = None
     ) -> UpdateResult:
@@ -137,24 +167,28 @@ class Collection(Unknown):
             counts = self._update(filter, update, upsert=upsert, hint=hint, limit=1)
         return UpdateResult({"n": counts["nMatched"], **counts}, acknowledged=True)
 
+    @_without_other_options
     async def update_many(self, filter: Filter, update: Update, *, hint: str | None = None) -> UpdateResult:
         """Change all documents that the filter finds, in the order of the hint."""
         async with self._table.client.turn():
             counts = self._update(filter, update, hint=hint)
         return UpdateResult({"n": counts["nMatched"], **counts}, acknowledged=True)
 
+    @_without_other_options
     async def delete_one(self, filter: Filter, *, hint: str | None = None) -> DeleteResult:
         """Delete the first document that the filter finds."""
         async with self._table.client.turn():
             counts = self._delete(filter, hint=hint, limit=1)
         return DeleteResult({"n": counts["nRemoved"]}, acknowledged=True)
 
+    @_without_other_options
     async def delete_many(self, filter: Filter, *, hint: str | None = None) -> DeleteResult:
         """Delete all documents that the filter finds."""
         async with self._table.client.turn():
             counts = self._delete(filter, hint=hint)
         return DeleteResult({"n": counts["nRemoved"]}, acknowledged=True)
 
+    @_without_other_options
     async def find_one_and_update(
         self,
         filter: Filter,
@@ -177,6 +211,7 @@ class Collection(Unknown):
         wire = after if return_document is ReturnDocument.AFTER else before
         return None if wire is None else _projected(wire, projection)
 
+    @_without_other_options
     async def find_one_and_delete(
         self, filter: Filter, projection: Mapping[str, int] | None = None, *, hint: str | None = None
     ) -> Wire | None:
@@ -187,6 +222,7 @@ class Collection(Unknown):
                 self._table.write(wire, None)
         return None if wire is None else _projected(wire, projection)
 
+    @_without_other_options
     async def bulk_write(self, requests: Sequence[Any], *, ordered: bool = True) -> BulkWriteResult:
         """Insert, update and delete one document after the other."""
         bulk = _Bulk(self._insert, self._update, self._delete)
@@ -283,12 +319,6 @@ class _Bulk:
     def add_replace(self, *_args: object, **_options: object) -> Never:
         """A `ReplaceOne`."""
         raise unsupported("ReplaceOne")
-
-
-def _check(options: Mapping[str, object], method: str) -> None:
-    for name, value in options.items():
-        if name not in _WITHOUT_EFFECT and value is not None:
-            raise unsupported(f"the option {name} of {method}")
 
 
 def _projected(wire: Wire, projection: Mapping[str, int] | None) -> Wire:
