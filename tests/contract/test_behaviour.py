@@ -207,6 +207,22 @@ async def test_after_a_duplicate_nothing_more_can_be_done_in_a_transaction(db: C
     assert len((await db.users.directory()).items) == 1
 
 
+async def test_of_a_transaction_that_is_cancelled_nothing_stays(db: Community) -> None:
+    post, written = await _post(db), asyncio.Event()
+
+    async def work() -> None:
+        await db.posts.edit(post, content="Undone")
+        written.set()
+        await asyncio.Event().wait()
+
+    task = asyncio.create_task(db.transaction(work))
+    await written.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert (await db.posts.edit(post, title="Free")).content == "Hello"
+
+
 async def test_tasks_do_not_share_a_transaction(db: Community) -> None:
     async def work() -> None:
         await asyncio.create_task(db.users.create(name="Ada"))

@@ -10,6 +10,13 @@ from datalayer.testing.memory.transactions import Client
 from datalayer.testing.memory.values import unsupported
 
 
+class Nothing(Unknown):
+    """A collection that no document declares: there is nothing in it, and nothing gets in."""
+
+    async def find_one(self, *_arguments: object, **_options: object) -> None:
+        """No document."""
+
+
 class Database(Unknown):
     """The collections of the documents, in the driver's terms."""
 
@@ -23,8 +30,8 @@ class Database(Unknown):
         """The same: what is written is there at once, and for everybody."""
         return self
 
-    def __getitem__(self, name: str) -> Collection:
-        return Collection(self._table(name), self._table)
+    def __getitem__(self, name: str) -> Collection | Nothing:
+        return Collection(self._tables[name], self._table) if name in self._tables else Nothing()
 
     def __getattr__(self, name: str) -> object:
         """A collection: the driver lets it be an attribute too."""
@@ -32,5 +39,5 @@ class Database(Unknown):
 
     def _table(self, name: str) -> Table:
         if name not in self._tables:
-            raise unsupported(f"the collection {name}: no document declares it")
+            raise unsupported(f"the collection {name}, which no document declares")
         return self._tables[name]

@@ -20,8 +20,8 @@ Undo = Callable[[], None]
 class Client:
     """Who may read and write at the moment.
 
-    A transaction, and a snapshot, has all of the data to itself: nobody sees what may yet be undone, and nothing that
-    it has read changes. Nothing is lost by that, since operations in memory wait for nothing else.
+    From its first operation to its end, a transaction has all of the data to itself, and so has a snapshot: nobody sees
+    what may yet be undone, and nothing changes that was read. It costs nothing where nobody waits for anything inside.
     """
 
     def __init__(self) -> None:
@@ -35,28 +35,29 @@ class Client:
 
     @asynccontextmanager
     async def turn(self) -> AsyncGenerator[None]:
-        """For one operation: at once within what has the data to itself, else when nobody has."""
+        """For one operation: as a part of the transaction or snapshot that the task is in, or by itself."""
         session = _bound.get()
-        if session is not None and session.client is self and session.is_alone:
+        if session is not None and session.client is self and session.lasts:
+            await session.begin()
             yield
             return
-        async with self.alone():
+        await self.acquire()
+        try:
             yield
+        finally:
+            self.release()
 
-    @asynccontextmanager
-    async def alone(self) -> AsyncGenerator[None]:
+    async def acquire(self) -> None:
         """Have the data to oneself."""
         try:
             async with asyncio.timeout(WAIT_SECONDS):
                 await self._lock.acquire()
         except TimeoutError:
-            raise unsupported(
-                f"waiting for more than {WAIT_SECONDS:.0f} s for the transaction of another task"
-            ) from None
-        try:
-            yield
-        finally:
-            self._lock.release()
+            raise unsupported(f"waiting more than {WAIT_SECONDS} s for the transaction of another task") from None
+
+    def release(self) -> None:
+        """Let others have it."""
+        self._lock.release()
 
 
 class Session:
@@ -64,8 +65,58 @@ class Session:
 
     def __init__(self, client: Client, *, snapshot: bool) -> None:
         self.client = client
-        self.is_alone = False
+        self.in_transaction = False
         self._snapshot = snapshot
+        self._has_begun = False
+
+    @property
+    def lasts(self) -> bool:
+        """Whether its operations belong together."""
+        return self.in_transaction or self._snapshot
+
+    async def begin(self) -> None:
+        """Have the data to itself, from its first operation on."""
+        if not self._has_begun:
+            await self.client.acquire()
+            self._has_begun = True
+            self.client.journal = [] if self.in_transaction else None
+
+    async def start_transaction(self, **_concerns: object) -> None:
+        """What follows is a transaction."""
+        self.in_transaction = True
+
+    async def commit_transaction(self) -> None:
+        """What was written stays."""
+        self._end()
+
+    async def abort_transaction(self) -> None:
+        """What was written is undone."""
+        if self._has_begun:
+            for undo in reversed(self.client.journal or ()):
+                undo()
+        self._end()
+
+    async def with_transaction(self, callback: Callable[["Session"], Awaitable[T]], **_concerns: object) -> T:
+        """Run the callback in a transaction, which is ended here where that has not been done there."""
+        await self.start_transaction()
+        try:
+            result = await callback(self)
+        except BaseException:
+            if self.in_transaction:
+                await self.abort_transaction()
+            raise
+        if self.in_transaction:
+            await self.commit_transaction()
+        return result
+
+    @asynccontextmanager
+    async def bind(self) -> AsyncGenerator[None]:
+        """What this task does inside belongs to the session."""
+        token = _bound.set(self)
+        try:
+            yield
+        finally:
+            _bound.reset(token)
 
     async def __aenter__(self) -> Self:
         return self
@@ -73,42 +124,15 @@ class Session:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Nothing is left to end."""
+        """End the snapshot; a transaction has ended already."""
+        self._end()
 
-    @asynccontextmanager
-    async def bind(self) -> AsyncGenerator[None]:
-        """What this task does inside belongs to the session."""
-        token = _bound.set(self)
-        try:
-            if self._snapshot:
-                async with self._alone():
-                    yield
-            else:
-                yield
-        finally:
-            _bound.reset(token)
-
-    async def with_transaction(self, callback: Callable[["Session"], Awaitable[T]], **_concerns: object) -> T:
-        """Run the callback: all that it writes stays, or nothing does where it raises."""
-        async with self._alone():
-            journal = self.client.journal = []
-            try:
-                return await callback(self)
-            except BaseException:
-                for undo in reversed(journal):
-                    undo()
-                raise
-            finally:
-                self.client.journal = None
-
-    @asynccontextmanager
-    async def _alone(self) -> AsyncGenerator[None]:
-        async with self.client.alone():
-            self.is_alone = True
-            try:
-                yield
-            finally:
-                self.is_alone = False
+    def _end(self) -> None:
+        self.in_transaction = False
+        if self._has_begun:
+            self._has_begun = False
+            self.client.journal = None
+            self.client.release()
 
 
 _bound: ContextVar[Session | None] = ContextVar("datalayer_memory_session", default=None)
