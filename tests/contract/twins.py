@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Collection, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, fields, is_dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any
 
 import bson
@@ -70,7 +70,6 @@ class MemoryWorld(World):
         quiet: Any = _Both(community.database, stories.database)
         super().__init__(community, stories, twin.log, quiet, twin.now)
         self._ids, self._rows = twin._ids, twin._rows
-        self._puts: list[tuple[Any, dict[str, Any] | None, dict[str, Any] | None]] = []
 
     @cached_property
     def known(self) -> set[ObjectId]:
@@ -80,39 +79,31 @@ class MemoryWorld(World):
     async def load(self) -> None:
         """Take over the twin's documents."""
         for name, rows in self._rows.items():
-            table = self.quiet.tables[name]
             if rows:
-                await self.quiet[name].insert_many([bson.decode(row.raw) for row in rows.values()])
-            table._put = partial(self._put, table, table._put)
+                await self.quiet.engine(name).insert_many([bson.decode(row.raw) for row in rows.values()])
 
     async def outcome(self, call: Call) -> Outcome:
         """Make the call, and take back what it did."""
         given = await _given(call, self)
         changes: Changes = {}
-        for table, before, after in self._puts:
-            id = (before or after or {})["_id"]
-            changes[table.name, id] = await self.quiet[table.name].find_one({"_id": id})
-        for table, before, after in self._puts[::-1]:
-            type(table)._put(table, after, before)
-        self._puts.clear()
-        unchanged = [
-            (name, id)
-            for (name, id), row in changes.items()
-            if row == (bson.decode(self._rows[name][id].raw) if id in self._rows[name] else None)
-        ]
-        return Outcome(given, {place: row for place, row in changes.items() if place not in unchanged})
-
-    def _put(self, table: Any, put: Any, before: dict[str, Any] | None, after: dict[str, Any] | None) -> None:
-        put(before, after)
-        self._puts.append((table, before, after))
+        for table, rows in self._rows.items():
+            engine = self.quiet.engine(table)
+            after = {row["_id"]: row for row in await engine.find().to_list()}
+            for id in {*rows, *after}:
+                before = bson.decode(rows[id].raw) if id in rows else None
+                if after.get(id) != before:
+                    changes[table, id] = after.get(id)
+                    await engine.delete_one({"_id": id})
+                    if before is not None:
+                        await engine.insert_one(before)
+        return Outcome(given, changes)
 
 
 class _Both:
     """The collections of both databases, for what the examples look up themselves."""
 
     def __init__(self, *databases: Any) -> None:
-        self.tables = {name: table for database in databases for name, table in database._tables.items()}
-        self._databases = {name: database for database in databases for name in database._tables}
+        self._databases = {name: database for database in databases for name in database._collections}
 
     def with_options(self, **_: object) -> "_Both":
         return self
@@ -120,7 +111,9 @@ class _Both:
     def __getitem__(self, name: str) -> Any:
         return self._databases[name][name]
 
-    __getattr__ = __getitem__
+    def engine(self, name: str) -> Any:
+        """The collection itself, without what the adapter checks."""
+        return self[name]._engine
 
 
 @asynccontextmanager

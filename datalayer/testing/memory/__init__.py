@@ -34,7 +34,7 @@ async def open_in_memory(kind: type[DatabaseT], clock: Clock | None = None) -> A
         NotSupportedInMemory: mongomock-motor is not installed.
     """
     try:
-        engine: Any = import_module("mongomock_motor").AsyncMongoMockClient()[kind.default_name].delegate
+        engine: Any = import_module("mongomock_motor").AsyncMongoMockClient()[kind.default_name]
     except ModuleNotFoundError as missing:
         raise NotSupportedInMemory(
             f"The in-memory database needs {missing.name}.", hint="pip install 'opentribe-datalayer[memory]'"

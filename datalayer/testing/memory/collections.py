@@ -1,57 +1,44 @@
-"""Collections with the part of the driver's interface that the repositories use, and not a letter more."""
+"""mongomock's collections with the part of the driver's interface that the repositories use."""
 
-import functools
-import inspect
-from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from functools import partial
-from typing import Any, Never, ParamSpec, Self, TypeVar
+from typing import Any, Self
 
-from bson import ObjectId
-from pymongo import ReturnDocument
-from pymongo.errors import BulkWriteError, WriteError
+from bson import MaxKey, MinKey, ObjectId
+from pydantic import ValidationError
+from pymongo import DeleteOne, InsertOne, ReturnDocument, UpdateOne
+from pymongo.errors import BulkWriteError, DuplicateKeyError, WriteError
 from pymongo.results import BulkWriteResult, DeleteResult, InsertManyResult, InsertOneResult, UpdateResult
 
-from datalayer.testing.memory.filters import equalities
-from datalayer.testing.memory.indexes import Bound, sorted_by, within
-from datalayer.testing.memory.pipelines import Sources, Stages, projected, read
-from datalayer.testing.memory.tables import Table
-from datalayer.testing.memory.updates import Update, updated
-from datalayer.testing.memory.values import Wire, order_of, sent, unsupported
-
-P = ParamSpec("P")
-T = TypeVar("T")
+from datalayer.documents.base import Document
+from datalayer.documents.indexes import Index
+from datalayer.testing.memory.language import (
+    Catalog,
+    Wire,
+    check_filter,
+    check_options,
+    check_order,
+    check_projection,
+    check_update,
+    check_upsert,
+    checked_pipeline,
+    is_operators,
+    require_scalar,
+    sent,
+    unsupported,
+)
+from datalayer.testing.memory.transactions import Client
 
 Filter = Mapping[str, Any]
-Sort = Mapping[str, int]
+Order = Mapping[str, int]
+Bound = Sequence[tuple[str, Any]]
+"""A position in an index: its fields in their order, with values."""
 
-_Counts = Mapping[str, int]
-_Write = Callable[[], _Counts]
-
-_WITHOUT_EFFECT = {"batch_size", "batchSize", "comment"}
-"""Options that change nothing of the result."""
-
-
-def _check(options: Mapping[str, object], method: str) -> None:
-    for name, value in options.items():
-        if name not in _WITHOUT_EFFECT and value is not None:
-            raise unsupported(f"the option {name} of {method}")
+_BY_ID = Index("_id_", "_id", unique=True)
+_DUPLICATE_KEY = 11000
+_VALIDATION_FAILURE = 121
 
 
-def _without_other_options(method: Callable[P, T]) -> Callable[P, T]:
-    """Refuse the options that the method does not name, but for those that change nothing."""
-    named = inspect.signature(method).parameters
-
-    @functools.wraps(method)
-    def call(*args: P.args, **kwargs: P.kwargs) -> T:
-        others = {name: kwargs.pop(name) for name in [*kwargs] if name not in named}
-        _check(others, method.__name__)
-        return method(*args, **kwargs)
-
-    return call
-
-
-class Unknown:
+class Refusing:
     """Refuses every method that its subclasses do not have."""
 
     def __getattr__(self, name: str) -> object:
@@ -61,7 +48,7 @@ class Unknown:
         raise unsupported(f"{type(self).__name__.lower()}.{name}")
 
 
-class Cursor(Unknown):
+class Cursor(Refusing):
     """What a query gives."""
 
     def __init__(self, fetch: Callable[[Bound | None, Bound | None], Awaitable[list[Wire]]]) -> None:
@@ -88,251 +75,355 @@ class Cursor(Unknown):
             yield wire
 
 
-class Collection(Unknown):
-    """A collection."""
+class Collection(Refusing):
+    """A collection: what is asked of it is checked, and then done by the engine.
 
-    def __init__(self, table: Table, sources: Sources) -> None:
-        self.name = table.name
-        self._table = table
-        self._sources = sources
+    A write of many documents is a write of one after the other, in the order of the hint. Each of them is checked when
+    it is done, and undone where it breaks a rule.
 
-    @_without_other_options
+    Args:
+        document: The class of its documents.
+        engine: The collection of mongomock-motor.
+        catalog: What the documents of all collections are made of.
+        client: Who reads and writes it.
+    """
+
+    def __init__(self, document: type[Document], engine: Any, catalog: Catalog, client: Client) -> None:  # noqa: ANN401
+        self.name = document.Settings.name
+        self._document = document
+        self._engine = engine
+        self._catalog = catalog
+        self._kinds = catalog[self.name]
+        self._client = client
+        self._indexes = {index.name: index for index in (_BY_ID, *document.Settings.indexes)}
+
     def find(
         self,
         filter: Filter | None = None,
         projection: Mapping[str, int] | None = None,
         *,
-        sort: Sort | None = None,
+        sort: Order | None = None,
         limit: int = 0,
         hint: str | None = None,
+        **options: object,
     ) -> Cursor:
         """The documents that the filter finds."""
-        if limit < 0:
-            raise unsupported("a negative limit")
+        check_options(options, "find")
+        check_projection(projection, self._kinds)
 
         async def fetch(low: Bound | None, high: Bound | None) -> list[Wire]:
-            async with self._table.client.turn():
-                wires = self._found(sent(filter or {}), sort=sort, hint=hint, low=low, high=high)
-            return [_projected(wire, projection) for wire in wires[: limit or None]]
+            async with self._client.turn():
+                if low is None and high is None:
+                    return await self._found(filter or {}, projection, sort=sort, hint=hint, limit=limit)
+                if hint is None or projection is not None:
+                    raise unsupported("bounds without a hint, or with a projection")
+                found = await self._found(filter or {}, sort=sort, hint=hint)
+                return self._within(found, self._index(hint), low, high)[: limit or None]
 
         return Cursor(fetch)
 
-    @_without_other_options
     async def find_one(
-        self,
-        filter: Filter | None = None,
-        projection: Mapping[str, int] | None = None,
-        *,
-        sort: Sort | None = None,
-        hint: str | None = None,
+        self, filter: Filter | None = None, projection: Mapping[str, int] | None = None, **options: Any
     ) -> Wire | None:
         """The first document that the filter finds."""
-        return next(iter(await self.find(filter, projection, sort=sort, limit=1, hint=hint).to_list()), None)
+        return next(iter(await self.find(filter, projection, limit=1, **options).to_list()), None)
 
-    @_without_other_options
     async def count_documents(self, filter: Filter, *, limit: int = 0, hint: str | None = None) -> int:
         """How many documents the filter finds, up to the limit."""
-        return len(await self.find(filter, limit=limit, hint=hint).to_list())
+        return len(await self.find(filter, {"_id": 1}, limit=limit, hint=hint).to_list())
 
-    @_without_other_options
-    async def aggregate(self, pipeline: Stages, *, hint: str | None = None) -> Cursor:
+    async def aggregate(
+        self, pipeline: Sequence[Mapping[str, Any]], *, hint: str | None = None, **options: object
+    ) -> Cursor:
         """What the pipeline gives."""
-        async with self._table.client.turn():
-            wires = read(self._table, sent(pipeline), self._sources, {}, hint=hint)
+        check_options(options, "aggregate")
+        stages = checked_pipeline(sent(pipeline), self._kinds, self._catalog)
+        filter = stages[0].get("$match", {}) if stages else {}
+        async with self._client.turn():
+            if order := await self._order(filter, {}, hint):
+                # Behind the filter, which tells what of the order is given.
+                stages.insert(1 if filter else 0, {"$sort": order})
+            wires = await self._engine.aggregate(stages).to_list()
 
         async def fetch(_low: Bound | None, _high: Bound | None) -> list[Wire]:
             return wires
 
         return Cursor(fetch)
 
-    @_without_other_options
-    async def insert_one(self, document: Wire) -> InsertOneResult:
+    async def insert_one(self, document: Wire, **options: object) -> InsertOneResult:
         """Insert a document."""
-        async with self._table.client.turn():
-            self._insert(document)
+        check_options(options, "insert_one")
+        async with self._client.turn():
+            await self._insert(document)
         return InsertOneResult(document["_id"], acknowledged=True)
 
-    @_without_other_options
-    async def insert_many(self, documents: Sequence[Wire], *, ordered: bool = True) -> InsertManyResult:
+    async def insert_many(
+        self, documents: Sequence[Wire], *, ordered: bool = True, **options: object
+    ) -> InsertManyResult:
         """Insert documents."""
-        await self._write_all([partial(self._insert, document) for document in documents], ordered=ordered)
+        await self.bulk_write([InsertOne(document) for document in documents], ordered=ordered, **options)
         return InsertManyResult([document["_id"] for document in documents], acknowledged=True)
 
-    @_without_other_options
-    async def update_one(
-        self, filter: Filter, update: Update, *, upsert: bool = False, hint: str | None = None
-    ) -> UpdateResult:
+    async def update_one(self, filter: Filter, update: Any, **options: Any) -> UpdateResult:  # noqa: ANN401
         """Change the first document that the filter finds."""
-        async with self._table.client.turn():
-            counts = self._update(filter, update, upsert=upsert, hint=hint, limit=1)
-        return UpdateResult({"n": counts["nMatched"], **counts}, acknowledged=True)
+        async with self._client.turn():
+            return await self._update(filter, update, limit=1, **options)
 
-    @_without_other_options
-    async def update_many(self, filter: Filter, update: Update, *, hint: str | None = None) -> UpdateResult:
-        """Change all documents that the filter finds, in the order of the hint."""
-        async with self._table.client.turn():
-            counts = self._update(filter, update, hint=hint)
-        return UpdateResult({"n": counts["nMatched"], **counts}, acknowledged=True)
+    async def update_many(self, filter: Filter, update: Any, **options: Any) -> UpdateResult:  # noqa: ANN401
+        """Change all documents that the filter finds."""
+        async with self._client.turn():
+            return await self._update(filter, update, **options)
 
-    @_without_other_options
-    async def delete_one(self, filter: Filter, *, hint: str | None = None) -> DeleteResult:
+    async def delete_one(self, filter: Filter, **options: Any) -> DeleteResult:
         """Delete the first document that the filter finds."""
-        async with self._table.client.turn():
-            counts = self._delete(filter, hint=hint, limit=1)
-        return DeleteResult({"n": counts["nRemoved"]}, acknowledged=True)
+        async with self._client.turn():
+            return await self._delete(filter, limit=1, **options)
 
-    @_without_other_options
-    async def delete_many(self, filter: Filter, *, hint: str | None = None) -> DeleteResult:
+    async def delete_many(self, filter: Filter, **options: Any) -> DeleteResult:
         """Delete all documents that the filter finds."""
-        async with self._table.client.turn():
-            counts = self._delete(filter, hint=hint)
-        return DeleteResult({"n": counts["nRemoved"]}, acknowledged=True)
+        async with self._client.turn():
+            return await self._delete(filter, **options)
 
-    @_without_other_options
     async def find_one_and_update(
         self,
         filter: Filter,
-        update: Update,
+        update: Any,  # noqa: ANN401
         projection: Mapping[str, int] | None = None,
         *,
-        sort: Sort | None = None,
-        upsert: bool = False,
+        sort: Order | None = None,
         return_document: bool = ReturnDocument.BEFORE,
         hint: str | None = None,
+        **options: Any,
     ) -> Wire | None:
         """Change the first document that the filter finds, and give it as it was, or as it is then."""
-        async with self._table.client.turn():
-            filter = sent(filter)
-            before = next(iter(self._found(filter, sort=sort, hint=hint)), None)
-            if before is None and not upsert:
-                return None
-            after = _upserted(filter, sent(update)) if before is None else updated(before, sent(update))
-            self._table.write(before, after)
-        wire = after if return_document is ReturnDocument.AFTER else before
-        return None if wire is None else _projected(wire, projection)
+        check_projection(projection, self._kinds)
+        async with self._client.turn():
+            found = await self._found(filter, projection, sort=sort, hint=hint, limit=1)
+            before = await self._found(filter, {"_id": 1}, sort=sort, hint=hint, limit=1)
+            if before:
+                filter = before[0]
+            upserted = (await self._update(filter, update, limit=1, **options)).upserted_id
+            if return_document is ReturnDocument.AFTER and (before or upserted):
+                found = await self._found({"_id": upserted or filter["_id"]}, projection)
+        return next(iter(found), None)
 
-    @_without_other_options
     async def find_one_and_delete(
-        self, filter: Filter, projection: Mapping[str, int] | None = None, *, hint: str | None = None
+        self, filter: Filter, projection: Mapping[str, int] | None = None, **options: Any
     ) -> Wire | None:
         """Delete the first document that the filter finds, and give it."""
-        async with self._table.client.turn():
-            wire = next(iter(self._found(sent(filter), hint=hint)), None)
-            if wire is not None:
-                self._table.write(wire, None)
-        return None if wire is None else _projected(wire, projection)
+        check_projection(projection, self._kinds)
+        async with self._client.turn():
+            found = await self._found(filter, projection, limit=1, **options)
+            await self._delete(filter, limit=1, **options)
+        return next(iter(found), None)
 
-    @_without_other_options
-    async def bulk_write(self, requests: Sequence[Any], *, ordered: bool = True) -> BulkWriteResult:
+    async def bulk_write(
+        self, requests: Sequence[Any], *, ordered: bool = True, **options: object
+    ) -> BulkWriteResult:
         """Insert, update and delete one document after the other."""
-        bulk = _Bulk(self._insert, self._update, self._delete)
-        for request in requests:
-            request._add_to_bulk(bulk)  # noqa: SLF001 - the driver's own way of reading a request
-        return BulkWriteResult(dict(await self._write_all(bulk.writes, ordered=ordered)), acknowledged=True)
-
-    def _found(
-        self,
-        filter: Filter,
-        *,
-        sort: Sort | None = None,
-        hint: str | None = None,
-        low: Bound | None = None,
-        high: Bound | None = None,
-    ) -> list[Wire]:
-        wires = self._table.find(filter, hint)
-        if low or high:
-            if hint is None:
-                raise unsupported("bounds without a hint")
-            wires = within(wires, self._table.indexes.named(hint), low, high, filter)
-        return sorted_by(wires, sort or {})
-
-    def _insert(self, document: Wire) -> _Counts:
-        document.setdefault("_id", ObjectId())
-        self._table.write(None, document)
-        return {"nInserted": 1}
-
-    def _update(
-        self, filter: Filter, update: Update, *, upsert: bool = False, hint: str | None = None, limit: int | None = None
-    ) -> _Counts:
-        filter, update, modified = sent(filter), sent(update), 0
-        found = (self._found(filter, hint=hint))[:limit]
-        for before in found:
-            after = updated(before, update)
-            if order_of(after) != order_of(before):
-                self._table.write(before, after)
-                modified += 1
-        if upsert and not found:
-            self._table.write(None, _upserted(filter, update))
-            return {"nMatched": 0, "nModified": 0, "nUpserted": 1}
-        return {"nMatched": len(found), "nModified": modified}
-
-    def _delete(self, filter: Filter, *, hint: str | None = None, limit: int | None = None) -> _Counts:
-        found = (self._found(sent(filter), hint=hint))[:limit]
-        for wire in found:
-            self._table.write(wire, None)
-        return {"nRemoved": len(found)}
-
-    async def _write_all(self, writes: Sequence[_Write], *, ordered: bool) -> _Counts:
-        counts, errors = Counter[str](), list[Mapping[str, Any]]()
-        async with self._table.client.turn():
+        check_options(options, "bulk_write")
+        counts = {"nInserted": 0, "nMatched": 0, "nModified": 0, "nUpserted": 0, "nRemoved": 0}
+        errors: list[Mapping[str, Any]] = []
+        async with self._client.turn():
+            writes = [self._requested(request) for request in requests]
             for write in writes:
                 try:
-                    counts.update(write())
+                    for name, count in (await write()).items():
+                        counts[name] += count
                 except WriteError as error:
                     errors.append(error.details or {})
                     if ordered:
                         break
         if errors:
             raise BulkWriteError({**counts, "writeErrors": errors})
-        return counts
+        return BulkWriteResult(dict(counts), acknowledged=True)
 
-
-class _Bulk:
-    """What the driver's requests tell of themselves."""
-
-    def __init__(
+    async def _found(
         self,
-        insert: Callable[[Wire], _Counts],
-        update: Callable[..., _Counts],
-        delete: Callable[..., _Counts],
-    ) -> None:
-        self.writes: list[_Write] = []
-        self._insert, self._update, self._delete = insert, update, delete
+        filter: Filter,
+        projection: Mapping[str, int] | None = None,
+        *,
+        sort: Order | None = None,
+        limit: int = 0,
+        hint: str | None = None,
+        **options: object,
+    ) -> list[Wire]:
+        check_options(options, "find")
+        filter = sent(filter)
+        check_filter(filter, self._kinds)
+        order = await self._order(filter, sort or {}, hint)
+        shown = None if projection is None else dict(projection)
+        return await self._engine.find(filter, shown, sort=[*order.items()] or None, limit=limit).to_list()
 
-    def add_insert(self, document: Wire) -> None:
-        """An `InsertOne`."""
-        self.writes.append(partial(self._insert, document))
+    async def _order(self, filter: Filter, sort: Order, hint: str | None) -> Order:
+        """The order asked for, and then that of the index, where its fields are not given."""
+        index = _BY_ID if hint is None and "_id" in filter else None if hint is None else self._index(hint)
+        if index is None:
+            order = sort
+        else:
+            if index.where and await self._engine.count_documents({**filter, "$nor": [index.where]}):
+                raise unsupported(f"the hint {index.name} for documents that are not in that index")
+            given = {name for name, value in filter.items() if not is_operators(value)}
+            order = {**sort, **{name: way for name, way in index.keys if name not in given and name not in sort}}
+        check_order(order, self._kinds)
+        return order
 
-    def add_update(
-        self, filter: Filter, update: Update, multi: bool, upsert: bool | None, *, hint: str | None, **options: object
-    ) -> None:
-        """An `UpdateOne` or an `UpdateMany`."""
-        _check(options, "bulk_write")
-        limit = None if multi else 1
-        self.writes.append(partial(self._update, filter, update, upsert=bool(upsert), hint=hint, limit=limit))
+    def _index(self, name: str) -> Index:
+        if name not in self._indexes:
+            raise unsupported(f"the hint {name}: there is no such index")
+        return self._indexes[name]
 
-    def add_delete(self, filter: Filter, limit: int, *, hint: str | None, **options: object) -> None:
-        """A `DeleteOne` or a `DeleteMany`."""
-        _check(options, "bulk_write")
-        self.writes.append(partial(self._delete, filter, hint=hint, limit=limit or None))
+    def _within(self, wires: list[Wire], index: Index, low: Bound | None, high: Bound | None) -> list[Wire]:
+        """Those of the documents that lie between two positions in the index: `low` inclusive, `high` exclusive."""
+        for bound in (low, high):
+            if bound is not None and [name for name, _ in bound] != [name for name, _ in index.keys]:
+                raise unsupported("bounds of other fields than the index has")
+        return [
+            wire
+            for wire in wires
+            if not (low and _is_before(wire, low, index)) and not (high and not _is_before(wire, high, index))
+        ]
 
-    def add_replace(self, *_args: object, **_options: object) -> Never:
-        """A `ReplaceOne`."""
-        raise unsupported("ReplaceOne")
+    async def _insert(self, document: Wire) -> Mapping[str, int]:
+        document.setdefault("_id", ObjectId())
+        wire = sent(document)
+        self._validate(wire)
+        if await self._engine.count_documents({"_id": wire["_id"]}):
+            raise self._duplicate(_BY_ID, wire["_id"])
+        await self._change(wire["_id"], None, self._engine.insert_one(wire))
+        return {"nInserted": 1}
+
+    async def _update(
+        self,
+        filter: Filter,
+        update: Any,  # noqa: ANN401
+        *,
+        upsert: bool = False,
+        limit: int = 0,
+        hint: str | None = None,
+        **options: object,
+    ) -> UpdateResult:
+        check_options(options, "update")
+        update = sent(update)
+        check_update(update, self._kinds)
+        if upsert:
+            check_upsert(filter)
+        found, modified, upserted = await self._found(filter, hint=hint, limit=limit), 0, None
+        for before in found:
+            id = {"_id": before["_id"]}
+            modified += (await self._change(before["_id"], before, self._engine.update_one(id, update))).modified_count
+        if upsert and not found:
+            # It gets its id here, so that it is known whom to remove where a rule is broken.
+            upserted = update.get("$setOnInsert", {}).get("_id", filter.get("_id", ObjectId()))
+            made = self._engine.update_one({**sent(filter), "_id": upserted}, update, upsert=True)
+            await self._change(upserted, None, made)
+        result = {"n": len(found), "nModified": modified, "upserted": upserted}
+        return UpdateResult(result, acknowledged=True)
+
+    async def _delete(
+        self, filter: Filter, *, limit: int = 0, hint: str | None = None, **options: object
+    ) -> DeleteResult:
+        check_options(options, "delete")
+        found = await self._found(filter, hint=hint, limit=limit)
+        for before in found:
+            await self._change(before["_id"], before, self._engine.delete_one({"_id": before["_id"]}))
+        return DeleteResult({"n": len(found)}, acknowledged=True)
+
+    def _requested(self, request: object) -> Callable[[], Awaitable[Mapping[str, int]]]:
+        """What a request of a bulk write asks for; checked, so that nothing is written where one is refused."""
+
+        async def update() -> Mapping[str, int]:
+            result = await self._update(request._filter, request._doc, limit=1)
+            return {"nMatched": result.matched_count, "nModified": result.modified_count}
+
+        async def delete() -> Mapping[str, int]:
+            return {"nRemoved": (await self._delete(request._filter, limit=1)).deleted_count}
+
+        match request:
+            case InsertOne(_doc=document):
+                return lambda: self._insert(document)
+            case UpdateOne(_filter=filter, _doc=changes, _upsert=None | False, _collation=None, _hint=None, _sort=None):
+                check_filter(sent(filter), self._kinds)
+                check_update(sent(changes), self._kinds)
+                return update
+            case DeleteOne(_filter=filter, _collation=None, _hint=None):
+                check_filter(sent(filter), self._kinds)
+                return delete
+            case _:
+                raise unsupported(f"{request!r} in a bulk write")
+
+    async def _change(self, id: ObjectId, before: Wire | None, change: Awaitable[Any]) -> Any:  # noqa: ANN401
+        """Let the engine change one document, and take it back where that breaks a rule."""
+        try:
+            result = await change
+            after = await self._engine.find_one({"_id": id})
+            if after is not None:
+                self._validate(after)
+                await self._refuse_duplicates(id)
+        except BaseException:
+            await self._put(id, before)
+            raise
+        self._client.wrote(lambda: self._put(id, before))
+        return result
+
+    async def _put(self, id: ObjectId, before: Wire | None) -> None:
+        """Let a document be as it was."""
+        if before is None:
+            await self._engine.delete_one({"_id": id})
+        else:
+            await self._engine.replace_one({"_id": id}, before, upsert=True)
+
+    async def _refuse_duplicates(self, id: ObjectId) -> None:
+        for index in self._indexes.values():
+            inside = {"$and": [{"_id": id}, index.where or {}]}
+            if not index.unique or not (wire := await self._engine.find_one(inside)):
+                continue
+            key: Wire = {}
+            for name, _ in index.keys:
+                require_scalar(self._kinds, name, "a unique index")
+                key[name] = _value_at(wire, name)
+            if await self._engine.count_documents({"$and": [key, index.where or {}]}) > 1:
+                raise self._duplicate(index, *key.values())
+
+    def _duplicate(self, index: Index, *values: object) -> DuplicateKeyError:
+        """The error of the server for a second document with the key in the index."""
+        key = dict(zip(index.fields, values, strict=True))
+        message = f"E11000 duplicate key error collection: {self.name} index: {index.name} dup key: {key}"
+        details = {"code": _DUPLICATE_KEY, "errmsg": message, "keyPattern": dict(index.keys), "keyValue": key}
+        return DuplicateKeyError(message, _DUPLICATE_KEY, details)
+
+    def _validate(self, wire: Wire) -> None:
+        """Let the class decide, and not let it take a null for what is missing."""
+        field: object = ""
+        try:
+            if self._document.model_validate(wire).to_wire() == wire:
+                return
+        except ValidationError as error:
+            field = error.errors()[0]["loc"][0]
+        rule = {"operatorName": "properties", "propertiesNotSatisfied": [{"propertyName": field}]}
+        details = {"code": _VALIDATION_FAILURE, "errInfo": {"details": {"schemaRulesNotSatisfied": [rule]}}}
+        raise WriteError("Document failed validation", _VALIDATION_FAILURE, details)
 
 
-def _projected(wire: Wire, projection: Mapping[str, int] | None) -> Wire:
-    if not projection:
-        return wire
-    if any(value not in (0, 1) or (value == 0 and name != "_id") for name, value in projection.items()):
-        raise unsupported(f"the projection {projection}")
-    return projected(wire, projection, {})
+def _is_before(wire: Wire, bound: Bound, index: Index) -> bool:
+    """Whether the document comes before the position."""
+    for (name, value), (_, direction) in zip(bound, index.keys, strict=True):
+        here, there = _order_of(wire.get(name)), _order_of(value)
+        if here != there and not isinstance(wire.get(name), list):
+            return (here < there) == (direction > 0)
+    return False
 
 
-def _upserted(filter: Filter, update: Update) -> Wire:
-    """The document that an update makes where its filter finds none."""
-    given = equalities(filter)
-    if not isinstance(update, Mapping) or given.keys() != filter.keys() or any("." in name for name in given):
-        raise unsupported("an upsert by more than equal fields")
-    wire = updated(dict(given), update, inserted=True)
-    return wire if "_id" in wire else {"_id": ObjectId(), **wire}
+def _order_of(value: object) -> tuple[int, Any]:
+    """Makes the values of one field comparable with each other, and with what is before and behind all of them."""
+    ranks = {MinKey: 0, type(None): 1, MaxKey: 3}
+    rank = ranks.get(type(value), 2)
+    return rank, value if rank == 2 else None  # noqa: PLR2004
+
+
+def _value_at(wire: Any, path: str) -> Any:  # noqa: ANN401
+    for name in path.split("."):
+        if wire is None:
+            return None
+        wire = wire[int(name)] if isinstance(wire, list) else wire.get(name)
+    return wire

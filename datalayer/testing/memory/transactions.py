@@ -7,14 +7,14 @@ from contextvars import ContextVar
 from types import TracebackType
 from typing import Self, TypeVar
 
-from datalayer.testing.memory.values import unsupported
+from datalayer.testing.memory.language import unsupported
 
 T = TypeVar("T")
 
 WAIT_SECONDS = 30.0
 """How long an operation waits for the transaction of another task; as long as a transaction is tried again."""
 
-Undo = Callable[[], None]
+Undo = Callable[[], Awaitable[None]]
 
 
 class Client:
@@ -46,6 +46,11 @@ class Client:
             yield
         finally:
             self.release()
+
+    def wrote(self, undo: Undo) -> None:
+        """Remember how to undo a write, as long as that may happen."""
+        if self.journal is not None:
+            self.journal.append(undo)
 
     async def acquire(self) -> None:
         """Have the data to oneself."""
@@ -93,7 +98,7 @@ class Session:
         """What was written is undone."""
         if self._has_begun:
             for undo in reversed(self.client.journal or ()):
-                undo()
+                await undo()
         self._end()
 
     async def with_transaction(self, callback: Callable[["Session"], Awaitable[T]], **_concerns: object) -> T:
