@@ -14,7 +14,6 @@ async def test_the_same_on_both(server: ServerWorld, memory: MemoryWorld, method
         here = await memory.outcome(call)
         if isinstance(here.given, NotSupportedInMemory):
             print("REFUSED", call, here.given.message)
-            assert not here.changes
             continue
         there = await server.outcome(call)
         assert here.canonical(memory.known) == there.canonical(memory.known), str(call)

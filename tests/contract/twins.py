@@ -1,6 +1,7 @@
 """The same world twice, on a server and in memory; and what a call gives and leaves behind in each."""
 
 import base64
+import copy
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from contextlib import asynccontextmanager
@@ -13,7 +14,7 @@ from bson import ObjectId
 from pydantic import BaseModel
 
 from datalayer import Community, Stories
-from datalayer.errors import DataLayerError
+from datalayer.errors import DataLayerError, NotSupportedInMemory
 from datalayer.pages import _CHECK_BYTES, Page
 from datalayer.testing.memory import open_in_memory
 from tests.plans.calls import Call
@@ -49,7 +50,7 @@ class ServerWorld:
         """Make the call, and take back what it did."""
         world = self.world
         with world.log.recorded() as commands:
-            given = await _given(call, world)
+            given = await _given(call, world, await _prepared(call, world))
         changes: Changes = {}
         for table in written(commands):
             before, after = world.pristine(table), await world.rows(table)
@@ -70,6 +71,7 @@ class MemoryWorld(World):
         quiet: Any = _Both(community.database, stories.database)
         super().__init__(community, stories, twin.log, quiet, twin.now)
         self._ids, self._rows = twin._ids, twin._rows
+        self._pristine: dict[str, dict[ObjectId, dict[str, Any]]] = {}
 
     @cached_property
     def known(self) -> set[ObjectId]:
@@ -81,22 +83,31 @@ class MemoryWorld(World):
         for name, rows in self._rows.items():
             if rows:
                 await self.quiet.engine(name).insert_many([bson.decode(row.raw) for row in rows.values()])
+            self._pristine[name] = {id: bson.decode(row.raw) for id, row in rows.items()}
 
     async def outcome(self, call: Call) -> Outcome:
         """Make the call, and take back what it did."""
-        given = await _given(call, self)
-        changes: Changes = {}
-        for table, rows in self._rows.items():
-            engine = self.quiet.engine(table)
-            after = {row["_id"]: row for row in await engine.find().to_list()}
-            for id in {*rows, *after}:
-                before = bson.decode(rows[id].raw) if id in rows else None
-                if after.get(id) != before:
-                    changes[table, id] = after.get(id)
-                    await engine.delete_one({"_id": id})
-                    if before is not None:
-                        await engine.insert_one(before)
+        arguments = await _prepared(call, self)
+        prepared = self._changes()
+        given = await _given(call, self, arguments)
+        changes = self._changes()
+        if isinstance(given, NotSupportedInMemory):
+            assert changes == prepared, f"{call} has written something before it was refused: {given.message}"
+        for table in {table for table, _ in changes}:
+            stored = self.quiet.engine(table)._store._documents
+            stored.clear()
+            stored.update(copy.deepcopy(self._pristine[table]))
         return Outcome(given, changes)
+
+    def _changes(self) -> Changes:
+        """How the documents differ from the pristine ones."""
+        changes: Changes = {}
+        for table, before in self._pristine.items():
+            stored = self.quiet.engine(table)._store._documents
+            if stored != before:
+                changes |= {(table, id): row for id, row in stored.items() if before.get(id) != row}
+                changes |= {(table, id): None for id in before.keys() - stored.keys()}
+        return copy.deepcopy(changes)
 
 
 class _Both:
@@ -115,6 +126,8 @@ class _Both:
         """The collection itself, without what the adapter checks."""
         return self[name]._engine
 
+    __getattr__ = __getitem__
+
 
 @asynccontextmanager
 async def in_memory(world: World) -> AsyncIterator[MemoryWorld]:
@@ -128,8 +141,17 @@ async def in_memory(world: World) -> AsyncIterator[MemoryWorld]:
         yield twin
 
 
-async def _given(call: Call, world: World) -> object:
-    arguments = [] if call.before is None else [await call.before(world)]
+async def _prepared(call: Call, world: World) -> list[object] | NotSupportedInMemory:
+    """The arguments; what they need is written."""
+    try:
+        return [] if call.before is None else [await call.before(world)]
+    except NotSupportedInMemory as refusal:
+        return refusal
+
+
+async def _given(call: Call, world: World, arguments: list[object] | NotSupportedInMemory) -> object:
+    if isinstance(arguments, NotSupportedInMemory):
+        return arguments
     try:
         return await call.run(world, *arguments)
     except DataLayerError as error:

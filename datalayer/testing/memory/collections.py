@@ -329,20 +329,21 @@ class Collection(Refusing):
             await self._change(before["_id"], before, self._engine.delete_one({"_id": before["_id"]}))
         return DeleteResult({"n": len(found)}, acknowledged=True)
 
-    def _requested(self, request: object) -> Callable[[], Awaitable[Mapping[str, int]]]:
+    def _requested(self, request: Any) -> Callable[[], Awaitable[Mapping[str, int]]]:
         """What a request of a bulk write asks for; checked, so that nothing is written where one is refused."""
 
         async def update() -> Mapping[str, int]:
-            result = await self._update(request._filter, request._doc, limit=1)
-            return {"nMatched": result.matched_count, "nModified": result.modified_count}
+            result = await self._update(filter, changes, upsert=bool(upsert), limit=1)
+            added = {"nUpserted": int(result.upserted_id is not None)}
+            return {"nMatched": result.matched_count, "nModified": result.modified_count, **added}
 
         async def delete() -> Mapping[str, int]:
-            return {"nRemoved": (await self._delete(request._filter, limit=1)).deleted_count}
+            return {"nRemoved": (await self._delete(filter, limit=1)).deleted_count}
 
         match request:
             case InsertOne(_doc=document):
                 return lambda: self._insert(document)
-            case UpdateOne(_filter=filter, _doc=changes, _upsert=None | False, _collation=None, _hint=None, _sort=None):
+            case UpdateOne(_filter=filter, _doc=changes, _upsert=upsert, _collation=None, _hint=None, _sort=None):
                 check_filter(sent(filter), self._kinds)
                 check_update(sent(changes), self._kinds)
                 return update

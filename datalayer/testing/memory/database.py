@@ -34,3 +34,7 @@ class Database(Refusing):
 
     def __getitem__(self, name: str) -> Collection | Nothing:
         return self._collections.get(name) or Nothing()
+
+    def __getattr__(self, name: str) -> object:
+        """A collection: the driver lets it be an attribute too."""
+        return self[name] if name in self.__dict__.get("_collections", ()) else super().__getattr__(name)

@@ -206,7 +206,7 @@ def _check_operators(path: str, operators: Mapping[str, Any], kind: str) -> None
             raise unsupported(f"{operator} of {path} with {operand!r}")
         else:
             found = {_kind_of(value) for value in operands if value is not None or expected == "value"}
-            if wanted not in _SCALARS or not found <= {wanted}:
+            if not found <= {wanted} & _SCALARS:
                 raise unsupported(f"{operator} of {path} with {operand!r}")
 
 
