@@ -1,9 +1,8 @@
 """The databases in memory: for quick unit tests of code that uses the repositories.
 
-mongomock-motor keeps the documents. What is asked of them goes through an adapter that does what the repositories need
-as MongoDB does it, since the mock differs silently in much of it, and raises `NotSupportedInMemory` for everything
-else. So a call has the result that it has on a server, or that error: a test makes every example call of every method
-on both.
+mongomock-motor does the work. It differs silently from MongoDB in much, so what is asked of it is held against a list
+first: what is not on it raises `NotSupportedInMemory`, before anything is written. So a call has the result that it has
+on a server, or that error: a test makes every example call of every method on both.
 
 What differs: there are no round trips and no conflicts; transactions run one after the other; documents are checked by
 their classes, which also refuse the blank strings that the server's validators let through; and Beanie's own queries

@@ -138,7 +138,7 @@ class Collection(Refusing):
         """What the pipeline gives."""
         check_options(options, "aggregate")
         stages = checked_pipeline(sent(pipeline), self._kinds, self._catalog)
-        filter = stages[0].get("$match", {}) if stages else {}
+        filter: Filter = stages[0].get("$match", {}) if stages else {}
         async with self._client.turn():
             if order := await self._order(filter, {}, hint):
                 # Behind the filter, which tells what of the order is given.
@@ -217,9 +217,7 @@ class Collection(Refusing):
             await self._delete(filter, limit=1, **options)
         return next(iter(found), None)
 
-    async def bulk_write(
-        self, requests: Sequence[Any], *, ordered: bool = True, **options: object
-    ) -> BulkWriteResult:
+    async def bulk_write(self, requests: Sequence[Any], *, ordered: bool = True, **options: object) -> BulkWriteResult:
         """Insert, update and delete one document after the other."""
         check_options(options, "bulk_write")
         counts = {"nInserted": 0, "nMatched": 0, "nModified": 0, "nUpserted": 0, "nRemoved": 0}
@@ -341,7 +339,7 @@ class Collection(Refusing):
             return {"nRemoved": (await self._delete(filter, limit=1)).deleted_count}
 
         match request:
-            case InsertOne(_doc=document):
+            case InsertOne(_doc=dict() as document):
                 return lambda: self._insert(document)
             case UpdateOne(_filter=filter, _doc=changes, _upsert=upsert, _collation=None, _hint=None, _sort=None):
                 check_filter(sent(filter), self._kinds)
@@ -417,14 +415,21 @@ def _is_before(wire: Wire, bound: Bound, index: Index) -> bool:
 
 def _order_of(value: object) -> tuple[int, Any]:
     """Makes the values of one field comparable with each other, and with what is before and behind all of them."""
-    ranks = {MinKey: 0, type(None): 1, MaxKey: 3}
-    rank = ranks.get(type(value), 2)
-    return rank, value if rank == 2 else None  # noqa: PLR2004
+    match value:
+        case MinKey():
+            return 0, None
+        case None:
+            return 1, None
+        case MaxKey():
+            return 3, None
+        case _:
+            return 2, value
 
 
-def _value_at(wire: Any, path: str) -> Any:  # noqa: ANN401
+def _value_at(value: Any, path: str) -> Any:  # noqa: ANN401
+    """What is at a path; the number of an array's item may be its end."""
     for name in path.split("."):
-        if wire is None:
+        if value is None:
             return None
-        wire = wire[int(name)] if isinstance(wire, list) else wire.get(name)
-    return wire
+        value = value[int(name)] if name.isdigit() else value.get(name)
+    return value

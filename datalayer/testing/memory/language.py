@@ -197,7 +197,7 @@ def _check_operators(path: str, operators: Mapping[str, Any], kind: str) -> None
     for operator, operand in operators.items():
         wanted = kind.removeprefix(_ARRAY) if operator in OF_ARRAYS else kind
         expected = FILTERS.get(operator)
-        operands = cast("list[Any]", operand) if expected == "values or null" else [operand]
+        operands: object = operand if expected == "values or null" else [operand]
         if expected == "operators" and is_operators(operand):
             _check_operators(path, operand, kind)
         elif expected == "bool" and isinstance(operand, bool):
@@ -205,7 +205,9 @@ def _check_operators(path: str, operators: Mapping[str, Any], kind: str) -> None
         elif expected in (None, "operators", "bool") or not isinstance(operands, list):
             raise unsupported(f"{operator} of {path} with {operand!r}")
         else:
-            found = {_kind_of(value) for value in operands if value is not None or expected == "value"}
+            found = {
+                _kind_of(value) for value in cast("list[object]", operands) if value is not None or expected == "value"
+            }
             if not found <= {wanted} & _SCALARS:
                 raise unsupported(f"{operator} of {path} with {operand!r}")
 
@@ -244,7 +246,9 @@ def _project(operand: Mapping[str, Any], kinds: Kinds, _catalog: Catalog) -> Kin
         kind_at(kinds, name)
         if "." in name or value not in ((0, 1) if name == "_id" else (1,)):
             raise unsupported(f"a projection of {name} by {value!r}")
-    kept = {"_id": 1, **operand} if {*operand} != {"_id"} or operand["_id"] else dict.fromkeys(kinds, 1) | operand
+    if {*operand.items()} == {("_id", 0)}:
+        return {name: kind for name, kind in kinds.items() if name != "_id"}
+    kept = {"_id": 1, **operand}
     return {name: kind for name, kind in kinds.items() if kept.get(name.partition(".")[0])}
 
 
@@ -266,7 +270,7 @@ def _group(operand: Wire, kinds: Kinds, _catalog: Catalog) -> Kinds:
 def _lookup(operand: Wire, kinds: Kinds, catalog: Catalog) -> Kinds:
     if {*operand} != {"from", "localField", "foreignField", "as"} or operand["from"] not in catalog:
         raise unsupported("$lookup with a pipeline")
-    local = require_scalar(kinds, operand["localField"], "$lookup")
+    local = _kind_of_field(f"${operand['localField']}", kinds, "$lookup")
     if local != require_scalar(catalog[operand["from"]], operand["foreignField"], "$lookup"):
         raise unsupported("$lookup of another kind of field")
     return {**kinds, operand["as"]: "array of object"}
@@ -275,6 +279,8 @@ def _lookup(operand: Wire, kinds: Kinds, catalog: Catalog) -> Kinds:
 def _kind_of_field(expression: object, kinds: Kinds, use: str) -> str:
     if not isinstance(expression, str) or not expression.startswith("$") or expression.startswith("$$"):
         raise unsupported(f"{use} of the expression {expression!r}")
+    if expression[-1].isdigit():
+        raise unsupported(f"{use} of {expression}, which is no array's item in an expression")
     return require_scalar(kinds, expression[1:], use)
 
 
