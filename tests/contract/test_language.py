@@ -105,8 +105,6 @@ def _stages(table: str) -> st.SearchStrategy[Wire]:
         st.builds(lambda key, x: {"$group": {"_id": key, "x": x}}, st.one_of(path, st.none()), found),
         st.dictionaries(st.sampled_from(fields), st.just(1), min_size=1).map(lambda names: {"$project": names}),
         st.sampled_from([{"$limit": 2}, {"$count": "x"}, {"$project": {"_id": 0}}, {"$sort": {"x": -1, "_id": 1}}]),
-        st.just({"$lookup": {"from": "users", "localField": "participantIds.0", "foreignField": "_id", "as": "x"}}),
-        st.just({"$lookup": {"from": "conversations", "localField": "_id", "foreignField": "_id", "as": "x"}}),
     )
 
 

@@ -3,29 +3,15 @@
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Any, Self
 
-from bson import MaxKey, MinKey, ObjectId
+from bson import MaxKey, MinKey
 from pydantic import ValidationError
-from pymongo import DeleteOne, InsertOne, ReturnDocument, UpdateOne
 from pymongo.errors import BulkWriteError, DuplicateKeyError, WriteError
-from pymongo.results import BulkWriteResult, DeleteResult, InsertManyResult, InsertOneResult, UpdateResult
+from pymongo.results import BulkWriteResult
 
 from datalayer.documents.base import Document
 from datalayer.documents.indexes import Index
-from datalayer.testing.memory.language import (
-    Catalog,
-    Wire,
-    check_filter,
-    check_options,
-    check_order,
-    check_projection,
-    check_update,
-    check_upsert,
-    checked_pipeline,
-    is_operators,
-    require_scalar,
-    sent,
-    unsupported,
-)
+from datalayer.testing.memory import language
+from datalayer.testing.memory.language import Wire, sent, unsupported
 from datalayer.testing.memory.transactions import Client
 
 Filter = Mapping[str, Any]
@@ -51,24 +37,23 @@ class Refusing:
 class Cursor(Refusing):
     """What a query gives."""
 
-    def __init__(self, fetch: Callable[[Bound | None, Bound | None], Awaitable[list[Wire]]]) -> None:
+    def __init__(self, fetch: Callable[..., Awaitable[list[Wire]]]) -> None:
         self._fetch = fetch
-        self._low: Bound | None = None
-        self._high: Bound | None = None
+        self._bounds: dict[str, Bound] = {}
 
-    def min(self, bound: Bound) -> Self:
+    def min(self, low: Bound) -> Self:
         """Begin at this position of the index."""
-        self._low = bound
+        self._bounds["low"] = low
         return self
 
-    def max(self, bound: Bound) -> Self:
+    def max(self, high: Bound) -> Self:
         """End before this position of the index."""
-        self._high = bound
+        self._bounds["high"] = high
         return self
 
     async def to_list(self) -> list[Wire]:
         """All documents."""
-        return await self._fetch(self._low, self._high)
+        return await self._fetch(**self._bounds)
 
     async def __aiter__(self) -> AsyncIterator[Wire]:
         for wire in await self.to_list():
@@ -76,31 +61,23 @@ class Cursor(Refusing):
 
 
 class Collection(Refusing):
-    """A collection: what is asked of it is checked, and then done by the engine.
+    """A collection: what is asked of it is checked, and then done by the engine, a collection of mongomock-motor.
 
-    A write of many documents is a write of one after the other, in the order of the hint. Each of them is checked when
-    it is done, and undone where it breaks a rule.
-
-    Args:
-        document: The class of its documents.
-        engine: The collection of mongomock-motor.
-        catalog: What the documents of all collections are made of.
-        client: Who reads and writes it.
+    What a write leaves is validated, and is taken back where it breaks a rule.
     """
 
-    def __init__(self, document: type[Document], engine: Any, catalog: Catalog, client: Client) -> None:  # noqa: ANN401
+    def __init__(self, document: type[Document], engine: Any, client: Client) -> None:  # noqa: ANN401
         self.name = document.Settings.name
         self._document = document
         self._engine = engine
-        self._catalog = catalog
-        self._kinds = catalog[self.name]
+        self._kinds = language.kinds_of(document)
         self._client = client
         self._indexes = {index.name: index for index in (_BY_ID, *document.Settings.indexes)}
 
     def find(
         self,
         filter: Filter | None = None,
-        projection: Mapping[str, int] | None = None,
+        projection: Filter | None = None,
         *,
         sort: Order | None = None,
         limit: int = 0,
@@ -108,22 +85,26 @@ class Collection(Refusing):
         **options: object,
     ) -> Cursor:
         """The documents that the filter finds."""
-        check_options(options, "find")
-        check_projection(projection, self._kinds)
+        language.check_options(options)
+        language.check_projection(projection, self._kinds)
 
-        async def fetch(low: Bound | None, high: Bound | None) -> list[Wire]:
+        async def fetch(low: Bound = (), high: Bound = ()) -> list[Wire]:
             async with self._client.turn():
-                if low is None and high is None:
-                    return await self._found(filter or {}, projection, sort=sort, hint=hint, limit=limit)
-                if hint is None or projection is not None:
-                    raise unsupported("bounds without a hint, or with a projection")
-                found = await self._found(filter or {}, sort=sort, hint=hint)
-                return self._within(found, self._index(hint), low, high)[: limit or None]
+                query = await self._query(filter or {}, sort, hint)
+                if not low and not high:
+                    return await self._engine.find(**query, projection=_copy(projection), limit=limit).to_list()
+                found = await self._engine.find(**query).to_list()
+            if hint is None or projection is not None:
+                raise unsupported("bounds without a hint, or with a projection")
+            return [wire for wire in found if _is_within(wire, low, high, self._indexes[hint])][: limit or None]
 
         return Cursor(fetch)
 
     async def find_one(
-        self, filter: Filter | None = None, projection: Mapping[str, int] | None = None, **options: Any
+        self,
+        filter: Filter | None = None,
+        projection: Filter | None = None,
+        **options: Any,  # noqa: ANN401
     ) -> Wire | None:
         """The first document that the filter finds."""
         return next(iter(await self.find(filter, projection, limit=1, **options).to_list()), None)
@@ -132,264 +113,169 @@ class Collection(Refusing):
         """How many documents the filter finds, up to the limit."""
         return len(await self.find(filter, {"_id": 1}, limit=limit, hint=hint).to_list())
 
-    async def aggregate(
-        self, pipeline: Sequence[Mapping[str, Any]], *, hint: str | None = None, **options: object
-    ) -> Cursor:
+    async def aggregate(self, pipeline: Sequence[Filter], *, hint: str | None = None, **options: object) -> Cursor:
         """What the pipeline gives."""
-        check_options(options, "aggregate")
-        stages = checked_pipeline(sent(pipeline), self._kinds, self._catalog)
+        language.check_options(options)
+        stages = language.checked_pipeline(sent(pipeline), self._kinds)
         filter: Filter = stages[0].get("$match", {}) if stages else {}
         async with self._client.turn():
-            if order := await self._order(filter, {}, hint):
-                # Behind the filter, which tells what of the order is given.
-                stages.insert(1 if filter else 0, {"$sort": order})
-            wires = await self._engine.aggregate(stages).to_list()
+            order = [{"$sort": dict(sort)} for sort in [(await self._query(filter, None, hint))["sort"]] if sort]
+            # Behind the filter, which says what of the index's fields is given.
+            at = 1 if filter else 0
+            wires = await self._engine.aggregate([*stages[:at], *order, *stages[at:]]).to_list()
 
-        async def fetch(_low: Bound | None, _high: Bound | None) -> list[Wire]:
+        async def fetch() -> list[Wire]:
             return wires
 
         return Cursor(fetch)
 
-    async def insert_one(self, document: Wire, **options: object) -> InsertOneResult:
+    async def insert_one(self, document: Wire, **options: object) -> Any:  # noqa: ANN401
         """Insert a document."""
-        check_options(options, "insert_one")
-        async with self._client.turn():
-            await self._insert(document)
-        return InsertOneResult(document["_id"], acknowledged=True)
+        language.check_options(options)
+        return await self._write(lambda: self._engine.insert_one(document), [document])
 
-    async def insert_many(
-        self, documents: Sequence[Wire], *, ordered: bool = True, **options: object
-    ) -> InsertManyResult:
+    async def insert_many(self, documents: Sequence[Wire], **options: object) -> Any:  # noqa: ANN401
         """Insert documents."""
-        await self.bulk_write([InsertOne(document) for document in documents], ordered=ordered, **options)
-        return InsertManyResult([document["_id"] for document in documents], acknowledged=True)
+        language.check_options(options)
+        return await self._write(lambda: self._engine.insert_many(documents), documents, many=True)
 
-    async def update_one(self, filter: Filter, update: Any, **options: Any) -> UpdateResult:  # noqa: ANN401
+    async def update_one(self, filter: Filter, update: Wire, **options: Any) -> Any:  # noqa: ANN401
         """Change the first document that the filter finds."""
-        async with self._client.turn():
-            return await self._update(filter, update, limit=1, **options)
+        return await self._modify("update_one", filter, update, **options)
 
-    async def update_many(self, filter: Filter, update: Any, **options: Any) -> UpdateResult:  # noqa: ANN401
+    async def update_many(self, filter: Filter, update: Wire, **options: Any) -> Any:  # noqa: ANN401
         """Change all documents that the filter finds."""
-        async with self._client.turn():
-            return await self._update(filter, update, **options)
+        return await self._modify("update_many", filter, update, **options)
 
-    async def delete_one(self, filter: Filter, **options: Any) -> DeleteResult:
+    async def delete_one(self, filter: Filter, **options: Any) -> Any:  # noqa: ANN401
         """Delete the first document that the filter finds."""
-        async with self._client.turn():
-            return await self._delete(filter, limit=1, **options)
+        return await self._modify("delete_one", filter, **options)
 
-    async def delete_many(self, filter: Filter, **options: Any) -> DeleteResult:
+    async def delete_many(self, filter: Filter, **options: Any) -> Any:  # noqa: ANN401
         """Delete all documents that the filter finds."""
-        async with self._client.turn():
-            return await self._delete(filter, **options)
+        return await self._modify("delete_many", filter, **options)
 
     async def find_one_and_update(
         self,
         filter: Filter,
-        update: Any,  # noqa: ANN401
-        projection: Mapping[str, int] | None = None,
-        *,
-        sort: Order | None = None,
-        return_document: bool = ReturnDocument.BEFORE,
-        hint: str | None = None,
-        **options: Any,
+        update: Wire,
+        projection: Filter | None = None,
+        **options: Any,  # noqa: ANN401
     ) -> Wire | None:
         """Change the first document that the filter finds, and give it as it was, or as it is then."""
-        check_projection(projection, self._kinds)
-        async with self._client.turn():
-            found = await self._found(filter, projection, sort=sort, hint=hint, limit=1)
-            before = await self._found(filter, {"_id": 1}, sort=sort, hint=hint, limit=1)
-            if before:
-                filter = before[0]
-            upserted = (await self._update(filter, update, limit=1, **options)).upserted_id
-            if return_document is ReturnDocument.AFTER and (before or upserted):
-                found = await self._found({"_id": upserted or filter["_id"]}, projection)
-        return next(iter(found), None)
+        shown = {"projection": {**(projection or {}), "_id": 1} if projection else None}
+        language.check_projection(projection, self._kinds)
+        return await self._modify("find_one_and_update", filter, update, shown, **options)
 
     async def find_one_and_delete(
-        self, filter: Filter, projection: Mapping[str, int] | None = None, **options: Any
+        self,
+        filter: Filter,
+        projection: Filter | None = None,
+        **options: Any,  # noqa: ANN401
     ) -> Wire | None:
         """Delete the first document that the filter finds, and give it."""
-        check_projection(projection, self._kinds)
-        async with self._client.turn():
-            found = await self._found(filter, projection, limit=1, **options)
-            await self._delete(filter, limit=1, **options)
-        return next(iter(found), None)
+        language.check_projection(projection, self._kinds)
+        return await self._modify("find_one_and_delete", filter, None, {"projection": _copy(projection)}, **options)
 
-    async def bulk_write(self, requests: Sequence[Any], *, ordered: bool = True, **options: object) -> BulkWriteResult:
+    async def bulk_write(self, requests: Sequence[Any], **options: object) -> BulkWriteResult:
         """Insert, update and delete one document after the other."""
-        check_options(options, "bulk_write")
-        counts = {"nInserted": 0, "nMatched": 0, "nModified": 0, "nUpserted": 0, "nRemoved": 0}
-        errors: list[Mapping[str, Any]] = []
-        async with self._client.turn():
-            writes = [self._requested(request) for request in requests]
-            for write in writes:
-                try:
-                    for name, count in (await write()).items():
-                        counts[name] += count
-                except WriteError as error:
-                    errors.append(error.details or {})
-                    if ordered:
-                        break
-        if errors:
-            raise BulkWriteError({**counts, "writeErrors": errors})
-        return BulkWriteResult(dict(counts), acknowledged=True)
+        language.check_options(options)
+        bulk = _Bulk(self._kinds)
+        for request in requests:
+            # The driver's own way of reading a request; mongomock's does not fit the driver's any more.
+            request._add_to_bulk(bulk)  # noqa: SLF001
+        counts = dict.fromkeys(("nInserted", "nMatched", "nModified", "nUpserted", "nRemoved"), 0)
 
-    async def _found(
+        async def write_all() -> BulkWriteResult:
+            for method, arguments in bulk.writes:
+                result = await getattr(self._engine, method)(*arguments)
+                counts["nMatched"] += getattr(result, "matched_count", 0)
+                counts["nModified"] += getattr(result, "modified_count", 0)
+                counts["nUpserted"] += getattr(result, "upserted_id", None) is not None
+                counts["nRemoved"] += getattr(result, "deleted_count", 0)
+            return BulkWriteResult(counts | {"nInserted": len(bulk.inserted)}, acknowledged=True)
+
+        return await self._write(write_all, bulk.inserted, many=True)
+
+    async def _query(self, filter: Filter, sort: Order | None, hint: str | None) -> dict[str, Any]:
+        """The filter, checked, with the order asked for, and behind it that of the index that serves it."""
+        filter = sent(filter)
+        language.check_filter(filter, self._kinds)
+        if hint is not None and hint not in self._indexes:
+            raise unsupported(f"the hint {hint}: there is no such index")
+        index = self._indexes[hint or "_id_"]
+        if index.where and await self._engine.count_documents({**filter, "$nor": [index.where]}):
+            raise unsupported(f"the hint {hint} for documents that are not in that index")
+        keys = index.keys if hint or "_id" in filter else ()
+        given = {name for name, value in filter.items() if not language.is_operators(value)}
+        order = {**(sort or {}), **{name: way for name, way in keys if name not in {*given, *(sort or {})}}}
+        language.check_order(order, self._kinds)
+        return {"filter": filter, "sort": [*order.items()] or None}
+
+    async def _modify(
         self,
+        method: str,
         filter: Filter,
-        projection: Mapping[str, int] | None = None,
+        update: Wire | None = None,
+        arguments: Mapping[str, Any] | None = None,
         *,
         sort: Order | None = None,
-        limit: int = 0,
         hint: str | None = None,
-        **options: object,
-    ) -> list[Wire]:
-        check_options(options, "find")
-        filter = sent(filter)
-        check_filter(filter, self._kinds)
-        order = await self._order(filter, sort or {}, hint)
-        shown = None if projection is None else dict(projection)
-        return await self._engine.find(filter, shown, sort=[*order.items()] or None, limit=limit).to_list()
-
-    async def _order(self, filter: Filter, sort: Order, hint: str | None) -> Order:
-        """The order asked for, and then that of the index, where its fields are not given."""
-        index = _BY_ID if hint is None and "_id" in filter else None if hint is None else self._index(hint)
-        if index is None:
-            order = sort
-        else:
-            if index.where and await self._engine.count_documents({**filter, "$nor": [index.where]}):
-                raise unsupported(f"the hint {index.name} for documents that are not in that index")
-            given = {name for name, value in filter.items() if not is_operators(value)}
-            order = {**sort, **{name: way for name, way in index.keys if name not in given and name not in sort}}
-        check_order(order, self._kinds)
-        return order
-
-    def _index(self, name: str) -> Index:
-        if name not in self._indexes:
-            raise unsupported(f"the hint {name}: there is no such index")
-        return self._indexes[name]
-
-    def _within(self, wires: list[Wire], index: Index, low: Bound | None, high: Bound | None) -> list[Wire]:
-        """Those of the documents that lie between two positions in the index: `low` inclusive, `high` exclusive."""
-        for bound in (low, high):
-            if bound is not None and [name for name, _ in bound] != [name for name, _ in index.keys]:
-                raise unsupported("bounds of other fields than the index has")
-        return [
-            wire
-            for wire in wires
-            if not (low and _is_before(wire, low, index)) and not (high and not _is_before(wire, high, index))
-        ]
-
-    async def _insert(self, document: Wire) -> Mapping[str, int]:
-        document.setdefault("_id", ObjectId())
-        wire = sent(document)
-        self._validate(wire)
-        if await self._engine.count_documents({"_id": wire["_id"]}):
-            raise self._duplicate(_BY_ID, wire["_id"])
-        await self._change(wire["_id"], None, self._engine.insert_one(wire))
-        return {"nInserted": 1}
-
-    async def _update(
-        self,
-        filter: Filter,
-        update: Any,  # noqa: ANN401
-        *,
         upsert: bool = False,
-        limit: int = 0,
-        hint: str | None = None,
+        return_document: bool | None = None,
         **options: object,
-    ) -> UpdateResult:
-        check_options(options, "update")
+    ) -> Any:  # noqa: ANN401
+        """Let the engine change or delete what the filter finds; the first of it, in the order that a find has."""
+        language.check_options(options)
         update = sent(update)
-        check_update(update, self._kinds)
+        if update is not None:
+            language.check_update(update, self._kinds)
         if upsert:
-            check_upsert(filter)
-        found, modified, upserted = await self._found(filter, hint=hint, limit=limit), 0, None
-        for before in found:
-            id = {"_id": before["_id"]}
-            modified += (await self._change(before["_id"], before, self._engine.update_one(id, update))).modified_count
-        if upsert and not found:
-            # It gets its id here, so that it is known whom to remove where a rule is broken.
-            upserted = update.get("$setOnInsert", {}).get("_id", filter.get("_id", ObjectId()))
-            made = self._engine.update_one({**sent(filter), "_id": upserted}, update, upsert=True)
-            await self._change(upserted, None, made)
-        result = {"n": len(found), "nModified": modified, "upserted": upserted}
-        return UpdateResult(result, acknowledged=True)
+            language.check_upsert(filter)
+        given = {
+            **({} if update is None else {"update": update, "upsert": upsert}),
+            **({} if return_document is None else {"return_document": return_document}),
+            **(arguments or {}),
+        }
+        async with self._client.turn():
+            query = await self._query(filter, sort, hint)
+            many = method.endswith("many")
+            first = None if many else await self._engine.find_one(**query, projection={"_id": 1})
+            return await self._write(
+                lambda: getattr(self._engine, method)(first or query["filter"], **given), many=many
+            )
 
-    async def _delete(
-        self, filter: Filter, *, limit: int = 0, hint: str | None = None, **options: object
-    ) -> DeleteResult:
-        check_options(options, "delete")
-        found = await self._found(filter, hint=hint, limit=limit)
-        for before in found:
-            await self._change(before["_id"], before, self._engine.delete_one({"_id": before["_id"]}))
-        return DeleteResult({"n": len(found)}, acknowledged=True)
+    async def _write(
+        self, change: Callable[[], Awaitable[Any]], inserted: Sequence[Wire] = (), *, many: bool = False
+    ) -> Any:  # noqa: ANN401
+        """Let the engine change documents, and take it back where that breaks a rule."""
+        async with self._client.turn():
+            before = {wire["_id"]: wire for wire in await self._engine.find().to_list()}
+            try:
+                for wire in inserted:
+                    self._validate(sent(wire))
+                    if wire.get("_id") in before:
+                        raise self._duplicate(_BY_ID, wire)
+                result = await change()
+                for wire in await self._engine.find().to_list():
+                    if before.get(wire["_id"]) != wire:
+                        self._validate(sent(wire))
+                await self._refuse_duplicates()
+            except BaseException as error:
+                await self.restore([*before.values()])
+                if many and isinstance(error, WriteError):
+                    if not self._client.in_transaction:
+                        raise unsupported("a write of many documents that breaks a rule: some stay written") from error
+                    raise BulkWriteError({"writeErrors": [error.details]}) from error
+                raise
+            self._client.wrote(self, [*before.values()])
+            return result
 
-    def _requested(self, request: Any) -> Callable[[], Awaitable[Mapping[str, int]]]:
-        """What a request of a bulk write asks for; checked, so that nothing is written where one is refused."""
-
-        async def update() -> Mapping[str, int]:
-            result = await self._update(filter, changes, upsert=bool(upsert), limit=1)
-            added = {"nUpserted": int(result.upserted_id is not None)}
-            return {"nMatched": result.matched_count, "nModified": result.modified_count, **added}
-
-        async def delete() -> Mapping[str, int]:
-            return {"nRemoved": (await self._delete(filter, limit=1)).deleted_count}
-
-        match request:
-            case InsertOne(_doc=dict() as document):
-                return lambda: self._insert(document)
-            case UpdateOne(_filter=filter, _doc=changes, _upsert=upsert, _collation=None, _hint=None, _sort=None):
-                check_filter(sent(filter), self._kinds)
-                check_update(sent(changes), self._kinds)
-                return update
-            case DeleteOne(_filter=filter, _collation=None, _hint=None):
-                check_filter(sent(filter), self._kinds)
-                return delete
-            case _:
-                raise unsupported(f"{request!r} in a bulk write")
-
-    async def _change(self, id: ObjectId, before: Wire | None, change: Awaitable[Any]) -> Any:  # noqa: ANN401
-        """Let the engine change one document, and take it back where that breaks a rule."""
-        try:
-            result = await change
-            after = await self._engine.find_one({"_id": id})
-            if after is not None:
-                self._validate(after)
-                await self._refuse_duplicates(id)
-        except BaseException:
-            await self._put(id, before)
-            raise
-        self._client.wrote(lambda: self._put(id, before))
-        return result
-
-    async def _put(self, id: ObjectId, before: Wire | None) -> None:
-        """Let a document be as it was."""
-        if before is None:
-            await self._engine.delete_one({"_id": id})
-        else:
-            await self._engine.replace_one({"_id": id}, before, upsert=True)
-
-    async def _refuse_duplicates(self, id: ObjectId) -> None:
-        for index in self._indexes.values():
-            inside = {"$and": [{"_id": id}, index.where or {}]}
-            if not index.unique or not (wire := await self._engine.find_one(inside)):
-                continue
-            key: Wire = {}
-            for name, _ in index.keys:
-                require_scalar(self._kinds, name, "a unique index")
-                key[name] = _value_at(wire, name)
-            if await self._engine.count_documents({"$and": [key, index.where or {}]}) > 1:
-                raise self._duplicate(index, *key.values())
-
-    def _duplicate(self, index: Index, *values: object) -> DuplicateKeyError:
-        """The error of the server for a second document with the key in the index."""
-        key = dict(zip(index.fields, values, strict=True))
-        message = f"E11000 duplicate key error collection: {self.name} index: {index.name} dup key: {key}"
-        details = {"code": _DUPLICATE_KEY, "errmsg": message, "keyPattern": dict(index.keys), "keyValue": key}
-        return DuplicateKeyError(message, _DUPLICATE_KEY, details)
+    async def restore(self, wires: Sequence[Wire]) -> None:
+        """Let these be the documents."""
+        await self._engine.delete_many({})
+        if wires:
+            await self._engine.insert_many(wires)
 
     def _validate(self, wire: Wire) -> None:
         """Let the class decide, and not let it take a null for what is missing."""
@@ -403,33 +289,77 @@ class Collection(Refusing):
         details = {"code": _VALIDATION_FAILURE, "errInfo": {"details": {"schemaRulesNotSatisfied": [rule]}}}
         raise WriteError("Document failed validation", _VALIDATION_FAILURE, details)
 
+    async def _refuse_duplicates(self) -> None:
+        for index in (index for index in self._indexes.values() if index.unique):
+            seen: set[object] = set()
+            for wire in await self._engine.find(index.where or {}).to_list():
+                key = tuple(language.value_at(wire, name) for name in index.fields)
+                if key in seen:
+                    raise self._duplicate(index, wire)
+                seen.add(key)
+
+    def _duplicate(self, index: Index, wire: Wire) -> DuplicateKeyError:
+        """The error of the server for a second document with the key in the index."""
+        key = {name: language.value_at(wire, name) for name in index.fields}
+        message = f"E11000 duplicate key error collection: {self.name} index: {index.name} dup key: {key}"
+        details = {"code": _DUPLICATE_KEY, "errmsg": message, "keyPattern": dict(index.keys), "keyValue": key}
+        return DuplicateKeyError(message, _DUPLICATE_KEY, details)
+
+
+class _Bulk:
+    """What the driver's requests tell of themselves, checked."""
+
+    def __init__(self, kinds: language.Kinds) -> None:
+        self._kinds = kinds
+        self.writes: list[tuple[str, tuple[Any, ...]]] = []
+        self.inserted: list[Wire] = []
+
+    def add_insert(self, document: Wire) -> None:
+        """An `InsertOne`."""
+        self.inserted.append(document)
+        self.writes.append(("insert_one", (document,)))
+
+    def add_update(self, filter: Filter, update: Wire, multi: bool, upsert: bool | None, **options: object) -> None:  # noqa: FBT001
+        """An `UpdateOne`."""
+        language.check_options({**options, "multi": multi or None})
+        language.check_filter(sent(filter), self._kinds)
+        language.check_update(sent(update), self._kinds)
+        if upsert:
+            language.check_upsert(filter)
+        self.writes.append(("update_one", (sent(filter), sent(update), bool(upsert))))
+
+    def add_delete(self, filter: Filter, limit: int, **options: object) -> None:
+        """A `DeleteOne`."""
+        language.check_options({**options, "limit": None if limit else 0})
+        language.check_filter(sent(filter), self._kinds)
+        self.writes.append(("delete_one", (sent(filter),)))
+
+    def add_replace(self, *_arguments: object, **_options: object) -> None:
+        """Refused."""
+        raise unsupported("ReplaceOne")
+
+
+def _copy(projection: Filter | None) -> Wire | None:
+    # mongomock changes it.
+    return dict(projection) if projection else None
+
+
+def _is_within(wire: Wire, low: Bound, high: Bound, index: Index) -> bool:
+    """Whether the document lies between two positions in the index: `low` inclusive, `high` exclusive."""
+    return not (low and _is_before(wire, low, index)) and not (high and not _is_before(wire, high, index))
+
 
 def _is_before(wire: Wire, bound: Bound, index: Index) -> bool:
-    """Whether the document comes before the position."""
-    for (name, value), (_, direction) in zip(bound, index.keys, strict=True):
+    for (name, value), key in zip(bound, index.keys, strict=True):
+        if name != key[0]:
+            raise unsupported("bounds of other fields than the index has")
         here, there = _order_of(wire.get(name)), _order_of(value)
         if here != there and not isinstance(wire.get(name), list):
-            return (here < there) == (direction > 0)
+            return (here < there) == (key[1] > 0)
     return False
 
 
 def _order_of(value: object) -> tuple[int, Any]:
     """Makes the values of one field comparable with each other, and with what is before and behind all of them."""
-    match value:
-        case MinKey():
-            return 0, None
-        case None:
-            return 1, None
-        case MaxKey():
-            return 3, None
-        case _:
-            return 2, value
-
-
-def _value_at(value: Any, path: str) -> Any:  # noqa: ANN401
-    """What is at a path; the number of an array's item may be its end."""
-    for name in path.split("."):
-        if value is None:
-            return None
-        value = value[int(name)] if name.isdigit() else value.get(name)
-    return value
+    ranks: Mapping[type, int] = {MinKey: 0, type(None): 1, MaxKey: 3}
+    return (ranks[type(value)], None) if type(value) in ranks else (2, value)

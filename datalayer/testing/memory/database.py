@@ -5,7 +5,6 @@ from typing import Any, Self
 
 from datalayer.documents.base import Document
 from datalayer.testing.memory.collections import Collection, Refusing
-from datalayer.testing.memory.language import kinds_of
 from datalayer.testing.memory.transactions import Client
 
 
@@ -22,9 +21,8 @@ class Database(Refusing):
     def __init__(self, name: str, documents: Sequence[type[Document]], engine: Any) -> None:  # noqa: ANN401
         self.name = name
         self.client = Client()
-        catalog = {document.Settings.name: kinds_of(document) for document in documents}
         self._collections = {
-            document.Settings.name: Collection(document, engine[document.Settings.name], catalog, self.client)
+            document.Settings.name: Collection(document, engine[document.Settings.name], self.client)
             for document in documents
         }
 

@@ -21,9 +21,6 @@ Wire: TypeAlias = dict[str, Any]
 Kinds: TypeAlias = Mapping[str, str]
 """The paths of a collection's documents, each with the kind of value that is there where it is not missing."""
 
-Catalog: TypeAlias = Mapping[str, Kinds]
-"""The collections by name."""
-
 WITHOUT_EFFECT = {"batch_size", "batchSize", "comment", "session"}
 """Options that change nothing of a result."""
 
@@ -52,7 +49,7 @@ UPDATES: Mapping[str, str] = {
 }
 """The operators of updates, of whole fields."""
 
-ACCUMULATORS: Mapping[str, str] = {"$sum": "number", "$min": "scalar", "$push": "scalar"}
+ACCUMULATORS: Mapping[str, str] = {"$sum": "number", "$push": "scalar"}
 """What `$group` computes of a field."""
 
 _KINDS: Mapping[type, str] = {str: "string", bool: "bool", int: "number", Int64: "number", ObjectId: "objectId"}
@@ -90,29 +87,20 @@ def kinds_of(document: type[Document]) -> Kinds:
     return dict(_kinds_in(schema["properties"]))
 
 
-def kind_at(kinds: Kinds, path: str) -> str:
-    """The kind of what is at a path, which may end in the number of an array's item."""
-    name, _, number = path.rpartition(".")
-    if number.isdigit() and name in kinds:
-        return kinds[name].removeprefix(_ARRAY)
-    if path not in kinds:
-        raise unsupported(f"the field {path}, which the documents do not have")
-    return kinds[path]
+def value_at(value: Any, path: str) -> Any:  # noqa: ANN401
+    """What is at a path; the number of an array's item may be its end."""
+    for name in path.split("."):
+        if value is None:
+            return None
+        value = value[int(name)] if name.isdigit() else value.get(name)
+    return value
 
 
-def require_scalar(kinds: Kinds, path: str, use: str) -> str:
-    """The kind of a path, which has to be a scalar's."""
-    kind = kind_at(kinds, path)
-    if kind not in _SCALARS:
-        raise unsupported(f"{use} by {path}: it is no scalar")
-    return kind
-
-
-def check_options(options: Mapping[str, object], method: str) -> None:
+def check_options(options: Mapping[str, object]) -> None:
     """Refuse options that would change the result."""
     for name, value in options.items():
         if name not in WITHOUT_EFFECT and value is not None:
-            raise unsupported(f"the option {name} of {method}")
+            raise unsupported(f"the option {name}")
 
 
 def check_filter(filter: Mapping[str, Any], kinds: Kinds) -> None:
@@ -125,7 +113,7 @@ def check_filter(filter: Mapping[str, Any], kinds: Kinds) -> None:
             raise unsupported(f"{name} in a filter")
         else:
             operators = cast("Wire", condition) if is_operators(condition) else {"$eq": condition}
-            _check_operators(name, operators, kind_at(kinds, name))
+            _check_operators(name, operators, _kind_at(kinds, name))
 
 
 def check_update(update: Any, kinds: Kinds) -> None:  # noqa: ANN401
@@ -135,7 +123,7 @@ def check_update(update: Any, kinds: Kinds) -> None:  # noqa: ANN401
     changed: set[str] = set()
     for operator, fields in cast("dict[str, Wire]", update).items():
         for name, operand in fields.items():
-            kind = kind_at(kinds, name)
+            kind = _kind_at(kinds, name)
             wanted = {"anything": None, "value": kind, "number": "number"}.get(UPDATES.get(operator, ""), "")
             if wanted == "" or (wanted is not None and {wanted, kind} != {_kind_of(operand)}):
                 raise unsupported(f"{operator} of {name} by {operand!r}")
@@ -152,22 +140,22 @@ def check_upsert(filter: Mapping[str, Any]) -> None:
 
 def check_projection(projection: Mapping[str, Any] | None, kinds: Kinds) -> None:
     """Refuse a projection by more than names."""
-    _project(projection or {"_id": 1}, kinds, {})
+    _project(projection or {"_id": 1}, kinds)
 
 
 def check_order(order: Mapping[str, Any], kinds: Kinds) -> None:
     """Refuse an order by anything but scalars."""
-    _sort(order, kinds, {})
+    _sort(order, kinds)
 
 
-def checked_pipeline(pipeline: Sequence[Wire], kinds: Kinds, catalog: Catalog) -> list[Wire]:
+def checked_pipeline(pipeline: Sequence[Wire], kinds: Kinds) -> list[Wire]:
     """The stages in the words in which mongomock does them rightly; refused where there are none."""
     stages = [plain for stage in pipeline for plain in _in_plain_words(stage)]
     for stage in stages:
         ((name, operand),) = stage.items()
         if name not in STAGES:
             raise unsupported(f"the stage {name}")
-        kinds = STAGES[name](operand, kinds, catalog)
+        kinds = STAGES[name](operand, kinds)
     return stages
 
 
@@ -187,6 +175,23 @@ def _kind_in(schema: Mapping[str, Any]) -> str:
     if isinstance(kind, list):
         return "number"
     return _ARRAY + _kind_in(schema["items"]) if kind == "array" else kind
+
+
+def _kind_at(kinds: Kinds, path: str) -> str:
+    """The kind of what is at a path, which may end in the number of an array's item."""
+    name, _, number = path.rpartition(".")
+    if number.isdigit() and name in kinds:
+        return kinds[name].removeprefix(_ARRAY)
+    if path not in kinds:
+        raise unsupported(f"the field {path}, which the documents do not have")
+    return kinds[path]
+
+
+def _scalar_at(kinds: Kinds, path: str, use: str) -> str:
+    kind = _kind_at(kinds, path)
+    if kind not in _SCALARS:
+        raise unsupported(f"{use} by {path}: it is no scalar")
+    return kind
 
 
 def _kind_of(value: object) -> str:
@@ -222,28 +227,28 @@ def _in_plain_words(stage: Wire) -> list[Wire]:
     return [stage]
 
 
-def _match(operand: Wire, kinds: Kinds, _catalog: Catalog) -> Kinds:
+def _match(operand: Wire, kinds: Kinds) -> Kinds:
     check_filter(operand, kinds)
     return kinds
 
 
-def _sort(operand: Mapping[str, Any], kinds: Kinds, _catalog: Catalog) -> Kinds:
+def _sort(operand: Mapping[str, Any], kinds: Kinds) -> Kinds:
     for name, direction in operand.items():
-        require_scalar(kinds, name, "an order")
+        _scalar_at(kinds, name, "an order")
         if direction not in (1, -1):
             raise unsupported(f"an order by {name}: {direction}")
     return kinds
 
 
-def _limit(operand: Any, kinds: Kinds, _catalog: Catalog) -> Kinds:  # noqa: ANN401
+def _limit(operand: Any, kinds: Kinds) -> Kinds:  # noqa: ANN401
     if not isinstance(operand, int) or operand < 1:
         raise unsupported(f"$limit: {operand!r}")
     return kinds
 
 
-def _project(operand: Mapping[str, Any], kinds: Kinds, _catalog: Catalog) -> Kinds:
+def _project(operand: Mapping[str, Any], kinds: Kinds) -> Kinds:
     for name, value in operand.items():
-        kind_at(kinds, name)
+        _kind_at(kinds, name)
         if "." in name or value not in ((0, 1) if name == "_id" else (1,)):
             raise unsupported(f"a projection of {name} by {value!r}")
     if {*operand.items()} == {("_id", 0)}:
@@ -252,7 +257,7 @@ def _project(operand: Mapping[str, Any], kinds: Kinds, _catalog: Catalog) -> Kin
     return {name: kind for name, kind in kinds.items() if kept.get(name.partition(".")[0])}
 
 
-def _group(operand: Wire, kinds: Kinds, _catalog: Catalog) -> Kinds:
+def _group(operand: Wire, kinds: Kinds) -> Kinds:
     found: dict[str, str] = {}
     for name, value in operand.items():
         if name == "_id":
@@ -267,29 +272,19 @@ def _group(operand: Wire, kinds: Kinds, _catalog: Catalog) -> Kinds:
     return found
 
 
-def _lookup(operand: Wire, kinds: Kinds, catalog: Catalog) -> Kinds:
-    if {*operand} != {"from", "localField", "foreignField", "as"} or operand["from"] not in catalog:
-        raise unsupported("$lookup with a pipeline")
-    local = _kind_of_field(f"${operand['localField']}", kinds, "$lookup")
-    if local != require_scalar(catalog[operand["from"]], operand["foreignField"], "$lookup"):
-        raise unsupported("$lookup of another kind of field")
-    return {**kinds, operand["as"]: "array of object"}
-
-
 def _kind_of_field(expression: object, kinds: Kinds, use: str) -> str:
     if not isinstance(expression, str) or not expression.startswith("$") or expression.startswith("$$"):
         raise unsupported(f"{use} of the expression {expression!r}")
     if expression[-1].isdigit():
         raise unsupported(f"{use} of {expression}, which is no array's item in an expression")
-    return require_scalar(kinds, expression[1:], use)
+    return _scalar_at(kinds, expression[1:], use)
 
 
-STAGES: Mapping[str, Callable[[Any, Kinds, Catalog], Kinds]] = {
+STAGES: Mapping[str, Callable[[Any, Kinds], Kinds]] = {
     "$match": _match,
     "$sort": _sort,
     "$limit": _limit,
     "$project": _project,
     "$group": _group,
-    "$lookup": _lookup,
 }
 """The stages of pipelines: each checks its operand, and gives the kinds of the documents that it lets through."""

@@ -4,53 +4,46 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
-from types import TracebackType
-from typing import Self, TypeVar
+from typing import Any, Protocol, Self, TypeVar
 
-from datalayer.testing.memory.language import unsupported
+from datalayer.testing.memory.language import Wire, unsupported
 
 T = TypeVar("T")
 
 WAIT_SECONDS = 30.0
 """How long an operation waits for the transaction of another task; as long as a transaction is tried again."""
 
-Undo = Callable[[], Awaitable[None]]
+
+class Written(Protocol):
+    """A collection whose documents can be taken back."""
+
+    async def restore(self, wires: list[Wire]) -> None:
+        """Let these be the documents."""
 
 
 class Client:
-    """Who may read and write at the moment.
-
-    From its first operation to its end, a transaction has all of the data to itself, and so has a snapshot: nobody sees
-    what may yet be undone, and nothing changes that was read. It costs nothing where nobody waits for anything inside.
-    """
+    """Who may read and write at the moment: one operation, or a transaction or snapshot from its first one on."""
 
     def __init__(self) -> None:
-        self.journal: list[Undo] | None = None
-        """What undoes the writes of the transaction that is open, in their order."""
+        self.in_transaction = False
+        self._before: dict[Written, list[Wire]] = {}
         self._lock = asyncio.Lock()
 
     def start_session(self, *, snapshot: bool = False) -> "Session":
         """A session; the same moment is seen by all that is read in one for a snapshot."""
-        return Session(self, snapshot=snapshot)
+        return Session(self, lasts=snapshot)
 
     @asynccontextmanager
     async def turn(self) -> AsyncGenerator[None]:
-        """For one operation: as a part of the transaction or snapshot that the task is in, or by itself."""
+        """For one operation: as a part of the one that it is made of, of a transaction or snapshot, or by itself."""
         session = _bound.get()
-        if session is not None and session.client is self and session.lasts:
-            await session.begin()
-            yield
+        if session is None or session.client is not self or not session.lasts:
+            async with self.start_session(snapshot=True) as alone, alone.bind():
+                await alone.begin()
+                yield
             return
-        await self.acquire()
-        try:
-            yield
-        finally:
-            self.release()
-
-    def wrote(self, undo: Undo) -> None:
-        """Remember how to undo a write, as long as that may happen."""
-        if self.journal is not None:
-            self.journal.append(undo)
+        await session.begin()
+        yield
 
     async def acquire(self) -> None:
         """Have the data to oneself."""
@@ -60,59 +53,52 @@ class Client:
         except TimeoutError:
             raise unsupported(f"waiting more than {WAIT_SECONDS} s for the transaction of another task") from None
 
-    def release(self) -> None:
+    def wrote(self, collection: Written, before: list[Wire]) -> None:
+        """Remember the documents that the transaction found in a collection."""
+        if self.in_transaction:
+            self._before.setdefault(collection, before)
+
+    async def release(self, *, undo: bool) -> None:
         """Let others have it."""
+        for collection, wires in self._before.items():
+            if undo:
+                await collection.restore(wires)
+        self._before, self.in_transaction = {}, False
         self._lock.release()
 
 
 class Session:
     """What the driver calls a session, as far as the data layer uses it."""
 
-    def __init__(self, client: Client, *, snapshot: bool) -> None:
+    def __init__(self, client: Client, *, lasts: bool) -> None:
         self.client = client
+        self.lasts = lasts
         self.in_transaction = False
-        self._snapshot = snapshot
         self._has_begun = False
-
-    @property
-    def lasts(self) -> bool:
-        """Whether its operations belong together."""
-        return self.in_transaction or self._snapshot
 
     async def begin(self) -> None:
         """Have the data to itself, from its first operation on."""
         if not self._has_begun:
             await self.client.acquire()
             self._has_begun = True
-            self.client.journal = [] if self.in_transaction else None
+            self.client.in_transaction = self.in_transaction
 
     async def start_transaction(self, **_concerns: object) -> None:
         """What follows is a transaction."""
-        self.in_transaction = True
+        self.in_transaction = self.lasts = True
 
     async def commit_transaction(self) -> None:
         """What was written stays."""
-        self._end()
+        await self._end(undo=False)
 
     async def abort_transaction(self) -> None:
         """What was written is undone."""
-        if self._has_begun:
-            for undo in reversed(self.client.journal or ()):
-                await undo()
-        self._end()
+        await self._end(undo=True)
 
     async def with_transaction(self, callback: Callable[["Session"], Awaitable[T]], **_concerns: object) -> T:
-        """Run the callback in a transaction, which is ended here where that has not been done there."""
+        """Run the callback in a transaction, which it ends."""
         await self.start_transaction()
-        try:
-            result = await callback(self)
-        except BaseException:
-            if self.in_transaction:
-                await self.abort_transaction()
-            raise
-        if self.in_transaction:
-            await self.commit_transaction()
-        return result
+        return await callback(self)
 
     @asynccontextmanager
     async def bind(self) -> AsyncGenerator[None]:
@@ -126,18 +112,15 @@ class Session:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_error: Any) -> None:  # noqa: ANN401
         """End the snapshot; a transaction has ended already."""
-        self._end()
+        await self._end(undo=True)
 
-    def _end(self) -> None:
-        self.in_transaction = False
+    async def _end(self, *, undo: bool) -> None:
+        self.in_transaction = self.lasts = False
         if self._has_begun:
             self._has_begun = False
-            self.client.journal = None
-            self.client.release()
+            await self.client.release(undo=undo)
 
 
 _bound: ContextVar[Session | None] = ContextVar("datalayer_memory_session", default=None)
