@@ -9,14 +9,17 @@ their classes, which also refuse the blank strings that the server's validators 
 (`Post.find(...)`) do not come here.
 """
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from importlib import import_module
-from typing import Any, TypeVar, cast
+from typing import Any, Self, TypeVar, cast
 
 from datalayer.clock import Clock, system_clock
 from datalayer.database import Community, Stories
+from datalayer.documents.base import Document
 from datalayer.errors import NotSupportedInMemory
+from datalayer.testing.memory.collections import Collection, Refusing
+from datalayer.testing.memory.transactions import Client
 
 DatabaseT = TypeVar("DatabaseT", Community, Stories)
 
@@ -38,7 +41,34 @@ async def open_in_memory(kind: type[DatabaseT], clock: Clock | None = None) -> A
         raise NotSupportedInMemory(
             f"The in-memory database needs {missing.name}.", hint="pip install 'opentribe-datalayer[memory]'"
         ) from missing
-    # It imports the mock as well.
-    from datalayer.testing.memory.database import Database  # noqa: PLC0415
-
     yield kind(cast("Any", Database(kind.default_name, kind.documents, engine)), clock or system_clock)
+
+
+class Nothing(Refusing):
+    """A collection that no document declares: there is nothing in it, and nothing gets in."""
+
+    async def find_one(self, *_arguments: object, **_options: object) -> None:
+        """No document."""
+
+
+class Database(Refusing):
+    """The collections of the documents, in the driver's terms."""
+
+    def __init__(self, name: str, documents: Sequence[type[Document]], engine: Any) -> None:  # noqa: ANN401
+        self.name = name
+        self.client = Client()
+        self._collections = {
+            document.Settings.name: Collection(document, engine[document.Settings.name], self.client)
+            for document in documents
+        }
+
+    def with_options(self, **_options: object) -> Self:
+        """The same: what is written is there at once, and for everybody."""
+        return self
+
+    def __getitem__(self, name: str) -> Collection | Nothing:
+        return self._collections.get(name) or Nothing()
+
+    def __getattr__(self, name: str) -> object:
+        """A collection: the driver lets it be an attribute too."""
+        return self[name] if name in self.__dict__.get("_collections", ()) else super().__getattr__(name)

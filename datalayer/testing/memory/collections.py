@@ -1,10 +1,12 @@
 """mongomock's collections with the part of the driver's interface that the repositories use."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from functools import partialmethod
 from typing import Any, Self
 
 from bson import MaxKey, MinKey
 from pydantic import ValidationError
+from pymongo import DeleteOne, InsertOne, ReturnDocument, UpdateOne
 from pymongo.errors import BulkWriteError, DuplicateKeyError, WriteError
 from pymongo.results import BulkWriteResult
 
@@ -20,6 +22,7 @@ Bound = Sequence[tuple[str, Any]]
 """A position in an index: its fields in their order, with values."""
 
 _BY_ID = Index("_id_", "_id", unique=True)
+_OF_REQUESTS = ("_filter", "_doc", "_upsert", "_collation", "_array_filters", "_hint", "_sort")
 _DUPLICATE_KEY = 11000
 _VALIDATION_FAILURE = 121
 
@@ -139,33 +142,19 @@ class Collection(Refusing):
         language.check_options(options)
         return await self._write(lambda: self._engine.insert_many(documents), documents, many=True)
 
-    async def update_one(self, filter: Filter, update: Wire, **options: Any) -> Any:  # noqa: ANN401
-        """Change the first document that the filter finds."""
-        return await self._modify("update_one", filter, update, **options)
-
-    async def update_many(self, filter: Filter, update: Wire, **options: Any) -> Any:  # noqa: ANN401
-        """Change all documents that the filter finds."""
-        return await self._modify("update_many", filter, update, **options)
-
-    async def delete_one(self, filter: Filter, **options: Any) -> Any:  # noqa: ANN401
-        """Delete the first document that the filter finds."""
-        return await self._modify("delete_one", filter, **options)
-
-    async def delete_many(self, filter: Filter, **options: Any) -> Any:  # noqa: ANN401
-        """Delete all documents that the filter finds."""
-        return await self._modify("delete_many", filter, **options)
-
     async def find_one_and_update(
         self,
         filter: Filter,
         update: Wire,
         projection: Filter | None = None,
+        *,
+        return_document: bool = ReturnDocument.BEFORE,
         **options: Any,  # noqa: ANN401
     ) -> Wire | None:
         """Change the first document that the filter finds, and give it as it was, or as it is then."""
-        shown = {"projection": {**(projection or {}), "_id": 1} if projection else None}
-        language.check_projection(projection, self._kinds)
-        return await self._modify("find_one_and_update", filter, update, shown, **options)
+        language.check_projection(projection, self._kinds, needs_id=True)
+        arguments = {"projection": _copy(projection), "return_document": return_document}
+        return await self._modify("find_one_and_update", filter, update, arguments, **options)
 
     async def find_one_and_delete(
         self,
@@ -174,28 +163,72 @@ class Collection(Refusing):
         **options: Any,  # noqa: ANN401
     ) -> Wire | None:
         """Delete the first document that the filter finds, and give it."""
-        language.check_projection(projection, self._kinds)
+        language.check_projection(projection, self._kinds, needs_id=True)
         return await self._modify("find_one_and_delete", filter, None, {"projection": _copy(projection)}, **options)
 
     async def bulk_write(self, requests: Sequence[Any], **options: object) -> BulkWriteResult:
         """Insert, update and delete one document after the other."""
         language.check_options(options)
-        bulk = _Bulk(self._kinds)
-        for request in requests:
-            # The driver's own way of reading a request; mongomock's does not fit the driver's any more.
-            request._add_to_bulk(bulk)  # noqa: SLF001
+        inserted: list[Wire] = [getattr(it, "_doc", {}) for it in requests if type(it) is InsertOne]
+        writes = [self._requested(request) for request in requests]
         counts = dict.fromkeys(("nInserted", "nMatched", "nModified", "nUpserted", "nRemoved"), 0)
 
         async def write_all() -> BulkWriteResult:
-            for method, arguments in bulk.writes:
-                result = await getattr(self._engine, method)(*arguments)
+            for write in writes:
+                result = await write()
                 counts["nMatched"] += getattr(result, "matched_count", 0)
                 counts["nModified"] += getattr(result, "modified_count", 0)
                 counts["nUpserted"] += getattr(result, "upserted_id", None) is not None
                 counts["nRemoved"] += getattr(result, "deleted_count", 0)
-            return BulkWriteResult(counts | {"nInserted": len(bulk.inserted)}, acknowledged=True)
+            return BulkWriteResult(counts | {"nInserted": len(inserted)}, acknowledged=True)
 
-        return await self._write(write_all, bulk.inserted, many=True)
+        return await self._write(write_all, inserted, many=True)
+
+    def _requested(self, request: Any) -> Callable[[], Awaitable[Any]]:  # noqa: ANN401
+        """What a request asks of the engine; mongomock's own way of reading the driver's does not fit them any more."""
+        given: dict[str, Any] = {name: getattr(request, name, None) for name in _OF_REQUESTS}
+        filter, document, upsert = (given.pop(name) for name in ("_filter", "_doc", "_upsert"))
+        language.check_options(given)
+        if isinstance(request, InsertOne):
+            return lambda: self._engine.insert_one(document)
+        language.check_filter(sent(filter), self._kinds)
+        if isinstance(request, DeleteOne):
+            return lambda: self._engine.delete_one(sent(filter))
+        if not isinstance(request, UpdateOne):
+            raise unsupported(f"{type(request).__name__} in a bulk write")
+        language.check_update(sent(document), self._kinds, filter if upsert else None)
+        return lambda: self._engine.update_one(sent(filter), sent(document), upsert=bool(upsert))
+
+    async def _modify(
+        self,
+        method: str,
+        filter: Filter,
+        update: Wire | None = None,
+        arguments: Mapping[str, Any] | None = None,
+        *,
+        sort: Order | None = None,
+        hint: str | None = None,
+        upsert: bool = False,
+        **options: object,
+    ) -> Any:  # noqa: ANN401
+        """Let the engine change or delete what the filter finds; the first of it, in the order that a find has."""
+        language.check_options(options)
+        update = sent(update)
+        if update is not None:
+            language.check_update(update, self._kinds, filter if upsert else None)
+            arguments = {**(arguments or {}), "update": update, "upsert": upsert}
+        async with self._client.turn():
+            query = await self._query(filter, sort, hint)
+            many = method.endswith("many")
+            first = None if many else await self._engine.find_one(**query, projection={"_id": 1})
+            return await self._write(
+                lambda: getattr(self._engine, method)(first or query["filter"], **(arguments or {})), many=many
+            )
+
+    update_one = partialmethod(_modify, "update_one")
+    update_many = partialmethod(_modify, "update_many")
+    delete_one = partialmethod(_modify, "delete_one")
+    delete_many = partialmethod(_modify, "delete_many")
 
     async def _query(self, filter: Filter, sort: Order | None, hint: str | None) -> dict[str, Any]:
         """The filter, checked, with the order asked for, and behind it that of the index that serves it."""
@@ -212,39 +245,6 @@ class Collection(Refusing):
         language.check_order(order, self._kinds)
         return {"filter": filter, "sort": [*order.items()] or None}
 
-    async def _modify(
-        self,
-        method: str,
-        filter: Filter,
-        update: Wire | None = None,
-        arguments: Mapping[str, Any] | None = None,
-        *,
-        sort: Order | None = None,
-        hint: str | None = None,
-        upsert: bool = False,
-        return_document: bool | None = None,
-        **options: object,
-    ) -> Any:  # noqa: ANN401
-        """Let the engine change or delete what the filter finds; the first of it, in the order that a find has."""
-        language.check_options(options)
-        update = sent(update)
-        if update is not None:
-            language.check_update(update, self._kinds)
-        if upsert:
-            language.check_upsert(filter)
-        given = {
-            **({} if update is None else {"update": update, "upsert": upsert}),
-            **({} if return_document is None else {"return_document": return_document}),
-            **(arguments or {}),
-        }
-        async with self._client.turn():
-            query = await self._query(filter, sort, hint)
-            many = method.endswith("many")
-            first = None if many else await self._engine.find_one(**query, projection={"_id": 1})
-            return await self._write(
-                lambda: getattr(self._engine, method)(first or query["filter"], **given), many=many
-            )
-
     async def _write(
         self, change: Callable[[], Awaitable[Any]], inserted: Sequence[Wire] = (), *, many: bool = False
     ) -> Any:  # noqa: ANN401
@@ -252,10 +252,7 @@ class Collection(Refusing):
         async with self._client.turn():
             before = {wire["_id"]: wire for wire in await self._engine.find().to_list()}
             try:
-                for wire in inserted:
-                    self._validate(sent(wire))
-                    if wire.get("_id") in before:
-                        raise self._duplicate(_BY_ID, wire)
+                self._check_new(inserted, before)
                 result = await change()
                 for wire in await self._engine.find().to_list():
                     if before.get(wire["_id"]) != wire:
@@ -270,6 +267,12 @@ class Collection(Refusing):
                 raise
             self._client.wrote(self, [*before.values()])
             return result
+
+    def _check_new(self, wires: Sequence[Wire], there: Mapping[Any, Wire]) -> None:
+        for wire in wires:
+            self._validate(sent(wire))
+            if wire.get("_id") in there:
+                raise self._duplicate(_BY_ID, wire)
 
     async def restore(self, wires: Sequence[Wire]) -> None:
         """Let these be the documents."""
@@ -304,39 +307,6 @@ class Collection(Refusing):
         message = f"E11000 duplicate key error collection: {self.name} index: {index.name} dup key: {key}"
         details = {"code": _DUPLICATE_KEY, "errmsg": message, "keyPattern": dict(index.keys), "keyValue": key}
         return DuplicateKeyError(message, _DUPLICATE_KEY, details)
-
-
-class _Bulk:
-    """What the driver's requests tell of themselves, checked."""
-
-    def __init__(self, kinds: language.Kinds) -> None:
-        self._kinds = kinds
-        self.writes: list[tuple[str, tuple[Any, ...]]] = []
-        self.inserted: list[Wire] = []
-
-    def add_insert(self, document: Wire) -> None:
-        """An `InsertOne`."""
-        self.inserted.append(document)
-        self.writes.append(("insert_one", (document,)))
-
-    def add_update(self, filter: Filter, update: Wire, multi: bool, upsert: bool | None, **options: object) -> None:  # noqa: FBT001
-        """An `UpdateOne`."""
-        language.check_options({**options, "multi": multi or None})
-        language.check_filter(sent(filter), self._kinds)
-        language.check_update(sent(update), self._kinds)
-        if upsert:
-            language.check_upsert(filter)
-        self.writes.append(("update_one", (sent(filter), sent(update), bool(upsert))))
-
-    def add_delete(self, filter: Filter, limit: int, **options: object) -> None:
-        """A `DeleteOne`."""
-        language.check_options({**options, "limit": None if limit else 0})
-        language.check_filter(sent(filter), self._kinds)
-        self.writes.append(("delete_one", (sent(filter),)))
-
-    def add_replace(self, *_arguments: object, **_options: object) -> None:
-        """Refused."""
-        raise unsupported("ReplaceOne")
 
 
 def _copy(projection: Filter | None) -> Wire | None:

@@ -116,8 +116,10 @@ def check_filter(filter: Mapping[str, Any], kinds: Kinds) -> None:
             _check_operators(name, operators, _kind_at(kinds, name))
 
 
-def check_update(update: Any, kinds: Kinds) -> None:  # noqa: ANN401
-    """Refuse an update that mongomock may make otherwise."""
+def check_update(update: Any, kinds: Kinds, upserted: Mapping[str, Any] | None = None) -> None:  # noqa: ANN401
+    """Refuse an update that mongomock may make otherwise; `upserted` is the filter where that may be inserted."""
+    if any("." in name or name.startswith("$") or is_operators(value) for name, value in (upserted or {}).items()):
+        raise unsupported("an upsert by more than equal fields")
     if not isinstance(update, dict):
         raise unsupported("an update by a pipeline")
     changed: set[str] = set()
@@ -132,15 +134,10 @@ def check_update(update: Any, kinds: Kinds) -> None:  # noqa: ANN401
             changed.add(name)
 
 
-def check_upsert(filter: Mapping[str, Any]) -> None:
-    """Refuse a filter that does not say what is inserted."""
-    if any("." in name or name.startswith("$") or is_operators(value) for name, value in filter.items()):
-        raise unsupported("an upsert by more than equal fields")
-
-
-def check_projection(projection: Mapping[str, Any] | None, kinds: Kinds) -> None:
+def check_projection(projection: Mapping[str, Any] | None, kinds: Kinds, *, needs_id: bool = False) -> None:
     """Refuse a projection by more than names."""
-    _project(projection or {"_id": 1}, kinds)
+    if "_id" not in _project(projection or {"_id": 1}, kinds) and (needs_id or projection == {"_id": 0}):
+        raise unsupported("a projection without the _id")
 
 
 def check_order(order: Mapping[str, Any], kinds: Kinds) -> None:

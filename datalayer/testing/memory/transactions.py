@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
-from typing import Any, Protocol, Self, TypeVar
+from typing import Protocol, Self, TypeVar
 
 from datalayer.testing.memory.language import Wire, unsupported
 
@@ -112,7 +112,7 @@ class Session:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(self, *_error: Any) -> None:  # noqa: ANN401
+    async def __aexit__(self, *_error: object) -> None:
         """End the snapshot; a transaction has ended already."""
         await self._end(undo=True)
 
