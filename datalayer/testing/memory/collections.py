@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from functools import partialmethod
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from bson import MaxKey, MinKey
 from pydantic import ValidationError
@@ -169,7 +169,7 @@ class Collection(Refusing):
     async def bulk_write(self, requests: Sequence[Any], **options: object) -> BulkWriteResult:
         """Insert, update and delete one document after the other."""
         language.check_options(options)
-        inserted: list[Wire] = [getattr(it, "_doc", {}) for it in requests if type(it) is InsertOne]
+        inserted = [cast("Any", request)._doc for request in requests if isinstance(request, InsertOne)]  # noqa: SLF001
         writes = [self._requested(request) for request in requests]
         counts = dict.fromkeys(("nInserted", "nMatched", "nModified", "nUpserted", "nRemoved"), 0)
 
