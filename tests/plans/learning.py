@@ -80,7 +80,7 @@ async def _removed_module(w: World, found: Any) -> None:
 
 
 async def _moved(w: World, ids: list[Any], where: int) -> None:
-    modules = [row["_id"] for row in await w.quiet.modules.find({"courseId": w.course}).sort("order").to_list()]
+    modules = [row["_id"] for row in await w.quiet.modules.find({"courseId": w.course}, sort={"order": 1}).to_list()]
     await w.c.lessons.move(ids[0], modules[where])
 
 
@@ -122,7 +122,7 @@ COURSES = [
 
 
 async def _opened(w: World, user: Any) -> None:
-    lesson = await w.quiet.lessons.find_one({"moduleId": {"$in": await w.ids("modules", courseId=w.course)}})
+    lesson = await w.one("lessons", moduleId={"$in": await w.ids("modules", courseId=w.course)})
     await w.c.enrollments.open_lesson(user, lesson["_id"])
 
 

@@ -75,12 +75,12 @@ class Observer:
         world = self._world
         with world.log.recorded() as first:
             arguments = [] if call.before is None else [await call.before(world)]
-        prepared = _written(first)
+        prepared = written(first)
         rows = {table: await world.rows(table) for table in prepared}
         with world.log.recorded() as commands:
             refused_by = await _refused_by(call, call.run(world, *arguments))
         # The plans are those of the data that the call found.
-        for table in _written(commands):
+        for table in written(commands):
             await world.put_back(table, rows.get(table))
         observed = Observed(call, len(commands), refused_by=refused_by)
         for command in commands:
@@ -108,5 +108,6 @@ async def _refused_by(call: Call, running: Awaitable[Any]) -> str | None:
     return raised.value.index if isinstance(raised.value, AlreadyExistsError) else None
 
 
-def _written(commands: list[Command]) -> set[str]:
+def written(commands: list[Command]) -> set[str]:
+    """The tables that the commands write to."""
     return {command.collection for command in commands if command.name in _WRITES and command.collection}

@@ -26,7 +26,7 @@ async def _run(w: World) -> Any:
 
 async def _stale(w: World) -> None:
     await _run(w)
-    await w.c.database.scenes.update_many({"status": "generating"}, {"$set": {"generationStartedAt": 1}})
+    await w.s.database.scenes.update_many({"status": "generating"}, {"$set": {"generationStartedAt": 1}})
 
 
 async def _character(w: World) -> Any:

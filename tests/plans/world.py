@@ -85,7 +85,7 @@ class World:
 
     async def ids(self, table: str, **filter: Any) -> list[Any]:
         """The ids of all that the filter finds; there are some."""
-        found = [row["_id"] for row in await self.quiet[table].find(filter, {"_id": 1}).to_list()]
+        found = [row["_id"] for row in await self.quiet[table].find(filter, {"_id": 1}, sort={"_id": 1}).to_list()]
         assert found, (table, filter)
         return found
 

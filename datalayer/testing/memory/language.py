@@ -1,0 +1,287 @@
+"""What mongomock does as MongoDB does it, for the documents of this library; everything else is refused.
+
+mongomock differs silently in much: it takes `True` for 1, nothing for an array, a missing field for an error. What is
+listed here it does rightly where the values have the kinds that their fields have.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, TypeAlias, cast
+
+import bson
+from bson import Int64, ObjectId
+from pymongo.errors import DocumentTooLarge
+
+from datalayer.documents.base import Document
+from datalayer.errors import NotSupportedInMemory
+from datalayer.schema.validators import validator
+
+Wire: TypeAlias = dict[str, Any]
+"""A document, a filter or an update, as the driver has it."""
+
+Kinds: TypeAlias = Mapping[str, str]
+"""The paths of a collection's documents, each with the kind of value that is there where it is not missing."""
+
+WITHOUT_EFFECT = {"batch_size", "batchSize", "comment", "session"}
+"""Options that change nothing of a result."""
+
+FILTERS: Mapping[str, str] = {
+    "$eq": "value or null",
+    "$ne": "value or null",
+    "$in": "values or null",
+    "$gt": "value",
+    "$gte": "value",
+    "$lt": "value",
+    "$lte": "value",
+    "$exists": "bool",
+    "$not": "operators",
+}
+"""The operators of a field with a scalar, and what they are compared with; `$and` and `$or` of such filters."""
+
+OF_ARRAYS = {"$eq", "$ne", "$in"}
+"""Those of them that ask for an item of an array."""
+
+UPDATES: Mapping[str, str] = {
+    "$set": "anything",
+    "$setOnInsert": "anything",
+    "$unset": "anything",
+    "$max": "value",
+    "$inc": "number",
+}
+"""The operators of updates, of whole fields."""
+
+ACCUMULATORS: Mapping[str, str] = {"$sum": "number", "$push": "scalar"}
+"""What `$group` computes of a field."""
+
+_KINDS: Mapping[type, str] = {str: "string", bool: "bool", int: "number", Int64: "number", ObjectId: "objectId"}
+_SCALARS = {*_KINDS.values()}
+_ARRAY = "array of "
+
+_MAX_BYTES = 16 * 1024 * 1024
+
+
+def unsupported(what: str) -> NotSupportedInMemory:
+    """The error that says what cannot be done, and where it can."""
+    return NotSupportedInMemory(
+        f"The in-memory database does not support {what}.",
+        hint="The embedded server does: open_database(..., memory=False), or pytest without --datalayer-memory.",
+    )
+
+
+def sent(value: Any) -> Any:  # noqa: ANN401
+    """A copy of a value as the server would get it.
+
+    Raises:
+        BSONError, OverflowError: It cannot be sent.
+        DocumentTooLarge: It is larger than a document may be.
+    """
+    encoded = bson.encode({"": value})
+    if len(encoded) > _MAX_BYTES:
+        raise DocumentTooLarge(f"BSON document too large ({len(encoded)} bytes)")
+    decoded: Wire = bson.decode(encoded)  # pyright: ignore[reportUnknownMemberType]
+    return decoded[""]
+
+
+def kinds_of(document: type[Document]) -> Kinds:
+    """The kinds of a collection's fields, as its validator has them."""
+    schema: Any = validator(document)["$jsonSchema"]
+    return dict(_kinds_in(schema["properties"]))
+
+
+def value_at(value: Any, path: str) -> Any:  # noqa: ANN401
+    """What is at a path; the number of an array's item may be its end."""
+    for name in path.split("."):
+        if value is None:
+            return None
+        value = value[int(name)] if name.isdigit() else value.get(name)
+    return value
+
+
+def check_options(options: Mapping[str, object]) -> None:
+    """Refuse options that would change the result."""
+    for name, value in options.items():
+        if name not in WITHOUT_EFFECT and value is not None:
+            raise unsupported(f"the option {name}")
+
+
+def check_filter(filter: Mapping[str, Any], kinds: Kinds) -> None:
+    """Refuse a filter that mongomock may apply otherwise."""
+    for name, condition in filter.items():
+        if name in ("$and", "$or") and condition:
+            for part in condition:
+                check_filter(part, kinds)
+        elif name.startswith("$"):
+            raise unsupported(f"{name} in a filter")
+        else:
+            operators = cast("Wire", condition) if is_operators(condition) else {"$eq": condition}
+            _check_operators(name, operators, _kind_at(kinds, name))
+
+
+def check_update(update: Any, kinds: Kinds, upserted: Mapping[str, Any] | None = None) -> None:  # noqa: ANN401
+    """Refuse an update that mongomock may make otherwise; `upserted` is the filter where that may be inserted."""
+    if any("." in name or name.startswith("$") or is_operators(value) for name, value in (upserted or {}).items()):
+        raise unsupported("an upsert by more than equal fields")
+    if not isinstance(update, dict):
+        raise unsupported("an update by a pipeline")
+    changed: set[str] = set()
+    for operator, fields in cast("dict[str, Wire]", update).items():
+        for name, operand in fields.items():
+            kind = _kind_at(kinds, name)
+            wanted = {"anything": None, "value": kind, "number": "number"}.get(UPDATES.get(operator, ""), "")
+            if wanted == "" or (wanted is not None and {wanted, kind} != {_kind_of(operand)}):
+                raise unsupported(f"{operator} of {name} by {operand!r}")
+            if "." in name or name in changed:
+                raise unsupported(f"a change of {name} besides that of another part of it, or of it alone")
+            changed.add(name)
+
+
+def check_projection(projection: Mapping[str, Any] | None, kinds: Kinds, *, needs_id: bool = False) -> None:
+    """Refuse a projection by more than names."""
+    if "_id" not in _project(projection or {"_id": 1}, kinds) and (needs_id or projection == {"_id": 0}):
+        raise unsupported("a projection without the _id")
+
+
+def check_order(order: Mapping[str, Any], kinds: Kinds) -> None:
+    """Refuse an order by anything but scalars."""
+    _sort(order, kinds)
+
+
+def checked_pipeline(pipeline: Sequence[Wire], kinds: Kinds) -> list[Wire]:
+    """The stages in the words in which mongomock does them rightly; refused where there are none."""
+    stages = [plain for stage in pipeline for plain in _in_plain_words(stage)]
+    for stage in stages:
+        ((name, operand),) = stage.items()
+        if name not in STAGES:
+            raise unsupported(f"the stage {name}")
+        kinds = STAGES[name](operand, kinds)
+    return stages
+
+
+def is_operators(condition: object) -> bool:
+    """Whether a filter's value is made of operators."""
+    return isinstance(condition, dict) and any(name.startswith("$") for name in cast("Wire", condition))
+
+
+def _kinds_in(properties: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    for name, schema in properties.items():
+        yield prefix + name, _kind_in(schema)
+        yield from _kinds_in(schema.get("properties", {}), f"{prefix}{name}.")
+
+
+def _kind_in(schema: Mapping[str, Any]) -> str:
+    kind = schema.get("bsonType", "anything")
+    if isinstance(kind, list):
+        return "number"
+    return _ARRAY + _kind_in(schema["items"]) if kind == "array" else kind
+
+
+def _kind_at(kinds: Kinds, path: str) -> str:
+    """The kind of what is at a path, which may end in the number of an array's item."""
+    name, _, number = path.rpartition(".")
+    if number.isdigit() and name in kinds:
+        return kinds[name].removeprefix(_ARRAY)
+    if path not in kinds:
+        raise unsupported(f"the field {path}, which the documents do not have")
+    return kinds[path]
+
+
+def _scalar_at(kinds: Kinds, path: str, use: str) -> str:
+    kind = _kind_at(kinds, path)
+    if kind not in _SCALARS:
+        raise unsupported(f"{use} by {path}: it is no scalar")
+    return kind
+
+
+def _kind_of(value: object) -> str:
+    return _KINDS.get(type(value), "")
+
+
+def _check_operators(path: str, operators: Mapping[str, Any], kind: str) -> None:
+    for operator, operand in operators.items():
+        wanted = kind.removeprefix(_ARRAY) if operator in OF_ARRAYS else kind
+        expected = FILTERS.get(operator)
+        operands: object = operand if expected == "values or null" else [operand]
+        if expected == "operators" and is_operators(operand):
+            _check_operators(path, operand, kind)
+        elif expected == "bool" and isinstance(operand, bool):
+            pass
+        elif expected in (None, "operators", "bool") or not isinstance(operands, list):
+            raise unsupported(f"{operator} of {path} with {operand!r}")
+        else:
+            found = {
+                _kind_of(value) for value in cast("list[object]", operands) if value is not None or expected == "value"
+            }
+            if not found <= {wanted} & _SCALARS:
+                raise unsupported(f"{operator} of {path} with {operand!r}")
+
+
+def _in_plain_words(stage: Wire) -> list[Wire]:
+    """MongoDB's own definition of what mongomock does otherwise where there are no documents."""
+    if "$count" in stage:
+        counted = {"$group": {"_id": None, stage["$count"]: {"$sum": 1}}}
+        return [*_in_plain_words(counted), {"$project": {"_id": 0}}]
+    if "$group" in stage and stage["$group"].get("_id") is None:
+        return [{"$group": {**stage["$group"], "_id": {"$literal": None}}}]
+    return [stage]
+
+
+def _match(operand: Wire, kinds: Kinds) -> Kinds:
+    check_filter(operand, kinds)
+    return kinds
+
+
+def _sort(operand: Mapping[str, Any], kinds: Kinds) -> Kinds:
+    for name, direction in operand.items():
+        _scalar_at(kinds, name, "an order")
+        if direction not in (1, -1):
+            raise unsupported(f"an order by {name}: {direction}")
+    return kinds
+
+
+def _limit(operand: Any, kinds: Kinds) -> Kinds:  # noqa: ANN401
+    if not isinstance(operand, int) or operand < 1:
+        raise unsupported(f"$limit: {operand!r}")
+    return kinds
+
+
+def _project(operand: Mapping[str, Any], kinds: Kinds) -> Kinds:
+    for name, value in operand.items():
+        _kind_at(kinds, name)
+        if "." in name or value not in ((0, 1) if name == "_id" else (1,)):
+            raise unsupported(f"a projection of {name} by {value!r}")
+    if {*operand.items()} == {("_id", 0)}:
+        return {name: kind for name, kind in kinds.items() if name != "_id"}
+    kept = {"_id": 1, **operand}
+    return {name: kind for name, kind in kinds.items() if kept.get(name.partition(".")[0])}
+
+
+def _group(operand: Wire, kinds: Kinds) -> Kinds:
+    found: dict[str, str] = {}
+    for name, value in operand.items():
+        if name == "_id":
+            key = value != {"$literal": None}
+            found[name] = _kind_of_field(value, kinds, "a group") if key else "null"
+            continue
+        ((operator, operand_of),) = value.items()
+        kind = "number" if operand_of == 1 else _kind_of_field(operand_of, kinds, operator)
+        if operator not in ACCUMULATORS or ACCUMULATORS[operator] not in (kind, "scalar"):
+            raise unsupported(f"the accumulator {operator} of {operand_of!r}")
+        found[name] = _ARRAY + kind if operator == "$push" else kind
+    return found
+
+
+def _kind_of_field(expression: object, kinds: Kinds, use: str) -> str:
+    if not isinstance(expression, str) or not expression.startswith("$") or expression.startswith("$$"):
+        raise unsupported(f"{use} of the expression {expression!r}")
+    if expression[-1].isdigit():
+        raise unsupported(f"{use} of {expression}, which is no array's item in an expression")
+    return _scalar_at(kinds, expression[1:], use)
+
+
+STAGES: Mapping[str, Callable[[Any, Kinds], Kinds]] = {
+    "$match": _match,
+    "$sort": _sort,
+    "$limit": _limit,
+    "$project": _project,
+    "$group": _group,
+}
+"""The stages of pipelines: each checks its operand, and gives the kinds of the documents that it lets through."""
