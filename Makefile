@@ -1,11 +1,13 @@
 # `make seed` and `make test` do all the set-up: Python 3.11 to 3.13 is all that they need.
 PYTHON ?= python3
 BIN := .venv/bin
+# Each has a server of its own.
+WORKERS := -n auto --maxprocesses 4
 
 .PHONY: test test-wheel seed check format bench soak docs clean
 
 test: .venv/ready
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest $(WORKERS) $(ARGS)
 
 # The suite against the built wheel, beside everything that the sdist holds but the package.
 test-wheel: .venv-wheel/ready
@@ -14,7 +16,7 @@ test-wheel: .venv-wheel/ready
 	.venv-wheel/bin/python -m pip install --quiet --force-reinstall --no-deps .venv-wheel/dist/*.whl
 	tar -xzf .venv-wheel/dist/*.tar.gz -C .venv-wheel/suite --strip-components=1
 	rm -r .venv-wheel/suite/datalayer .venv-wheel/suite/tests/packaging
-	cd .venv-wheel/suite && ../bin/pytest -n 2 $(ARGS)
+	cd .venv-wheel/suite && ../bin/pytest $(WORKERS) $(ARGS)
 
 seed: .venv/ready
 	$(BIN)/python -m seed $(ARGS)
