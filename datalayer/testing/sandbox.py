@@ -95,8 +95,8 @@ async def open_database(kind: type[D], *, memory: bool = False, clock: Clock | N
     ```
 
     On an embedded server of its own, which takes about a second to start: the pytest plugin's fixtures share one. In
-    memory it takes milliseconds; but that is a mock in which nothing conflicts, so it serves tests of code that reads and
-    writes plainly, and proves no rule. What it cannot do as a server does is refused.
+    memory it takes milliseconds; but that is a mock in which nothing conflicts, so it serves tests of code that reads
+    and writes plainly, and proves no rule. What it cannot do as a server does is refused.
 
     Args:
         kind: `Community` or `Stories`.
