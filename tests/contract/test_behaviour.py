@@ -126,6 +126,14 @@ async def test_two_have_one_conversation_whoever_opens_it(db: Community) -> None
     assert len({conversation.id for conversation in opened}) == 1
 
 
+async def test_who_reads_without_a_pause_lets_others_write(db: Community) -> None:
+    post = await _post(db)
+    edit = asyncio.create_task(db.posts.edit(post, content="Seen"))
+    while (await db.posts.get(post)).content != "Seen":
+        pass
+    await edit
+
+
 async def test_invalid_arguments_are_refused_by_name(db: Community) -> None:
     space, author = await _place(db)
     with pytest.raises(InvalidInputError) as refused:

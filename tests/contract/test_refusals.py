@@ -35,8 +35,14 @@ SERVER_ONLY: dict[str, Callable[[Any], Awaitable[object]]] = {
     ),
     "a hint of no index": lambda users: users.find({}, hint="by_name").to_list(),
     "a hint of an index that has not all": lambda users: users.find({}, hint="by_authUserId").to_list(),
-    "a lookup with a pipeline": lambda users: users.aggregate(
-        [{"$lookup": {"from": "posts", "localField": "_id", "foreignField": "authorId", "pipeline": [], "as": "x"}}]
+    "a lookup without a pipeline": lambda users: users.aggregate(
+        [{"$lookup": {"from": "posts", "localField": "_id", "foreignField": "authorId", "as": "x"}}]
+    ),
+    "a lookup in the middle": lambda users: users.aggregate(
+        [
+            {"$lookup": {"from": "posts", "localField": "_id", "foreignField": "authorId", "pipeline": [], "as": "x"}},
+            {"$match": {"x": []}},
+        ]
     ),
     "an update by a pipeline": lambda users: users.update_one({}, [{"$set": {"points": 1}}]),
     "a number for a truth": lambda users: users.find({"points": True}).to_list(),

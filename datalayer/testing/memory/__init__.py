@@ -57,10 +57,10 @@ class Database(Refusing):
     def __init__(self, name: str, documents: Sequence[type[Document]], engine: Any) -> None:  # noqa: ANN401
         self.name = name
         self.client = Client()
-        self._collections = {
-            document.Settings.name: Collection(document, engine[document.Settings.name], self.client)
-            for document in documents
-        }
+        self._collections: dict[str, Collection] = {}
+        for document in documents:
+            table = document.Settings.name
+            self._collections[table] = Collection(document, engine[table], self.client, self._collections)
 
     def with_options(self, **_options: object) -> Self:
         """The same: what is written is there at once, and for everybody."""

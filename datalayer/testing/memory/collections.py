@@ -69,8 +69,15 @@ class Collection(Refusing):
     What a write leaves is validated, and is taken back where it breaks a rule.
     """
 
-    def __init__(self, document: type[Document], engine: Any, client: Client) -> None:  # noqa: ANN401
+    def __init__(
+        self,
+        document: type[Document],
+        engine: Any,  # noqa: ANN401
+        client: Client,
+        others: Mapping[str, "Collection"],
+    ) -> None:
         self.name = document.Settings.name
+        self._others = others
         self._document = document
         self._engine = engine
         self._kinds = language.kinds_of(document)
@@ -119,18 +126,34 @@ class Collection(Refusing):
     async def aggregate(self, pipeline: Sequence[Filter], *, hint: str | None = None, **options: object) -> Cursor:
         """What the pipeline gives."""
         language.check_options(options)
-        stages = language.checked_pipeline(sent(pipeline), self._kinds)
+        head, lookups = language.without_lookups(sent(pipeline))
+        stages = language.checked_pipeline(head, self._kinds)
         filter: Filter = stages[0].get("$match", {}) if stages else {}
         async with self._client.turn():
             order = [{"$sort": dict(sort)} for sort in [(await self._query(filter, None, hint))["sort"]] if sort]
             # Behind the filter, which says what of the index's fields is given.
             at = 1 if filter else 0
             wires = await self._engine.aggregate([*stages[:at], *order, *stages[at:]]).to_list()
+            for lookup in lookups:
+                for wire in wires:
+                    wire[lookup["as"]] = await self._looked_up(lookup, wire)
 
         async def fetch() -> list[Wire]:
             return wires
 
         return Cursor(fetch)
+
+    async def _looked_up(self, lookup: Wire, wire: Wire) -> list[Wire]:
+        """What a lookup finds for a document: its pipeline, behind the equality of the two fields."""
+        equal: list[Wire] = []
+        if "localField" in lookup:
+            if lookup["localField"] not in wire:
+                raise unsupported("a $lookup by a field that is missing")
+            equal = [{"$match": {lookup["foreignField"]: wire[lookup["localField"]]}}]
+        other = self._others.get(lookup["from"])
+        if other is None:
+            raise unsupported(f"a $lookup in {lookup['from']}, which no document declares")
+        return await (await other.aggregate([*equal, *lookup["pipeline"]])).to_list()
 
     async def insert_one(self, document: Wire, **options: object) -> Any:  # noqa: ANN401
         """Insert a document."""

@@ -156,6 +156,14 @@ def checked_pipeline(pipeline: Sequence[Wire], kinds: Kinds) -> list[Wire]:
     return stages
 
 
+def without_lookups(pipeline: Sequence[Wire]) -> tuple[list[Wire], list[Wire]]:
+    """The stages, and the lookups with a pipeline at their end, which mongomock does not have."""
+    head, lookups = list(pipeline), list[Wire]()
+    while head and _LOOKUP >= head[-1].get("$lookup", {}).keys() >= {"pipeline"}:
+        lookups.insert(0, head.pop()["$lookup"])
+    return head, lookups
+
+
 def is_operators(condition: object) -> bool:
     """Whether a filter's value is made of operators."""
     return isinstance(condition, dict) and any(name.startswith("$") for name in cast("Wire", condition))
@@ -276,6 +284,8 @@ def _kind_of_field(expression: object, kinds: Kinds, use: str) -> str:
         raise unsupported(f"{use} of {expression}, which is no array's item in an expression")
     return _scalar_at(kinds, expression[1:], use)
 
+
+_LOOKUP = {"from", "localField", "foreignField", "pipeline", "as"}
 
 STAGES: Mapping[str, Callable[[Any, Kinds], Kinds]] = {
     "$match": _match,

@@ -36,6 +36,8 @@ class Client:
     @asynccontextmanager
     async def turn(self) -> AsyncGenerator[None]:
         """For one operation: as a part of the one that it is made of, of a transaction or snapshot, or by itself."""
+        # Nothing here waits for a network: without this, who works on and on would let nobody else do anything.
+        await asyncio.sleep(0)
         session = _bound.get()
         if session is None or session.client is not self or not session.lasts:
             async with self.start_session(snapshot=True) as alone, alone.bind():
