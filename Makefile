@@ -31,7 +31,7 @@ check: .venv/ready
 bench: .venv/bench
 	$(BIN)/python -m benchmarks $(ARGS)
 
-# About twenty minutes; make soak SOAK_SECONDS=3600 takes over an hour.
+# About a quarter of an hour; make soak SOAK_SECONDS=3600 takes over an hour.
 soak: .venv/ready
 	SOAK_SECONDS=$(or $(SOAK_SECONDS),600) $(BIN)/pytest -o python_files='soak_*.py' tests/soak $(ARGS)
 
