@@ -48,6 +48,7 @@ class IsolatedDatabase:
         self._client: MongoClient[dict[str, Any]] = MongoClient(server)
         self._database = self._client[self._name]
         self._ready: set[type[Database]] = set()
+        self._open: set[type[Database]] = set()
 
     def close(self) -> None:
         """Drop the database."""
@@ -57,21 +58,23 @@ class IsolatedDatabase:
     @contextmanager
     def opened(self, kind: type[D], clock: Clock) -> Generator[D]:
         """An empty database of this kind, for one test in whichever event loop."""
-        if kind in self._ready:
-            # Not when the test before is over: what it left under way may write a moment later.
-            self._clear(kind)
-        else:
+        # Not when the test before is over: what it left under way may write a moment later. And what else this test has
+        # open was empty when it was opened.
+        self._clear([table for idle in self._ready - self._open for table in _tables(idle)])
+        if kind not in self._ready:
             self._runner.run(_make(kind, self.uri))
             self._ready.add(kind)
-        watch = _Watch(self._name, {document.Settings.name for document in kind.documents})
+        watch = _Watch(self._name, set(_tables(kind)))
         listeners = [CommandLog(), watch]
         # Polling saves a connection; a test's client does not live long enough to need news faster.
         client = AsyncMongoClient[dict[str, Any]](self.uri, event_listeners=listeners, serverMonitoringMode="poll")
         watch.client = client
         _bind_beanie(kind, client[self._name])
+        self._open.add(kind)
         try:
             yield kind(client[self._name], clock)
         finally:
+            self._open.remove(kind)
             watch.close()
             self._drop(watch.changed)
 
@@ -83,9 +86,10 @@ class IsolatedDatabase:
             if self._is_ours or name == self._name:
                 self._client.drop_database(name)
 
-    def _clear(self, kind: type[Database]) -> None:
+    def _clear(self, tables: list[str]) -> None:
         """Remove all documents, whoever wrote them: one query finds the tables that have any."""
-        tables = [document.Settings.name for document in kind.documents]
+        if not tables:
+            return
         first, *others = [[{"$limit": 1}, {"$project": {"_id": {"$literal": table}}}] for table in tables]
         unions = [
             {"$unionWith": {"coll": table, "pipeline": one}} for table, one in zip(tables[1:], others, strict=True)
@@ -143,6 +147,10 @@ class _Watch(CommandListener):
             await asyncio.get_running_loop().create_future()
         finally:
             await self.client.close()
+
+
+def _tables(kind: type[Database]) -> list[str]:
+    return [document.Settings.name for document in kind.documents]
 
 
 def _replaces_a_collection(event: CommandStartedEvent) -> bool:
