@@ -5,6 +5,7 @@ import warnings
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, ClassVar, Self, TypeVar, get_args
+from urllib.parse import unquote
 
 import beanie
 from pymongo import AsyncMongoClient
@@ -211,9 +212,13 @@ def open_client(uri: str | None = None) -> AsyncMongoClient[dict[str, Any]]:
 def _has_stray_credentials(uri: str) -> bool:
     """Whether the path holds what belongs elsewhere: a password with a slash, or options without a question mark.
 
-    The driver would take it for the name of the database, and what is in front of it for the host.
+    The driver would take it for the name of the database, and what is in front of it for the host. It also takes for a
+    socket's path whatever ends as one.
     """
     hosts, _, path = uri.partition("://")[2].partition("?")[0].partition("/")
+    names = [unquote(host) for host in hosts.rpartition("@")[2].split(",")]
+    if any(name.endswith(".sock") and not name.startswith("/") for name in names):
+        return True
     return any(mark in path for mark in "@:=&,") or ("@" in uri and "@" not in hosts)
 
 
