@@ -9,9 +9,10 @@ from pymongo.uri_parser import parse_uri
 
 pytest_plugins = ["pytester"]
 
-# How long an example takes is the machine's matter; benchmarks are elsewhere.
-settings.register_profile("untimed", deadline=None)
-# For a long run: pytest --hypothesis-profile=soak
+# How long an example takes is the machine's matter; benchmarks are elsewhere. The examples are the same in each run, so
+# that a change is what makes a difference.
+settings.register_profile("untimed", deadline=None, derandomize=True)
+# Others each time, for a long run: pytest --hypothesis-profile=soak
 settings.register_profile("soak", deadline=None, max_examples=5_000)
 settings.load_profile("untimed")
 
