@@ -19,7 +19,7 @@ from datalayer.pages import _CHECK_BYTES, Page
 from datalayer.testing.memory import open_in_memory
 from tests.plans.calls import Call
 from tests.plans.observing import written
-from tests.plans.world import World
+from tests.plans.world import World, changes
 
 Changes = dict[tuple[str, ObjectId], dict[str, Any] | None]
 """Documents by table and id, as they are after a call; `None` for those that are gone."""
@@ -51,17 +51,12 @@ class ServerWorld:
         world = self.world
         with world.log.recorded() as commands:
             given = await _given(call, world, await _prepared(call, world))
-        changes: Changes = {}
+        found: Changes = {}
         for table in written(commands):
             before, after = world.pristine(table), await world.rows(table)
-            gone = {id: None for id in before if id not in after}
-            new = {id: row for id, row in after.items() if id not in before or before[id].raw != row.raw}
-            changes |= {(table, id): row and bson.decode(row.raw) for id, row in {**gone, **new}.items()}
-            if new:
-                await world.quiet[table].delete_many({"_id": {"$in": list(new)}})
-            if lost := [bson.decode(before[id].raw) for id in {**gone, **new} if id in before]:
-                await world.quiet[table].insert_many(lost)
-        return Outcome(given, changes)
+            found |= {(table, id): row for id, row in changes(before, after).items()}
+            await world.put_back(table, there=after)
+        return Outcome(given, found)
 
 
 class MemoryWorld(World):

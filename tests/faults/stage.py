@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
-import bson
 import pymongo.common
 from bson import ObjectId
 from pymongo import AsyncMongoClient, MongoClient
@@ -20,7 +19,7 @@ from datalayer.testing import Command
 from tests.faults.injecting import APP_NAME, Connections, Injector, writes
 from tests.faults.proxy import Proxy
 from tests.plans.calls import Call
-from tests.plans.world import Rows, World, opened
+from tests.plans.world import Rows, World, changes, opened
 
 Change = tuple[str, Any, Any]
 """The table, a document's id, and what it is afterwards; `None` where it is gone."""
@@ -171,13 +170,13 @@ class Scene:
             await self._stage.rest()
 
     async def _outcome(self, result: Any, error: BaseException | None) -> Outcome:
-        changes: list[Change] = []
+        found: list[Change] = []
         for table, before in self._rows.items():
             after = await self._stage.world.rows(table)
-            changes += _changes(table, before, after)
+            found += [(table, id, row) for id, row in sorted(changes(before, after).items())]
             await self._stage.world.put_back(table, before, after)
-        numbers = _numbers([result, changes])
-        return Outcome(error, _numbered(result, numbers), _numbered(changes, numbers))
+        numbers = _numbers([result, found])
+        return Outcome(error, _numbered(result, numbers), _numbered(found, numbers))
 
 
 @asynccontextmanager
@@ -200,15 +199,6 @@ async def staged() -> AsyncIterator[Stage]:
                         yield Stage(world, injector, connections, proxy, admin)
     finally:
         pymongo.common.MIN_HEARTBEAT_INTERVAL = usual
-
-
-def _changes(table: str, before: Rows, after: Rows) -> Iterator[Change]:
-    for id in sorted({*before, *after}):
-        old, new = before.get(id), after.get(id)
-        if new is None:
-            yield table, id, None
-        elif old is None or old.raw != new.raw:
-            yield table, id, bson.decode(new.raw)
 
 
 def _numbers(value: Any) -> dict[ObjectId, str]:

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
+import bson
 from bson import CodecOptions, ObjectId
 from bson.raw_bson import RawBSONDocument
 from pymongo import AsyncMongoClient
@@ -21,6 +22,13 @@ SIZES = {"reports": 120, "events": 60, "rsvps_per_event": 16, "courses": 12, "en
 AT_ONCE = 1_000_000
 
 Rows = dict[ObjectId, RawBSONDocument]
+
+
+def changes(before: Rows, after: Rows) -> dict[ObjectId, dict[str, Any] | None]:
+    """The documents that differ, as they are afterwards; `None` for those that are gone."""
+    gone: dict[ObjectId, None] = {id: None for id in before if id not in after}
+    new = {id: bson.decode(row.raw) for id, row in after.items() if id not in before or before[id].raw != row.raw}
+    return {**gone, **new}
 
 
 class World:
