@@ -12,7 +12,7 @@ from datalayer import Community
 from datalayer.documents import Lesson
 from datalayer.errors import DataLayerError, InvalidInputError, NotFoundError
 from datalayer.ids import ModuleId
-from datalayer.testing import count_commands
+from datalayer.testing import FrozenClock, count_commands
 from tests.commands import keys_and_stages
 from tests.community.curricula import Curriculum, curriculum, lesson_titles, module_titles, overlap
 from tests.community.world import people, person
@@ -144,7 +144,9 @@ async def test_a_module_takes_its_lessons_and_their_progress_along(community: Co
     assert await violations(community.database) == []
 
 
-async def test_a_removal_completes_the_course_for_who_lacked_only_that(community: Community) -> None:
+async def test_a_removal_completes_the_course_for_who_lacked_only_that(
+    community: Community, datalayer_clock: FrozenClock
+) -> None:
     """Not for others, and never where no lesson is left; whoever had completed it stays so."""
     world, users = await curriculum(community, 1, 2), await people(community, 5)
     for user, numbers in zip(users, ([1, 2], [0, 1], [], [0, 1, 2], [0, 2]), strict=True):
@@ -157,14 +159,35 @@ async def test_a_removal_completes_the_course_for_who_lacked_only_that(community
         return [row.completed_at for row in rows if row is not None]
 
     before = await completed()
+    datalayer_clock.advance(1)
     await community.lessons.delete(world.lessons[0].id)
     after = await completed()
     assert [at is not None for at in after] == [True, False, False, True, False]
-    assert after[3] == before[3]
+    assert (after[0], after[3]) == (datalayer_clock.now, before[3])
     await community.modules.delete(world.modules[0].id)
     await community.modules.delete(world.modules[1].id)
     assert await completed() == after
     assert await community.database["lessonProgress"].count_documents({}) == 0
+    assert await violations(community.database) == []
+
+
+@pytest.mark.parametrize("removal", ["lesson", "module"])
+async def test_a_removal_in_a_deleted_course_shows_when_it_is_restored(community: Community, removal: str) -> None:
+    """Progress, completion and the last lesson opened are then as if the course had been there."""
+    world, (nearly, beginner) = await curriculum(community, 1, 2), await people(community, 2)
+    gone, *rest = [lesson.id for lesson in world.lessons]
+    for user, done in ((nearly, rest), (beginner, [gone])):
+        await community.enrollments.enroll(user.id, world.course.id)
+        await community.enrollments.open_lesson(user.id, gone)
+        for lesson in done:
+            await community.lesson_progress.complete(user.id, lesson)
+    await community.courses.delete(world.course.id)
+    await (community.lessons.delete(gone) if removal == "lesson" else _remove_first_module(community, world))
+    await community.courses.restore(world.course.id)
+    for user, percent in ((nearly, 100), (beginner, 0)):
+        assert (await community.lesson_progress.of_course(user.id, world.course.id)).percent == percent
+        enrollment = await community.enrollments.enroll(user.id, world.course.id)
+        assert (enrollment.completed_at is not None, enrollment.last_lesson_id) == (percent == 100, None)
     assert await violations(community.database) == []
 
 

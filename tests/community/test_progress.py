@@ -5,15 +5,17 @@ from typing import Any
 
 import pytest
 from bson import ObjectId
+from pymongo.database import Database
 
 from datalayer import Community
 from datalayer.errors import InvalidInputError, NotEnrolledError, NotFoundError
 from datalayer.ids import CourseId, LessonId, LessonProgressId, UserId
 from datalayer.repositories.progress import Completion, CourseProgress
-from datalayer.testing import count_commands
+from datalayer.testing import FrozenClock, count_commands
 from tests.commands import keys_and_stages
 from tests.community.curricula import Curriculum, curriculum
 from tests.community.world import people, person
+from tests.interleaving import changed_before
 from tests.seeding.invariants import violations
 
 USER, COURSE, LESSON = UserId(ObjectId()), CourseId(ObjectId()), LessonId(ObjectId())
@@ -44,11 +46,14 @@ async def test_the_last_lesson_completes_the_course(community: Community) -> Non
     assert await completed_at(community, user, world.course.id) is not None
 
 
-async def test_a_lesson_added_later_reopens_the_course_for_nobody(community: Community) -> None:
-    """And completing it completes nothing again."""
+async def test_a_lesson_added_later_reopens_the_course_for_nobody(
+    community: Community, datalayer_clock: FrozenClock
+) -> None:
+    """And completing it completes nothing again: the course stays completed since then."""
     user, world = await enrolled(community, 1)
     assert await community.lesson_progress.complete(user, world.lessons[0].id) == LAST
     at = await completed_at(community, user, world.course.id)
+    datalayer_clock.advance(1)
     added = await community.lessons.create(world.modules[0].id, "Later")
     assert not await community.lesson_progress.reopen(user, added.id)
     assert await completed_at(community, user, world.course.id) == at
@@ -140,6 +145,25 @@ async def test_progress_of_courses(community: Community) -> None:
     for id in (gone.course.id, COURSE):
         with pytest.raises(NotFoundError):
             await community.lesson_progress.of_course(user, id)
+
+
+async def test_progress_is_of_one_moment(community: Community, datalayer_uri: str) -> None:
+    """A lesson that is removed between two round trips counts with its completion, or does not count at all."""
+    user, world = await enrolled(community, 2)
+    gone = world.lessons[0].id
+    await community.lesson_progress.complete(user, gone)
+
+    def remove(database: Database[Any]) -> None:
+        database.lessons.delete_one({"_id": gone})
+        database.lessonProgress.delete_one({"lessonId": gone})
+
+    before = CourseProgress(1, 2, 50, {gone})
+    async with changed_before(datalayer_uri, "lessonProgress", remove) as late:
+        assert await late.lesson_progress.of_course(user, world.course.id) == before
+    await community.database.lessons.insert_one(world.lessons[0].to_wire())
+    await community.lesson_progress.complete(user, gone)
+    async with changed_before(datalayer_uri, "lessonProgress", remove) as late:
+        assert await late.lesson_progress.of_courses(user, [world.course.id]) == {world.course.id: before}
 
 
 async def test_progress_of_a_hundred_courses_takes_four_round_trips(community: Community) -> None:

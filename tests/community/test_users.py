@@ -157,6 +157,20 @@ async def test_there_is_always_an_admin(community: Community) -> None:
     assert await community.users.find(left.id) is None
 
 
+async def test_a_removed_user_takes_the_membership_and_all_points_along(community: Community) -> None:
+    """Every entry of the user, and nothing of anybody else's."""
+    gone, kept = await people(community, 2)
+    await community.gamification_config.set("post", 5)
+    for user in (gone, gone, kept):
+        await community.points.award(user.id, "post")
+        await community.memberships.ensure(user.id)
+    await community.users.delete(gone.id)
+    for table in ("points", "memberships"):
+        assert [row["userId"] for row in await community.database[table].find().to_list()] == [kept.id]
+    with pytest.raises(NotFoundError):
+        await community.users.delete(gone.id)
+
+
 async def test_the_directory(community: Community) -> None:
     """By points or by age; one query a page."""
     users = await people(community, 7)

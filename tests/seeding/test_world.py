@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from bson import ObjectId
 from pydantic import ValidationError
 
 import datalayer.seeding
@@ -64,6 +65,25 @@ async def test_the_rules_notice_a_wrong_counter(place: Place) -> None:
         "stories_have_all_chapters",
         "orders_have_no_gaps",
     }
+
+
+async def test_likes_are_rewarded_to_the_author_and_by_others(small: Place) -> None:
+    """Nobody gets points for a like of their own words, and there are such likes."""
+    authors = {
+        ("post", row["_id"]): row["authorId"] async for row in small.database.posts.find({}, {"authorId": 1})
+    } | {("comment", row["_id"]): row["authorId"] async for row in small.database.comments.find({}, {"authorId": 1})}
+    rewarded = set[tuple[str, str]]()
+    async for entry in small.database.points.find({"action": "like_received"}):
+        kind, target, liker = entry["referenceId"].split(":")
+        assert authors[kind, ObjectId(target)] == entry["userId"] != ObjectId(liker)
+        rewarded.add((kind, target))
+    own = [
+        like
+        async for like in small.database.likes.find()
+        if authors[like["targetType"], like["targetId"]] == like["userId"]
+        and (like["targetType"], str(like["targetId"])) in rewarded
+    ]
+    assert own
 
 
 async def test_every_collection_holds_documents_that_its_class_accepts(small: Place) -> None:

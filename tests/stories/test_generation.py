@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -13,7 +14,8 @@ from datalayer.documents import Scene
 from datalayer.errors import AlreadyGeneratingError, InvalidInputError, NotFoundError, StaleGenerationError
 from datalayer.ids import GenerationToken, SceneId
 from datalayer.testing import count_commands
-from tests.stories.world import assert_sound, chapter, scenes
+from tests.interleaving import changed_within
+from tests.stories.world import assert_sound, chapter, filled_story, scenes
 
 
 class Clock:
@@ -100,6 +102,15 @@ async def test_a_failed_run_keeps_the_old_prose_until_the_next_succeeds(stories:
     assert (second.scene.prose, second.scene.error_message, second.scene.regeneration_count) == ("old", None, 2)
     complete = await stories.scenes.complete_generation(second.token, "new")
     assert (complete.prose, complete.error_message) == ("new", None)
+    await assert_sound(stories)
+
+
+async def test_a_completed_run_leaves_no_error(stories: Stories) -> None:
+    """Whoever wrote one while it was under way."""
+    scene = await scene_of(stories)
+    ticket = await stories.scenes.request_generation(scene.id)
+    await stories.database.scenes.update_one({"_id": scene.id}, {"$set": {"errorMessage": "of another service"}})
+    assert (await stories.scenes.complete_generation(ticket.token, "prose")).error_message is None
     await assert_sound(stories)
 
 
@@ -201,6 +212,14 @@ async def test_status_counts(stories: Stories) -> None:
     await stories.scenes.request_generation(c.id)
     assert (await stories.scenes.status_counts(where.story_id))["generating"] == 1
     assert set((await stories.scenes.status_counts(where.id)).values()) == {0}  # type: ignore[arg-type]
+
+
+async def test_status_counts_are_of_one_moment(stories: Stories) -> None:
+    """A scene that goes while they are counted is counted with all others, or none of them is."""
+    story = await filled_story(stories, scenes_in_all=24)
+    counts = await stories.scenes.status_counts(story.id)
+    read, remove = partial(stories.scenes.status_counts, story.id), partial(stories.stories.delete, story.id)
+    assert await changed_within(stories.database, "scenes", read, remove) == counts
 
 
 async def test_a_request_is_undone_with_its_transaction(stories: Stories) -> None:
