@@ -100,6 +100,7 @@ async def test_a_deleted_course_comes_back_as_it_was(community: Community) -> No
         community.enrollments.open_lesson(user.id, world.lessons[0].id),
         community.enrollments.resume(user.id, world.course.id),
         community.lesson_progress.complete(user.id, world.lessons[0].id),
+        community.lesson_progress.reopen(user.id, world.lessons[0].id),
         community.lesson_progress.of_course(user.id, world.course.id),
     ):
         with pytest.raises(NotFoundError):

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from datalayer.testing import FrozenClock, count_commands
 from tests.commands import keys_and_stages
 from tests.community.curricula import Curriculum, curriculum, lesson_titles, module_titles, overlap
 from tests.community.world import people, person
+from tests.interleaving import changed_within
 from tests.seeding.invariants import violations
 
 
@@ -121,6 +123,19 @@ async def test_a_reorder_is_seen_whole(community: Community) -> None:
             await community.modules.reorder(course.id, [other.id, module.id][:: -1 if number % 2 else 1])
 
     await asyncio.gather(read(), read(), write())
+
+
+@pytest.mark.parametrize("kind", ["modules", "lessons"])
+async def test_an_order_is_read_at_one_moment(community: Community, kind: str) -> None:
+    """By a query that pauses while it changes."""
+    world = await (curriculum(community, *[0] * 12) if kind == "modules" else curriculum(community, 12))
+    parent: Any = world.course.id if kind == "modules" else world.modules[0].id
+    items: list[Any] = world.modules if kind == "modules" else world.lessons
+    repository: Any = getattr(community, kind)
+    read = partial(repository.in_course if kind == "modules" else repository.in_module, parent)
+    reverse = partial(repository.reorder, parent, [item.id for item in items[::-1]])
+    found = await changed_within(community.database, kind, read, reverse)
+    assert [item.id for item in found] == [item.id for item in items]
 
 
 # What goes with what

@@ -130,6 +130,15 @@ async def test_events_of_the_same_moment(community: Community) -> None:
     assert [await apply(id, 12) for id in (newest[0], newest[-1])] == [False, False]
 
 
+async def test_the_last_change_never_moves_backwards(community: Community) -> None:
+    """Whatever the clock of the process that gets the event says."""
+    user = await person(community)
+    await community.memberships.ensure(user.id)
+    async with Community.over(community.database, schema="skip", clock=lambda: NOW - 5) as behind:
+        await behind.memberships.apply_stripe_event(event_id="e", created=1, user_id=user.id, status="active")
+    assert (await of(community, user)).updated_at == NOW
+
+
 async def test_many_at_once(community: Community) -> None:
     """Every event delivered three times, all at once, to a user without a membership: once each, the newest wins."""
     user = await person(community)

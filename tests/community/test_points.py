@@ -246,10 +246,10 @@ async def test_leaderboards_have_ranks_and_ties(community: Community) -> None:
 
 @pytest.mark.parametrize(("period", "days"), [("week", 7), ("month", 30)])
 async def test_a_window_begins_a_millisecond_after_its_edge(community: Community, period: Any, days: int) -> None:
-    """What was given exactly so many days ago is out; a millisecond later is in."""
-    a, b = [user.id for user in await people(community, 2)]
+    """What was given exactly so many days ago is out; a millisecond later is in. Who was given nothing has no rank."""
+    a, b, c = [user.id for user in await people(community, 3)]
     edge = NOW - days * DAY
-    entries = [(a, 100, edge), (a, 1, edge + 1), (b, 2, NOW)]
+    entries = [(a, 100, edge), (a, 1, edge + 1), (b, 2, NOW), (c, 0, NOW)]
     await community.database.points.insert_many(
         {"_id": ObjectId(), "userId": id, "action": "a", "amount": amount, "createdAt": at}
         for id, amount, at in entries
@@ -257,7 +257,7 @@ async def test_a_window_begins_a_millisecond_after_its_edge(community: Community
     async with Community.over(community.database, schema="skip", clock=lambda: NOW) as then:
         board = await then.points.leaderboard(period)
         assert [(entry.rank, entry.user.id, entry.points) for entry in board] == [(1, b, 2), (2, a, 1)]
-        assert [await then.points.rank(id, period) for id in (b, a)] == board
+        assert [await then.points.rank(id, period) for id in (b, a, c)] == [*board, None]
 
 
 async def test_equals_are_cut_by_id(community: Community) -> None:

@@ -15,7 +15,7 @@ from datalayer.testing import FrozenClock, count_commands
 from tests.commands import keys_and_stages
 from tests.community.curricula import Curriculum, curriculum
 from tests.community.world import people, person
-from tests.interleaving import changed_before
+from tests.interleaving import changed_after_snapshot, changed_before
 from tests.seeding.invariants import violations
 
 USER, COURSE, LESSON = UserId(ObjectId()), CourseId(ObjectId()), LessonId(ObjectId())
@@ -109,6 +109,20 @@ async def test_completions_and_reopenings_at_once_agree_with_the_lessons(communi
             *(community.lesson_progress.reopen(user, lesson.id) for lesson in world.lessons[::2]),
         )
         assert await violations(community.database) == []
+
+
+async def test_a_completion_that_saw_a_lesson_done_conflicts_with_its_reopening(community: Community) -> None:
+    """Also where the course was not completed: it is not completed by what is left."""
+    user, world = await enrolled(community, 2)
+    a, b = [lesson.id for lesson in world.lessons]
+    await community.lesson_progress.complete(user, a)
+    completion = await changed_after_snapshot(
+        community,
+        lambda: community.lesson_progress.complete(user, b),
+        lambda: community.lesson_progress.reopen(user, a),
+    )
+    assert completion == DONE
+    assert await completed_at(community, user, world.course.id) is None
 
 
 async def test_many_users_do_not_wait_for_each_other(community: Community) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from functools import partial
 
 import pytest
 from bson import ObjectId
@@ -11,6 +12,7 @@ from datalayer.errors import InvalidInputError, NotFoundError
 from datalayer.ids import SpaceId, UserId
 from datalayer.testing import FrozenClock, count_commands
 from tests.community.world import person, post, space
+from tests.interleaving import changed_within
 
 
 async def names(community: Community) -> list[str]:
@@ -60,6 +62,21 @@ async def test_a_reorder_is_complete(community: Community) -> None:
         with pytest.raises(InvalidInputError, match=r"^ids: "):
             await community.spaces.reorder(ids)
     assert await names(community) == ["a", "b"]
+
+
+@pytest.mark.parametrize("what", ["all", "deleted too", "of a visibility"])
+async def test_the_order_is_read_at_one_moment(community: Community, what: str) -> None:
+    """By a query that pauses while it changes."""
+    spaces = community.spaces
+    made = [await spaces.create(name=f"{number}") for number in range(12)]
+    read = {
+        "all": spaces.list,
+        "deleted too": partial(spaces.list, include_deleted=True),
+        "of a visibility": partial(spaces.by_visibility, "public"),
+    }[what]
+    reverse = partial(spaces.reorder, [item.id for item in made[::-1]])
+    found = await changed_within(community.database, "spaces", read, reverse)
+    assert [item.id for item in found] == [item.id for item in made]
 
 
 async def test_a_space_changes_by_field(community: Community) -> None:

@@ -3,7 +3,6 @@
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
-from functools import partial
 from typing import Any
 
 import pytest
@@ -14,8 +13,7 @@ from datalayer.documents import Scene
 from datalayer.errors import AlreadyGeneratingError, InvalidInputError, NotFoundError, StaleGenerationError
 from datalayer.ids import GenerationToken, SceneId
 from datalayer.testing import count_commands
-from tests.interleaving import changed_within
-from tests.stories.world import assert_sound, chapter, filled_story, scenes
+from tests.stories.world import assert_sound, chapter, scenes
 
 
 class Clock:
@@ -212,14 +210,6 @@ async def test_status_counts(stories: Stories) -> None:
     await stories.scenes.request_generation(c.id)
     assert (await stories.scenes.status_counts(where.story_id))["generating"] == 1
     assert set((await stories.scenes.status_counts(where.id)).values()) == {0}  # type: ignore[arg-type]
-
-
-async def test_status_counts_are_of_one_moment(stories: Stories) -> None:
-    """A scene that goes while they are counted is counted with all others, or none of them is."""
-    story = await filled_story(stories, scenes_in_all=24)
-    counts = await stories.scenes.status_counts(story.id)
-    read, remove = partial(stories.scenes.status_counts, story.id), partial(stories.stories.delete, story.id)
-    assert await changed_within(stories.database, "scenes", read, remove) == counts
 
 
 async def test_a_request_is_undone_with_its_transaction(stories: Stories) -> None:
