@@ -65,6 +65,7 @@ async def test_a_deleted_comment_with_replies_stays_empty(community: Community) 
     assert (await community.comments.get(kept.id, include_deleted=True)).content == "kept"
     await community.comments.delete(reply.id)
     assert (await community.comments.thread(target.id)).items == []
+    assert (await community.comments.replies(kept.id)).items == []
 
 
 async def test_a_thread_page_is_three_round_trips(community: Community) -> None:

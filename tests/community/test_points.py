@@ -148,9 +148,9 @@ async def _levels(community: Community) -> list[tuple[int, int]]:
 async def test_an_award_that_read_the_old_levels_conflicts(community: Community) -> None:
     """With the change of the levels, also where that leaves the user's level as it is."""
     await community.gamification_config.set("post", 60)
-    await community.levels.install_defaults()
     user = await person(community)
     await community.points.award(user.id, "post")
+    await community.levels.install_defaults()
     award = await changed_after_snapshot(
         community, lambda: community.points.award(user.id, "post"), lambda: community.levels.replace(STEPS)
     )
@@ -174,16 +174,15 @@ async def test_users_follow_new_levels_in_batches(community: Community, monkeypa
         await awarded.wait()
 
     locked, awarded = asyncio.Event(), asyncio.Event()
-    holding = asyncio.create_task(community.transaction(work))
-    await locked.wait()
-    changing = asyncio.create_task(community.levels.replace([*STEPS[:2], {"name": "c", "threshold": 41}]))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
+        tasks.create_task(community.transaction(work))
+        await locked.wait()
+        tasks.create_task(community.levels.replace([*STEPS[:2], {"name": "c", "threshold": 41}]))
         while (await community.users.get(users[3].id)).level == 2:  # noqa: ASYNC110 - nobody tells
             await asyncio.sleep(0.001)
-    assert await community.points.award(users[0].id, "post") == Award(60, 120, 3, levelled_up=False)
-    assert await community.points.award(users[7].id, "post") == Award(60, 120, 3, levelled_up=True)
-    awarded.set()
-    await asyncio.gather(holding, changing)
+        assert await community.points.award(users[0].id, "post") == Award(60, 120, 3, levelled_up=False)
+        assert await community.points.award(users[7].id, "post") == Award(60, 120, 3, levelled_up=True)
+        awarded.set()
     assert await _levels(community) == [(120, 3), *[(60, 3)] * 3, (120, 3), *[(60, 3)] * 2, (120, 3)]
 
 

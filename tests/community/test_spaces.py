@@ -29,7 +29,7 @@ async def test_the_order_has_no_gaps(community: Community) -> None:
     assert await names(community) == ["d", "b", "a", "c"]
     await community.spaces.delete(b.id)
     assert await names(community) == ["d", "a", "c"]
-    assert len(await community.spaces.list(include_deleted=True)) == 4
+    assert [item.name for item in await community.spaces.list(include_deleted=True)] == ["d", "a", "b", "c"]
     await community.spaces.restore(b.id)
     assert await names(community) == ["d", "a", "c", "b"]
     assert (await community.spaces.restore(b.id)).order == 3
@@ -86,6 +86,35 @@ async def test_a_space_changes_by_field(community: Community) -> None:
     assert await community.spaces.update(made.id) == changed
     assert [item.name for item in await community.spaces.by_visibility("paid")] == ["b"]
     assert await community.spaces.by_visibility("public") == []
+
+
+async def test_a_deleted_space_is_not_there(community: Community) -> None:
+    """It is not changed, deleted or listed again, until it is restored."""
+    gone = await space(community)
+    await community.spaces.delete(gone.id)
+    for call in (community.spaces.update(gone.id, name="new"), community.spaces.delete(gone.id)):
+        with pytest.raises(NotFoundError):
+            await call
+    assert await community.spaces.by_visibility("public") == []
+    restored = await community.spaces.restore(gone.id)
+    assert await community.spaces.by_visibility("public") == [restored]
+
+
+async def test_unread_begins_after_the_users_own_visit(community: Community, datalayer_clock: FrozenClock) -> None:
+    """A post of the same millisecond is not new, whoever else has been there since."""
+    room, author = await space(community), await person(community)
+    reader, other = await person(community), await person(community)
+    await community.space_visits.record(reader.id, room.id)
+    await post(community, room, author)
+    assert await community.space_visits.unread(reader.id) == {room.id: 0}
+    datalayer_clock.advance(1)
+    await post(community, room, author)
+    await community.space_visits.record(other.id, room.id)
+    assert [(await community.space_visits.unread(user.id))[room.id] for user in (reader, other)] == [1, 0]
+    with count_commands(community) as commands:
+        await community.space_visits.record(reader.id, room.id)
+    assert len(commands) == 1
+    assert await community.space_visits.unread(reader.id) == {room.id: 0}
 
 
 async def test_unread_counts_posts_by_others_since_the_last_visit(
