@@ -1,8 +1,9 @@
 """Changes at a chosen moment: after a transaction's snapshot, between two round trips, in the middle of a query."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
+from contextvars import Context
 from typing import Any, TypeVar
 
 from pymongo import AsyncMongoClient, MongoClient
@@ -18,25 +19,22 @@ _HANG, _YIELD = "setYieldAllLocksHang", "internalQueryExecYieldIterations"
 
 
 async def changed_after_snapshot(
-    community: Community, work: Callable[[], Awaitable[T]], change: Callable[[], Awaitable[object]]
+    community: Community, work: Callable[[], Awaitable[T]], change: Callable[[], Coroutine[Any, Any, object]]
 ) -> T:
     """What the work gives in a transaction that had its snapshot before the change was committed.
 
     Where the two conflict the transaction is tried again, and sees the change then.
     """
-    begun, changed = asyncio.Event(), asyncio.Event()
+    changes = iter([change])
 
-    async def later() -> T:
+    async def attempt() -> T:
+        # The first read takes the snapshot.
         await community.community_settings.get()
-        begun.set()
-        await changed.wait()
+        for change in changes:
+            await asyncio.create_task(change(), context=Context())
         return await work()
 
-    task = asyncio.create_task(community.transaction(later))
-    await begun.wait()
-    await change()
-    changed.set()
-    return await task
+    return await community.transaction(attempt)
 
 
 class _Change(CommandListener):

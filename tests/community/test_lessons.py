@@ -191,18 +191,18 @@ async def test_a_removal_in_a_deleted_course_shows_when_it_is_restored(community
     """Progress, completion and the last lesson opened are then as if the course had been there."""
     world, (nearly, beginner) = await curriculum(community, 1, 2), await people(community, 2)
     gone, *rest = [lesson.id for lesson in world.lessons]
-    for user, done in ((nearly, rest), (beginner, [gone])):
+    for user, opened, done in ((nearly, rest[0], rest), (beginner, gone, [gone])):
         await community.enrollments.enroll(user.id, world.course.id)
-        await community.enrollments.open_lesson(user.id, gone)
+        await community.enrollments.open_lesson(user.id, opened)
         for lesson in done:
             await community.lesson_progress.complete(user.id, lesson)
     await community.courses.delete(world.course.id)
     await (community.lessons.delete(gone) if removal == "lesson" else _remove_first_module(community, world))
     await community.courses.restore(world.course.id)
-    for user, percent in ((nearly, 100), (beginner, 0)):
+    for user, percent, last in ((nearly, 100, rest[0]), (beginner, 0, None)):
         assert (await community.lesson_progress.of_course(user.id, world.course.id)).percent == percent
         enrollment = await community.enrollments.enroll(user.id, world.course.id)
-        assert (enrollment.completed_at is not None, enrollment.last_lesson_id) == (percent == 100, None)
+        assert (enrollment.completed_at is not None, enrollment.last_lesson_id) == (percent == 100, last)
     assert await violations(community.database) == []
 
 
