@@ -25,13 +25,13 @@ async def changed_after_snapshot(
 
     Where the two conflict the transaction is tried again, and sees the change then.
     """
-    changes = iter([change])
+    pending = [change]
 
     async def attempt() -> T:
         # The first read takes the snapshot.
         await community.community_settings.get()
-        for change in changes:
-            await asyncio.create_task(change(), context=Context())
+        if pending:
+            await asyncio.create_task(pending.pop()(), context=Context())
         return await work()
 
     return await community.transaction(attempt)

@@ -1,8 +1,8 @@
 """Comments on posts, and replies to comments."""
 
-from datalayer.documents.base import Document, new_id
-from datalayer.documents.fields import Count, File, Name, Saying, Timestamp
-from datalayer.documents.indexes import Index, TableSettings
+from datalayer.engine.document import Document, new_id
+from datalayer.engine.fields import Count, File, Name, Saying, Timestamp
+from datalayer.engine.indexes import Index, TableSettings
 from datalayer.ids import CommentId, PostId, UserId
 
 
@@ -25,6 +25,7 @@ class Comment(Document):
         """The collection."""
 
         name = "comments"
+        written_by = "community.comments: create, edit, delete"
         shard_key = ("postId", "_id")
         indexes = (
             Index("by_postId", "postId"),

@@ -4,9 +4,9 @@ from typing import Annotated
 
 from pydantic import Field
 
-from datalayer.documents.base import Document, new_id
-from datalayer.documents.fields import Count, Name, Saying, Text, Timestamp
-from datalayer.documents.indexes import Index, TableSettings
+from datalayer.engine.document import Document, new_id
+from datalayer.engine.fields import Count, Name, Saying, Text, Timestamp
+from datalayer.engine.indexes import Index, TableSettings
 from datalayer.ids import ConversationId, MessageId, UserId
 
 PREVIEW_LENGTH = 140
@@ -25,6 +25,7 @@ class Conversation(Document):
         """The collection."""
 
         name = "conversations"
+        written_by = "community.conversations: open"
         indexes = (
             Index("by_lastMessageAt", "lastMessageAt"),
             Index(
@@ -57,6 +58,7 @@ class Message(Document):
         """The collection."""
 
         name = "messages"
+        written_by = "community.messages: send, mark_read, delete"
         shard_key = ("conversationId", "_id")
         indexes = (
             Index("by_conversationId", "conversationId"),

@@ -1,8 +1,8 @@
 """Who takes which course, and how far they are."""
 
-from datalayer.documents.base import Document, new_id
-from datalayer.documents.fields import Count, Timestamp
-from datalayer.documents.indexes import Index, TableSettings
+from datalayer.engine.document import Document, new_id
+from datalayer.engine.fields import Count, Timestamp
+from datalayer.engine.indexes import Index, TableSettings
 from datalayer.ids import CourseId, EnrollmentId, LessonId, LessonProgressId, UserId
 
 
@@ -21,6 +21,7 @@ class Enrollment(Document):
         """The collection."""
 
         name = "enrollments"
+        written_by = "community.enrollments: enroll, open_lesson, withdraw"
         shard_key = ("userId",)
         indexes = (
             Index("by_userId", "userId"),
@@ -41,6 +42,7 @@ class LessonProgress(Document):
         """The collection."""
 
         name = "lessonProgress"
+        written_by = "community.lesson_progress: complete, reopen"
         shard_key = ("userId",)
         indexes = (
             Index("by_userId", "userId"),

@@ -2,9 +2,9 @@
 
 from typing import Literal, TypeAlias
 
-from datalayer.documents.base import Document, Record, new_id
-from datalayer.documents.fields import Count, File, Html, Note, Positive, Timestamp, Title
-from datalayer.documents.indexes import Index, TableSettings
+from datalayer.engine.document import Document, Record, new_id
+from datalayer.engine.fields import Count, File, Html, Note, Positive, Timestamp, Title
+from datalayer.engine.indexes import Index, TableSettings
 from datalayer.ids import EventId, RsvpId, UserId
 
 Frequency: TypeAlias = Literal["daily", "weekly", "monthly"]
@@ -46,6 +46,7 @@ class Event(Document):
         """The collection."""
 
         name = "events"
+        written_by = "community.events: create, update, delete"
         indexes = (
             Index("by_startTime", "startTime"),
             Index("by_endTime", "endTime"),
@@ -78,6 +79,7 @@ class Rsvp(Document):
         """The collection."""
 
         name = "rsvps"
+        written_by = "community.rsvps: set, withdraw"
         shard_key = ("eventId",)
         indexes = (
             Index("by_eventId", "eventId"),

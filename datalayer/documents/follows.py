@@ -1,8 +1,8 @@
 """Who follows whom."""
 
-from datalayer.documents.base import Document, new_id
-from datalayer.documents.fields import Timestamp
-from datalayer.documents.indexes import Index, TableSettings
+from datalayer.engine.document import Document, new_id
+from datalayer.engine.fields import Timestamp
+from datalayer.engine.indexes import Index, TableSettings
 from datalayer.ids import FollowId, UserId
 
 
@@ -18,6 +18,7 @@ class Follow(Document):
         """The collection."""
 
         name = "follows"
+        written_by = "community.follows: follow, unfollow"
         shard_key = ("followerId",)
         indexes = (
             Index("by_followerId", "followerId"),

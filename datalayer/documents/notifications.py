@@ -1,8 +1,8 @@
 """What people are told."""
 
-from datalayer.documents.base import Document, new_id
-from datalayer.documents.fields import File, Json, Name, Timestamp
-from datalayer.documents.indexes import Index, TableSettings
+from datalayer.engine.document import Document, new_id
+from datalayer.engine.fields import File, Json, Name, Timestamp
+from datalayer.engine.indexes import Index, TableSettings
 from datalayer.ids import NotificationId, UserId
 
 
@@ -23,6 +23,7 @@ class Notification(Document):
         """The collection."""
 
         name = "notifications"
+        written_by = "community.notifications: notify, mark_read, delete"
         shard_key = ("userId", "_id")
         indexes = (
             Index("by_userId", "userId"),

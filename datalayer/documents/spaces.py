@@ -2,9 +2,9 @@
 
 from typing import Annotated, Literal, TypeAlias
 
-from datalayer.documents.base import Document, new_id
-from datalayer.documents.fields import Count, Name, Text, Timestamp
-from datalayer.documents.indexes import Index, TableSettings
+from datalayer.engine.document import Document, new_id
+from datalayer.engine.fields import Count, Name, Text, Timestamp
+from datalayer.engine.indexes import Index, TableSettings
 from datalayer.ids import SpaceId, SpaceVisitId, UserId
 
 Visibility: TypeAlias = Literal["public", "members", "paid"]
@@ -32,6 +32,7 @@ class Space(Document):
         """The collection."""
 
         name = "spaces"
+        written_by = "community.spaces: create, update, reorder, delete"
         indexes = (
             Index("by_order", "order"),
             Index("by_visibility", "visibility"),
@@ -57,6 +58,7 @@ class SpaceVisit(Document):
         """The collection."""
 
         name = "spaceVisits"
+        written_by = "community.space_visits: record"
         shard_key = ("userId",)
         indexes = (
             Index("by_userId", "userId"),

@@ -2,9 +2,9 @@
 
 from typing import Annotated, TypeAlias
 
-from datalayer.documents.base import Document, new_id
-from datalayer.documents.fields import Count, Name, Positive, Text, Timestamp, Title
-from datalayer.documents.indexes import Index, TableSettings
+from datalayer.engine.document import Document, new_id
+from datalayer.engine.fields import Count, Name, Positive, Text, Timestamp, Title
+from datalayer.engine.indexes import Index, TableSettings
 from datalayer.ids import ChapterId, CharacterId, StoryId
 
 CHAPTERS = 24
@@ -29,6 +29,7 @@ class Story(Document):
         """The collection."""
 
         name = "stories"
+        written_by = "stories.stories: create, rename, delete"
         indexes = (Index("by_createdAt", "createdAt", why="the list of stories, newest first"),)
 
 
@@ -45,6 +46,7 @@ class Chapter(Document):
         """The collection."""
 
         name = "chapters"
+        written_by = "stories.chapters: rename"
         indexes = (
             Index("by_story", "storyId"),
             Index(
@@ -69,4 +71,5 @@ class Character(Document):
         """The collection."""
 
         name = "characters"
+        written_by = "stories.characters: create, update, delete"
         indexes = (Index("by_story", "storyId"),)

@@ -4,9 +4,9 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field
 
-from datalayer.documents.base import Document, Record, new_id
-from datalayer.documents.fields import Count, ExternalId, File, Name, Positive, Text, Timestamp
-from datalayer.documents.indexes import Index, TableSettings
+from datalayer.engine.document import Document, Record, new_id
+from datalayer.engine.fields import Count, ExternalId, File, Name, Positive, Text, Timestamp
+from datalayer.engine.indexes import Index, TableSettings
 from datalayer.ids import UserId
 
 ProfileVisibility: TypeAlias = Literal["public", "private"]
@@ -47,6 +47,7 @@ class User(Document):
         """The collection."""
 
         name = "users"
+        written_by = "community.users: create, update_profile, set_role, delete"
         indexes = (
             Index("by_role", "role"),
             Index("by_points", "points"),

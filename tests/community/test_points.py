@@ -8,11 +8,11 @@ from bson import ObjectId
 from pymongo import AsyncMongoClient
 
 from datalayer import Community
-from datalayer.clock import DAY
+from datalayer.engine.clock import DAY
 from datalayer.errors import InvalidInputError, NotFoundError, OutcomeUnknownError
 from datalayer.ids import LevelId, PointsEntryId, UserId
 from datalayer.repositories import levels as levels_module
-from datalayer.repositories.gamification import DEFAULT_VALUES
+from datalayer.repositories.gamification_config import DEFAULT_VALUES
 from datalayer.repositories.levels import LevelFields
 from datalayer.repositories.points import Award
 from datalayer.testing import count_commands
