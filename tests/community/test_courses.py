@@ -56,6 +56,13 @@ async def test_an_update_changes_what_is_given(community: Community) -> None:
     await community.lessons.reorder(module.id, [other.id, lesson.id])
     assert (await community.lessons.get(lesson.id)).updated_at == changed.updated_at
     assert (await community.modules.rename(module.id, "Uno")).title == "Uno"
+    assert (await community.lessons.move(lesson.id, module.id)).updated_at > changed.updated_at
+    await community.courses.delete(course.id)
+    deleted = await community.courses.get(course.id, include_deleted=True)
+    assert deleted.updated_at == deleted.deleted_at
+    restored = await community.courses.restore(course.id)
+    assert restored.updated_at > deleted.updated_at > published.updated_at
+    assert await community.courses.restore(course.id) == restored
 
 
 async def test_published_and_drafts(community: Community) -> None:
