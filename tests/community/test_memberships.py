@@ -16,6 +16,7 @@ from datalayer.ids import MembershipId, UserId
 from datalayer.testing import count_commands
 from tests.commands import keys_and_stages
 from tests.community.world import people, person
+from tests.interleaving import changed_before
 from tests.seeding.invariants import violations
 
 NOW = 1_000 * DAY
@@ -49,6 +50,16 @@ async def test_there_is_one_for_each_user(community: Community) -> None:
     with pytest.raises(NotFoundError, match="User"):
         await community.memberships.ensure(UserId(ObjectId()))
     assert await violations(community.database) == []
+
+
+async def test_a_membership_that_is_made_meanwhile_stays_as_it_is(community: Community, datalayer_uri: str) -> None:
+    """By an event of Stripe, between two round trips of somebody who found none."""
+    user = await person(community)
+    paid = Membership(user_id=user.id, tier="pro", status="active", created_at=5, updated_at=5)
+    async with changed_before(
+        datalayer_uri, "users", lambda database: database.memberships.insert_one(paid.to_wire())
+    ) as late:
+        assert await late.memberships.ensure(user.id) == paid
 
 
 async def test_an_event_says_it_all(community: Community) -> None:
