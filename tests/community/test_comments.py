@@ -8,6 +8,7 @@ import pytest
 from bson import ObjectId
 
 from datalayer import Community
+from datalayer.engine.ids import new_object_id
 from datalayer.errors import InvalidInputError, NotFoundError
 from datalayer.ids import CommentId, PostId, UserId
 from datalayer.testing import count_commands
@@ -72,8 +73,8 @@ async def test_a_thread_page_is_three_round_trips(community: Community) -> None:
     """Whatever its size, without a sort or a scan."""
     target, user = await post(community), await person(community)
     example = (await community.comments.create(target.id, user.id, "c")).to_wire()
-    tops = [example | {"_id": ObjectId()} for _ in range(150)]
-    replies = [example | {"_id": ObjectId(), "parentId": top["_id"]} for top in tops for _ in range(3)]
+    tops = [example | {"_id": new_object_id()} for _ in range(150)]
+    replies = [example | {"_id": new_object_id(), "parentId": top["_id"]} for top in tops for _ in range(3)]
     await community.database.comments.insert_many(tops + replies)
     with count_commands(community) as commands:
         page = await community.comments.thread(target.id, limit=100)
