@@ -111,6 +111,30 @@ async def test_the_target_must_be_there(community: Community) -> None:
     assert len((await community.likes.of_target("post", target.id)).items) == 1
 
 
+async def test_the_likes_of_a_deleted_comment_are_unlisted(community: Community) -> None:
+    """Until it is restored; those of others stay. One that is removed meanwhile is counted."""
+    user, target = await person(community), await post(community)
+    gone, kept = [await community.comments.create(target.id, user.id, text) for text in ("gone", "kept")]
+    for comment in (gone, kept):
+        await community.likes.like(user.id, "comment", comment.id)
+
+    async def listed() -> list[int]:
+        of_target = [len((await community.likes.of_target("comment", item.id)).items) for item in (gone, kept)]
+        return [*of_target, len((await community.likes.by_user(user.id)).items)]
+
+    assert await listed() == [1, 1, 2]
+    (like,) = (await community.likes.of_target("comment", gone.id)).items
+    await community.comments.delete(gone.id)
+    assert await listed() == [0, 1, 1]
+    with pytest.raises(NotFoundError):
+        await community.likes.unlike(user.id, "comment", gone.id)
+    await community.comments.restore(gone.id)
+    assert await listed() == [1, 1, 2]
+    await community.comments.delete(gone.id)
+    await community.likes.delete(like.id)
+    assert (await community.comments.restore(gone.id)).like_count == 0
+
+
 async def test_liked_among_is_one_covered_query(community: Community) -> None:
     user = await person(community)
     posts = [await post(community) for _ in range(4)]
