@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from datalayer import Page, pages
+from datalayer.engine.pages import Number, decode_cursor, encode_cursor
 from datalayer.errors import InvalidCursorError
-from datalayer.pages import Number, decode_cursor, encode_cursor
 from tests.hostile.arguments import ALL_METHODS, Named
 from tests.hostile.place import Place
 from tests.hostile.values import MARK
