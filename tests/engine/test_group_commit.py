@@ -7,10 +7,11 @@ from contextvars import ContextVar
 from typing import Any
 
 import pymongo
+import pytest
 
 from datalayer import Community
+from datalayer.engine.group_commit import GroupCommit
 from datalayer.errors import DataLayerError, NotFoundError
-from datalayer.repositories.group_commit import GroupCommit
 from tests.community.world import people, post
 
 inherited: ContextVar[str] = ContextVar("inherited", default="nothing")
@@ -26,12 +27,13 @@ class Commits:
         may_end: A commit ends when this is set.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, community: Community) -> None:
         self.groups: list[list[int]] = []
         self.contexts: list[str] = []
         self.started, self.may_end = asyncio.Event(), asyncio.Event()
         self.may_end.set()
-        self.group_commit = GroupCommit[str, int, int](self._commit)
+        self._connection = community._connection
+        self.group_commit = GroupCommit[str, int, int](self._connection, self._apply)
 
     def submit(self, *requests: int, key: str = "key") -> list[asyncio.Task[int]]:
         """Submit the requests, each in a task of its own."""
@@ -47,7 +49,8 @@ class Commits:
             yield first
         self.may_end.set()
 
-    async def _commit(self, _: str, requests: Sequence[int]) -> list[int | Exception]:
+    async def _apply(self, _: str, requests: Sequence[int]) -> list[int | Exception]:
+        assert self._connection.transaction_is_open()
         self.groups.append(list(requests))
         self.contexts.append(inherited.get())
         self.started.set()
@@ -57,21 +60,26 @@ class Commits:
         return [NotFoundError() if request < 0 else 10 * request for request in requests]
 
 
+@pytest.fixture
+def commits(community: Community) -> Commits:
+    """Transactions of a real connection; nothing is sent in them."""
+    return Commits(community)
+
+
 async def results(*tasks: asyncio.Task[Any]) -> list[Any]:
     """What the tasks return or raise; fails where one never ends."""
     async with asyncio.timeout(5):
         return await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def test_each_request_is_committed_once_in_order_500_at_a_time() -> None:
+async def test_each_request_is_committed_once_in_order_500_at_a_time(commits: Commits) -> None:
     """Also the first one that is too many for a group."""
-    commits, requests = Commits(), range(100, 1_101)
+    requests = range(100, 1_101)
     assert await results(*commits.submit(*requests)) == [10 * request for request in requests]
     assert commits.groups == [[*range(100, 600)], [*range(600, 1_100)], [1_100]]
 
 
-async def test_requests_that_arrive_during_a_commit_share_the_next_one() -> None:
-    commits = Commits()
+async def test_requests_that_arrive_during_a_commit_share_the_next_one(commits: Commits) -> None:
     async with commits.held_up() as first:
         others = commits.submit(1, 2, 3)
         await asyncio.sleep(0)
@@ -80,8 +88,7 @@ async def test_requests_that_arrive_during_a_commit_share_the_next_one() -> None
     assert commits.groups == [[0], [1, 2, 3]]
 
 
-async def test_keys_do_not_wait_for_each_other() -> None:
-    commits = Commits()
+async def test_keys_do_not_wait_for_each_other(commits: Commits) -> None:
     async with commits.held_up():
         commits.started.clear()
         (other,) = commits.submit(1, key="other")
@@ -89,9 +96,8 @@ async def test_keys_do_not_wait_for_each_other() -> None:
     assert await results(other) == [10]
 
 
-async def test_a_request_whose_caller_is_cancelled_while_it_waits_is_not_done() -> None:
+async def test_a_request_whose_caller_is_cancelled_while_it_waits_is_not_done(commits: Commits) -> None:
     """Also where nobody else waits; and the others are not affected."""
-    commits = Commits()
     async with commits.held_up() as first:
         one, two, three = commits.submit(1, 2, 3)
         await asyncio.sleep(0)
@@ -108,9 +114,8 @@ async def test_a_request_whose_caller_is_cancelled_while_it_waits_is_not_done() 
     assert alone.cancelled()
 
 
-async def test_a_caller_that_is_cancelled_during_the_commit_takes_nobody_along() -> None:
+async def test_a_caller_that_is_cancelled_during_the_commit_takes_nobody_along(commits: Commits) -> None:
     """The caller that came first included."""
-    commits = Commits()
     async with commits.held_up() as first:
         others = commits.submit(1, 2)
         await asyncio.sleep(0)
@@ -120,9 +125,8 @@ async def test_a_caller_that_is_cancelled_during_the_commit_takes_nobody_along()
     assert first.cancelled()
 
 
-async def test_a_requests_error_is_its_callers_and_a_commits_error_is_everybodys() -> None:
+async def test_a_requests_error_is_its_callers_and_a_commits_error_is_everybodys(commits: Commits) -> None:
     """Both leave the key usable."""
-    commits = Commits()
     one, two = await results(*commits.submit(1, -1))
     assert one == 10
     assert isinstance(two, NotFoundError)
@@ -131,9 +135,8 @@ async def test_a_requests_error_is_its_callers_and_a_commits_error_is_everybodys
     assert await results(*commits.submit(3)) == [30]
 
 
-async def test_a_commit_does_not_run_in_a_callers_context() -> None:
+async def test_a_commit_does_not_run_in_a_callers_context(commits: Commits) -> None:
     """A deadline or a transaction of the caller that came first is not the others'."""
-    commits = Commits()
     token = inherited.set("the caller's")
     tasks = commits.submit(1)
     inherited.reset(token)
@@ -150,9 +153,8 @@ async def test_a_callers_deadline_is_not_the_others(community: Community) -> Non
     assert [result.like_count for result in await results(first, *others)] == [1, 2, 3]
 
 
-async def test_who_waits_when_the_worker_is_cancelled_is_cancelled() -> None:
+async def test_who_waits_when_the_worker_is_cancelled_is_cancelled(commits: Commits) -> None:
     """As a closing event loop does it: nobody waits forever."""
-    commits = Commits()
     async with commits.held_up() as first:
         others = commits.submit(1, 2)
         await asyncio.sleep(0)
