@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, ClassVar, Literal, Self, TypeAlias, TypeVar, get_args
+from typing import Any, ClassVar, Literal, Protocol, Self, TypeAlias, TypeVar, get_args
 
 import beanie
 from pymongo.asynchronous.database import AsyncDatabase
@@ -20,10 +20,15 @@ T = TypeVar("T")
 
 SchemaMode: TypeAlias = Literal["create", "verify", "skip"]
 
-EnsureSchema: TypeAlias = Callable[
-    [AsyncDatabase[dict[str, Any]], Sequence[type[Document]], SchemaMode], Awaitable[None]
-]
-"""Creates or verifies the schema that the documents declare."""
+
+class EnsureSchema(Protocol):
+    """Creates or verifies the schema that the documents declare."""
+
+    def __call__(
+        self, database: AsyncDatabase[dict[str, Any]], documents: Sequence[type[Document]], mode: SchemaMode, /
+    ) -> Awaitable[None]:
+        """Do so."""
+        ...
 
 
 class Database:

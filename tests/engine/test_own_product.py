@@ -10,7 +10,7 @@ from bson import ObjectId
 from pymongo import AsyncMongoClient
 
 from datalayer.errors import InvalidInputError, NotFoundError, SchemaDriftError
-from tests.engine.lending import AlreadyLentError, Lending, Loan, ToolId
+from examples.lending import AlreadyLentError, Lending, Loan, ToolId
 
 
 @pytest.fixture
@@ -24,9 +24,9 @@ async def lending(client: AsyncMongoClient) -> AsyncIterator[Lending]:
 async def test_it_knows_no_table() -> None:
     """The product imports nothing of the two that are shipped."""
     program = (
-        "import sys, tests.engine.lending\n"
+        "import sys, examples.lending\n"
         "known = [name for name in sys.modules if name.startswith('datalayer.')]\n"
-        "assert {name.split('.')[1] for name in known} == {'engine', 'schema'}, known\n"
+        "assert {name.split('.')[1] for name in known} == {'engine', 'schema', 'server'}, known\n"
     )
     await asyncio.to_thread(subprocess.run, [sys.executable, "-c", program], check=True)
 

@@ -1,5 +1,10 @@
-"""A product of its own: people borrow tools."""
+# ruff: noqa: INP001 - a script, and no part of a package
+"""A product of your own on the engine: people borrow tools.
 
+python -m examples.lending
+"""
+
+import asyncio
 from typing import Annotated, Any, NewType
 
 from bson import ObjectId
@@ -15,6 +20,7 @@ from datalayer.engine.ids import register_id_types
 from datalayer.engine.indexes import Index, TableSettings
 from datalayer.engine.repository import Repository
 from datalayer.schema import ensure_schema
+from datalayer.server import embedded_server
 
 Name = Annotated[str, Text(1, 100)]
 ToolId = NewType("ToolId", ObjectId)
@@ -23,14 +29,20 @@ register_id_types([ToolId, LoanId])
 
 
 class Tool(Document):
+    """A tool that people borrow."""
+
     id: ToolId = new_id()
     name: Name
 
     class Settings(TableSettings):
+        """The collection."""
+
         name = "tools"
 
 
 class Loan(Document):
+    """Who has a tool; `returned_at` is absent until it is back."""
+
     id: LoanId = new_id()
     tool_id: ToolId
     borrower: Name
@@ -38,6 +50,8 @@ class Loan(Document):
     returned_at: Timestamp | None = None
 
     class Settings(TableSettings):
+        """The collection."""
+
         name = "loans"
         indexes = (Index("by_toolId", "toolId", unique=True, where={"returnedAt": None}, why="one borrower at a time"),)
 
@@ -49,6 +63,8 @@ class AlreadyLentError(RuleViolationError):
 
 
 class Tools(Repository[Tool, ToolId]):
+    """The tools, and who has them."""
+
     document = Tool
 
     async def create(self, name: Name) -> Tool:
@@ -71,6 +87,8 @@ class Tools(Repository[Tool, ToolId]):
 
 
 class Lending(Database):
+    """The open database."""
+
     documents = (Tool, Loan)
     default_name = "lending"
     ensure_schema = staticmethod(ensure_schema)
@@ -78,3 +96,18 @@ class Lending(Database):
     def __init__(self, database: AsyncDatabase[dict[str, Any]], clock: Clock) -> None:
         super().__init__(database, clock)
         self.tools = Tools(self._connection)
+
+
+async def main() -> None:
+    """Lend one tool twice."""
+    async with embedded_server() as uri, Lending.connect(uri) as lending:
+        saw = await lending.tools.create("saw")
+        print(await lending.tools.lend(saw.id, "Ada"))
+        try:
+            await lending.tools.lend(saw.id, "Bob")
+        except AlreadyLentError as error:
+            print(error)
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
