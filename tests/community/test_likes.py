@@ -157,10 +157,12 @@ async def test_the_likes_of_a_deleted_comment_are_unlisted(community: Community)
 
 
 async def test_liked_among_is_one_covered_query(community: Community) -> None:
-    user = await person(community)
+    user, other = await people(community, 2)
     posts = [await post(community) for _ in range(4)]
     for target in posts[:2]:
         await community.likes.like(user.id, "post", target.id)
+    await community.likes.like(other.id, "post", posts[2].id)
+    assert not await community.likes.is_liked(user.id, "post", posts[2].id)
     with count_commands(community) as commands:
         assert await community.likes.liked_among(user.id, "post", {item.id for item in posts}) == {
             posts[0].id,

@@ -47,7 +47,7 @@ class World:
         tops = [await make.comment(post=post, author=user) for post, user in product(posts[:2], users[:2])]
         courses = [await make.course() for _ in range(2)]
         modules = [await make.module(course=courses[number]) for number in (0, 0, 1)]
-        lessons = [await make.lesson(module=modules[number]) for number in (0, 0, 1, 2)]
+        lessons = [await make.lesson(module=modules[number]) for number in (0, 0, 1, 2, 2)]
         start = community.clock() + DAY
         events = [await make.event(start_time=start) for _ in range(2)]
         conversations = [await make.conversation(user=one, other=other) for one, other in combinations(users, 2)]
@@ -173,8 +173,8 @@ async def test_every_change_is_of_what_was_asked_for(community: Community) -> No
     """All that is to change does, and nothing else in the whole database; counters and copies follow."""
     w, c = await World.make(community), community
     (a, b, d), (post, other, *_), (top, *_), (event, _) = w.users, w.posts, w.tops, w.events
-    course, module, (lesson, second, third, _) = w.courses[0], w.modules[0], w.lessons
-    talk, notification = w.conversations[0], (await c.notifications.unread(b.id)).items[0]
+    course, module, (lesson, second, third, *_) = w.courses[0], w.modules[0], w.lessons
+    (talk, left, _), notification = w.conversations, (await c.notifications.unread(b.id)).items[0]
     entry, reply = (await c.points.history(b.id)).items[0], (await c.comments.replies(top.id)).items[0]
     newest = (await c.messages.history(talk.id, reader_id=a.id)).items[0]
     lessons = {item.id for item in w.lessons[:3]}
@@ -182,7 +182,7 @@ async def test_every_change_is_of_what_was_asked_for(community: Community) -> No
     liked, by_a, taken = {"targetType": "post", "targetId": post.id}, {"authorId": a.id}, {"_id": course.id}
     changes: list[tuple[Awaitable[object], dict[str, Filter]]] = [
         (c.likes.unlike(a.id, "post", post.id), {"likes": of_a | liked, "posts": {"_id": post.id}}),
-        (c.follows.unfollow(a.id, b.id), {"follows": {"followerId": a.id, "followingId": b.id}}),
+        (c.follows.unfollow(d.id, b.id), {"follows": {"followerId": d.id, "followingId": b.id}}),
         (c.notifications.mark_read(b.id, notification.id), {"notifications": {"_id": notification.id}}),
         (c.notifications.mark_all_read(a.id), {"notifications": of_a | {"read": False}}),
         (c.messages.mark_read(talk.id, a.id), {"messages": {"conversationId": talk.id, "senderId": b.id}}),
@@ -233,7 +233,7 @@ async def test_every_change_is_of_what_was_asked_for(community: Community) -> No
             c.users.update_profile(a.id, name="New", avatar_storage_id=None),
             {"users": {"_id": a.id}, "posts": by_a, "comments": by_a, "messages": {"senderId": a.id}},
         ),
-        (c.conversations.delete(talk.id), {"conversations": {"_id": talk.id}, "messages": {"conversationId": talk.id}}),
+        (c.conversations.delete(left.id), {"conversations": {"_id": left.id}, "messages": {"conversationId": left.id}}),
     ]
     before = await w.rows()
     for call, filters in changes:
