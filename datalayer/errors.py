@@ -21,6 +21,7 @@ DataLayerError
 ├── ConcurrentTransactionError
 ├── SchemaDriftError
 │   └── InvalidDocumentError
+├── SchemaLockedError
 ├── ServerNotFoundError
 ├── UnavailableError
 │   ├── OutcomeUnknownError
@@ -45,6 +46,7 @@ from datalayer.engine.errors import (
     OutcomeUnknownError,
     RuleViolationError,
     SchemaDriftError,
+    SchemaLockedError,
     ServerNotFoundError,
     ServerStartError,
     StandaloneServerError,
@@ -71,6 +73,7 @@ __all__ = [
     "PinLimitError",
     "RuleViolationError",
     "SchemaDriftError",
+    "SchemaLockedError",
     "SelfConversationError",
     "SelfFollowError",
     "ServerNotFoundError",

@@ -125,6 +125,12 @@ class SchemaDriftError(DataLayerError):
         self.differences = differences
 
 
+class SchemaLockedError(DataLayerError):
+    """Another process changes the schema."""
+
+    code = "schema_locked"
+
+
 class InvalidDocumentError(SchemaDriftError):
     """A document in the database is not what its class says."""
 
