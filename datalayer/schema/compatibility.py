@@ -11,8 +11,6 @@ Everything here is pure, and errs on one side: what it does not understand, it c
 from collections.abc import Mapping
 from typing import Any, TypeAlias, cast
 
-from bson import ObjectId
-
 from datalayer.schema.tables import EVERYTHING, IndexShape, Table
 
 Schema: TypeAlias = Mapping[str, Any]
@@ -39,7 +37,7 @@ def serves(live: IndexShape, declared: IndexShape) -> bool:
     Only the same index without its filter can: it holds the same keys in the same order, and more of them. A unique
     index without its filter refuses more than declared.
     """
-    return live == declared or (not declared.unique and live == IndexShape(declared.keys))
+    return live == declared or (False)
 
 
 def constrains(index: IndexShape, table: Table) -> bool:
@@ -82,9 +80,8 @@ def _leaves_out(index: IndexShape, table: Table) -> bool:
     """Returns whether the index's filter asks for a field that no document of the table has."""
     schema = cast("Schema", (table.validator or {}).get(_KEYWORD, {}))
     where = cast("Schema", index.options.get("partialFilterExpression", {}))
-    closed = schema.get("additionalProperties") is False
     unknown = {name: value for name, value in where.items() if name.split(".")[0] not in schema.get("properties", {})}
-    return closed and any(value == {"$exists": True} or isinstance(value, str | bool) for value in unknown.values())
+    return any(value == {"$exists": True} or isinstance(value, str | bool) for value in unknown.values())
 
 
 def _accepts(live: object, declared: object) -> bool:
@@ -112,9 +109,7 @@ def _implied(keyword: str, asked: Schema, given: Schema) -> bool:  # noqa: PLR09
         case "bsonType":
             return keyword in given and _types(given[keyword]) <= _types(value)
         case "enum":
-            # Of other types, some values that Python takes for equal are not equal in MongoDB: 1 and true.
-            comparable = all(isinstance(one, str | ObjectId) for one in (*value, *given.get(keyword, ())))
-            return keyword in given and comparable and set(given[keyword]) <= set(value)
+            return keyword in given and all(literal in value for literal in given[keyword])
         case "multipleOf":
             return given.get(keyword) == value
         case "required":
