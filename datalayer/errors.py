@@ -19,6 +19,7 @@ DataLayerError
 │   ├── AlreadyGeneratingError      scenes
 │   └── StaleGenerationError        scenes
 ├── ConcurrentTransactionError
+├── DirectWriteError
 ├── SchemaDriftError
 │   └── InvalidDocumentError
 ├── SchemaLockedError
@@ -38,6 +39,7 @@ from datalayer.engine.errors import (
     AlreadyExistsError,
     ConcurrentTransactionError,
     DataLayerError,
+    DirectWriteError,
     InvalidCursorError,
     InvalidDocumentError,
     InvalidInputError,
@@ -59,6 +61,7 @@ __all__ = [
     "ConcurrentTransactionError",
     "CourseNotOpenError",
     "DataLayerError",
+    "DirectWriteError",
     "EventFullError",
     "EventOverError",
     "InvalidCursorError",
