@@ -23,6 +23,8 @@ DataLayerError
 ├── SchemaDriftError
 │   └── InvalidDocumentError
 ├── SchemaLockedError
+├── PermissionDeniedError
+│   └── AuthenticationError
 ├── ServerNotFoundError
 ├── UnavailableError
 │   ├── OutcomeUnknownError
@@ -37,6 +39,7 @@ not pydantic's where it would name hundreds of wrong places, or a long one.
 
 from datalayer.engine.errors import (
     AlreadyExistsError,
+    AuthenticationError,
     ConcurrentTransactionError,
     DataLayerError,
     DirectWriteError,
@@ -46,6 +49,7 @@ from datalayer.engine.errors import (
     NotFoundError,
     NotSupportedInMemory,
     OutcomeUnknownError,
+    PermissionDeniedError,
     RuleViolationError,
     SchemaDriftError,
     SchemaLockedError,
@@ -58,6 +62,7 @@ from datalayer.engine.errors import (
 __all__ = [
     "AlreadyExistsError",
     "AlreadyGeneratingError",
+    "AuthenticationError",
     "ConcurrentTransactionError",
     "CourseNotOpenError",
     "DataLayerError",
@@ -73,6 +78,7 @@ __all__ = [
     "NotFoundError",
     "NotSupportedInMemory",
     "OutcomeUnknownError",
+    "PermissionDeniedError",
     "PinLimitError",
     "RuleViolationError",
     "SchemaDriftError",

@@ -147,8 +147,7 @@ def _run(work: Callable[[Found], Coroutine[Any, Any, ExitCode]], *, as_json: boo
     found: Found = {}
     try:
         code = asyncio.run(work(found))
-    except (DataLayerError, *TRANSLATED) as raised:
-        error = raised if isinstance(raised, DataLayerError) else translate(raised)
+    except DataLayerError as error:
         found["error"] = {"code": error.code, "message": error.message, "hint": error.hint}
         code = ExitCode.COULD_NOT_LOOK
         if not as_json:
@@ -170,7 +169,10 @@ async def _targets(uri: str | None, only: str | None) -> AsyncGenerator[list[Tar
                 database = client.get_default_database(product.default_name)
                 seen = any(target.database.name == database.name for target in found)
                 found.append(Target(name, product, database, None if seen else _ALL_COLLECTIONS))
-        yield found
+        try:
+            yield found
+        except TRANSLATED as error:
+            raise translate(error, client) from error
 
 
 async def _steps(targets: Sequence[Target]) -> dict[Target, list[Step]]:
