@@ -22,6 +22,9 @@ DataLayerError
 ├── DirectWriteError
 ├── SchemaDriftError
 │   └── InvalidDocumentError
+├── SchemaLockedError
+├── PermissionDeniedError
+│   └── AuthenticationError
 ├── ServerNotFoundError
 ├── UnavailableError
 │   ├── OutcomeUnknownError
@@ -36,6 +39,7 @@ not pydantic's where it would name hundreds of wrong places, or a long one.
 
 from datalayer.engine.errors import (
     AlreadyExistsError,
+    AuthenticationError,
     ConcurrentTransactionError,
     DataLayerError,
     DirectWriteError,
@@ -45,8 +49,10 @@ from datalayer.engine.errors import (
     NotFoundError,
     NotSupportedInMemory,
     OutcomeUnknownError,
+    PermissionDeniedError,
     RuleViolationError,
     SchemaDriftError,
+    SchemaLockedError,
     ServerNotFoundError,
     ServerStartError,
     StandaloneServerError,
@@ -56,6 +62,7 @@ from datalayer.engine.errors import (
 __all__ = [
     "AlreadyExistsError",
     "AlreadyGeneratingError",
+    "AuthenticationError",
     "ConcurrentTransactionError",
     "CourseNotOpenError",
     "DataLayerError",
@@ -71,9 +78,11 @@ __all__ = [
     "NotFoundError",
     "NotSupportedInMemory",
     "OutcomeUnknownError",
+    "PermissionDeniedError",
     "PinLimitError",
     "RuleViolationError",
     "SchemaDriftError",
+    "SchemaLockedError",
     "SelfConversationError",
     "SelfFollowError",
     "ServerNotFoundError",

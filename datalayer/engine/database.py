@@ -111,7 +111,7 @@ class Database:
             await cls.ensure_schema(database, cls.documents, schema)
             await _bind_beanie(database, cls.documents)
         except TRANSLATED as error:
-            raise translate(error) from error
+            raise translate(error, database.client) from error
         yield cls(database, clock or system_clock)
 
     async def transaction(self, work: Callable[[], Awaitable[T]]) -> T:

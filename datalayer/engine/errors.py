@@ -153,6 +153,12 @@ class SchemaDriftError(DataLayerError):
         self.differences = differences
 
 
+class SchemaLockedError(DataLayerError):
+    """Another process changes the schema."""
+
+    code = "schema_locked"
+
+
 class InvalidDocumentError(SchemaDriftError):
     """A document in the database is not what its class says."""
 
@@ -163,6 +169,38 @@ class ServerNotFoundError(DataLayerError):
     """No MongoDB server is configured, or no `mongod` program is installed."""
 
     code = "server_not_found"
+
+
+class PermissionDeniedError(DataLayerError):
+    """The server does not allow the user this operation.
+
+    Attributes:
+        action: What it takes, as MongoDB calls it: `insert`, `createIndex`, `collMod`, ...
+        collection: Where, if it is about one collection.
+        role: A built-in role that allows it.
+    """
+
+    code = "permission_denied"
+
+    def __init__(
+        self,
+        message: str | None = None,
+        *,
+        action: str | None = None,
+        collection: str | None = None,
+        role: str | None = None,
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.action = action
+        self.collection = collection
+        self.role = role
+
+
+class AuthenticationError(PermissionDeniedError):
+    """The server does not let the user in."""
+
+    code = "authentication_failed"
 
 
 class UnavailableError(DataLayerError):

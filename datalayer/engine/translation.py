@@ -6,6 +6,7 @@ from typing import Any, cast
 
 from bson.errors import BSONError
 from pydantic import ValidationError
+from pymongo import AsyncMongoClient
 from pymongo.errors import (
     AutoReconnect,
     BulkWriteError,
@@ -29,6 +30,7 @@ from datalayer.engine.errors import (
     OutcomeUnknownError,
     UnavailableError,
 )
+from datalayer.engine.permissions import refusal
 
 TRANSLATED = (PyMongoError, BSONError, ValidationError, OverflowError)
 """The foreign exceptions that do not leave the library."""
@@ -97,20 +99,31 @@ def outcome_is_unknown(error: BaseException | None) -> bool:
     )
 
 
-def translate(error: Exception) -> DataLayerError:
-    """The library's error for one of `TRANSLATED`; the caller raises it from the original."""
+def translate(error: Exception, client: AsyncMongoClient[Any] | None = None) -> DataLayerError:
+    """The library's error for one of `TRANSLATED`; the caller raises it from the original.
+
+    Args:
+        error: The driver's, or pydantic's.
+        client: Where it came from: with it, an error of the authentication says more.
+    """
     if outcome_is_unknown(error):
-        return OutcomeUnknownError(f"The server did not confirm the change: {_sentence(error)}")
+        return OutcomeUnknownError(f"The server did not confirm the change: {sentence(error)}")
     if is_transient(error):
         return UnavailableError("The transaction kept conflicting with others, or lost its server.")
-    if isinstance(error, OperationFailure) and error.code == _DOCUMENT_VALIDATION_FAILURE:
-        return _refused(error.details or {})
-    if isinstance(error, OperationFailure) and error.code in _TOO_LARGE:
-        return InvalidInputError("document", "it is larger than the 16 MB that MongoDB allows")
+    if isinstance(error, OperationFailure) and (known := _by_code(error, client)) is not None:
+        return known
     for kinds, translation in _TRANSLATIONS:
         if isinstance(error, kinds):
             return translation(error)
-    return DataLayerError(f"The server refused an operation: {_sentence(error)}")
+    return DataLayerError(f"The server refused an operation: {sentence(error)}")
+
+
+def _by_code(error: OperationFailure, client: AsyncMongoClient[Any] | None) -> DataLayerError | None:
+    if error.code == _DOCUMENT_VALIDATION_FAILURE:
+        return _refused(error.details or {})
+    if error.code in _TOO_LARGE:
+        return InvalidInputError("document", "it is larger than the 16 MB that MongoDB allows")
+    return refusal(error, client)
 
 
 def invalid_input(error: ValidationError, parameters: tuple[str, ...] = ()) -> InvalidInputError:
@@ -156,7 +169,7 @@ def _bulk_write_error(error: BulkWriteError) -> DataLayerError:
         return _already_exists(first, str(first.get("errmsg", "")))
     if first.get("code") == _DOCUMENT_VALIDATION_FAILURE:
         return _refused(first)
-    return DataLayerError(f"The server refused some of the writes: {first.get('errmsg', error)}")
+    return DataLayerError(f"The server refused some of the writes: {sentence(first.get('errmsg', error))}")
 
 
 def _refused(details: Mapping[str, Any]) -> InvalidInputError:
@@ -169,23 +182,24 @@ def _refused(details: Mapping[str, Any]) -> InvalidInputError:
     return InvalidInputError(names[0] if names else "document", "the database's schema refuses it")
 
 
-def _sentence(error: Exception) -> str:
-    """The driver's message without the dumps that it appends, and without credentials."""
-    return re.split(r", (?:Timeout|full error)| \(configured timeouts", without_credentials(str(error)))[0]
+def sentence(error: object) -> str:
+    """The driver's error, or its message, without credentials, and without the dumps of commands and replies that are in it."""
+    said = re.split(r", (?:Timeout|full error)| \(configured timeouts", without_credentials(str(error)))[0]
+    return re.split(r" \{.*(?:lsid|signature)", said, maxsplit=1, flags=re.DOTALL)[0]
 
 
 _TRANSLATIONS: tuple[tuple[tuple[type[Exception], ...], Callable[[Any], DataLayerError]], ...] = (
     ((ValidationError,), invalid_input),
     ((BulkWriteError,), _bulk_write_error),
     ((DuplicateKeyError,), lambda error: _already_exists(error.details or {}, str(error))),
-    ((InvalidURI, ConfigurationError), lambda error: InvalidInputError("uri", _sentence(error))),
+    ((InvalidURI, ConfigurationError), lambda error: InvalidInputError("uri", sentence(error))),
     (
         (DocumentTooLarge, BSONError, OverflowError),
         lambda error: InvalidInputError("document", f"it cannot be stored: {error}"),
     ),
     (
         (AutoReconnect, ServerSelectionTimeoutError, WaitQueueTimeoutError),
-        lambda error: UnavailableError(f"The server does not answer: {_sentence(error)}"),
+        lambda error: UnavailableError(f"The server does not answer: {sentence(error)}"),
     ),
     ((ExecutionTimeout,), lambda _: UnavailableError("The server did not answer in time.")),
 )

@@ -53,4 +53,8 @@ async def _duplicates(database: Database, collection: str, shape: IndexShape) ->
 def _value(path: str) -> object:
     """The expression of a field; `participants.0` is an element of an array."""
     name, _, place = path.rpartition(".")
-    return {"$arrayElemAt": [f"${name}", int(place)]} if place.isdigit() else {"$ifNull": [f"${path}", None]}
+    if not place.isdigit():
+        return {"$ifNull": [f"${path}", None]}
+    # Documents from before a validator may hold anything there.
+    element = {"$cond": [{"$isArray": f"${name}"}, {"$arrayElemAt": [f"${name}", int(place)]}, None]}
+    return {"$ifNull": [element, None]}

@@ -25,9 +25,11 @@ def validator(document: type[Document]) -> JsonSchema:
 
 def _object(model: type[BaseModel]) -> JsonSchema:
     fields = {field.alias or name: field for name, field in model.model_fields.items()}
+    required = [name for name, field in fields.items() if not unwrap(field.annotation)[1]]
     return {
         "bsonType": "object",
-        "required": [name for name, field in fields.items() if not unwrap(field.annotation)[1]],
+        # MongoDB refuses an empty list.
+        **({"required": required} if required else {}),
         "properties": {name: _schema(field.annotation, tuple(field.metadata)) for name, field in fields.items()},
         "additionalProperties": False,
     }

@@ -35,6 +35,27 @@ async def test_many_at_once_are_counted_exactly(community: Community) -> None:
     assert sum(command.name == "commitTransaction" for command in commands) <= 4
 
 
+async def test_a_mixed_group_is_done_in_order(community: Community) -> None:
+    """Likes, unlikes and toggles that share one transaction give what they give one after the other."""
+    users, target = await people(community, 5), await post(community)
+    liked: set[UserId] = set()
+    draw = random.Random(7)  # noqa: S311
+    for _ in range(25):
+        requests = [(draw.choice(users).id, draw.choice(("like", "unlike", "toggle"))) for _ in range(8)]
+        expected: list[LikeResult] = []
+        for user_id, verb in requests:
+            now = user_id not in liked if verb == "toggle" else verb == "like"
+            (liked.add if now else liked.discard)(user_id)
+            expected.append(LikeResult(now, len(liked)))
+        with count_commands(community) as commands:
+            calls = (getattr(community.likes, verb)(user_id, "post", target.id) for user_id, verb in requests)
+            assert await asyncio.gather(*calls) == expected
+        assert [command.name for command in commands].count("commitTransaction") == 1
+        assert (await community.posts.get(target.id)).like_count == len(liked)
+        likes = await community.likes.of_target("post", target.id)
+        assert sorted(like.user_id for like in likes.items) == sorted(liked)
+
+
 async def test_one_users_toggles_at_once_take_turns(community: Community) -> None:
     """An even number of toggles leaves things as they were, in whatever order they come."""
     user, target = await person(community), await post(community)

@@ -72,7 +72,6 @@ READS = {
 LOCAL = {
     *(
         "add_child",
-        "copy",
         "fill_back_refs",
         "get_bson_encoders",
         "get_changes",
