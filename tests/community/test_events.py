@@ -76,6 +76,8 @@ async def test_what_is_created_is_stored(community: Community) -> None:
     assert stored["recurrence"] == {"frequency": "weekly", "interval": 2, "endAfter": 3}
     by_mapping = await event(community, 1, recurrence={"frequency": "daily", "interval": 1, "endDate": DAY})
     assert by_mapping.recurrence == Recurrence(frequency="daily", interval=1, end_date=DAY)
+    once = await event(community, DAY, recurrence={"frequency": "daily", "interval": 1, "endDate": DAY})
+    assert once.series_end_time == DAY + HOUR
 
 
 BAD_TIMES: list[tuple[dict[str, Any], str]] = [

@@ -178,15 +178,18 @@ async def test_growth_and_removal_conflict(
 
 
 async def test_a_deleted_chapter_leaves_no_gap(stories: Stories) -> None:
-    """Also when several go at once; their scenes go with them."""
-    story = await filled_story(stories, scenes_in_all=48)
+    """Also when several go at once; their scenes go with them, and another story keeps its own."""
+    story, other = [await filled_story(stories, scenes_in_all=48) for _ in range(2)]
+    kept = await stories.chapters.in_story(other.id)
     chapters = await stories.chapters.in_story(story.id)
     gone = [chapters[index].id for index in (0, 5, 6, 23)]
     await asyncio.gather(*(stories.chapters.delete(id) for id in gone))
     left = await stories.chapters.in_story(story.id)
     assert [item.id for item in left] == [item.id for item in chapters if item.id not in gone]
     assert [item.chapter_number for item in left] == list(range(1, 21))
-    assert await stories.database.scenes.count_documents({}) == 40
+    assert await stories.database.scenes.count_documents({"storyId": story.id}) == 40
+    assert await stories.database.scenes.count_documents({"storyId": other.id}) == 48
+    assert await stories.chapters.in_story(other.id) == kept
     with pytest.raises(NotFoundError):
         await stories.chapters.delete(gone[0])
 
