@@ -17,6 +17,7 @@ from datalayer.engine.ids import new_object_id
 from datalayer.engine.pages import encode_cursor
 from datalayer.errors import InvalidCursorError, InvalidInputError, NotFoundError
 from datalayer.ids import EventId
+from datalayer.repositories import events
 from datalayer.repositories.events import MAX_OCCURRENCES
 from datalayer.repositories.shared.recurrence import Schedule
 from datalayer.testing import Command, count_commands
@@ -233,6 +234,28 @@ async def test_an_endless_number_of_occurrences_is_refused(community: Community)
     assert len(await community.events.between(0, MAX_OCCURRENCES * DAY)) == MAX_OCCURRENCES
     found = await community.events.between(MAX_INTEGER - DAY, MAX_INTEGER)
     assert [item.start_time for item in found] == [MAX_INTEGER // DAY * DAY]
+
+
+async def test_a_range_reads_no_more_events_than_it_may_give(
+    community: Community, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As many single ones as there may be, and one more to know that there are too many; but every series."""
+    monkeypatch.setattr(events, "MAX_OCCURRENCES", 3)
+    made = [await event(community, NOW + number) for number in range(3)]
+    # All of these go on, but only the last one takes place in the range.
+    weekly = {"frequency": "weekly", "interval": 1}
+    series = [row(NOW - number * DAY, recurrence=weekly) for number in (4, 3, 2, 1, 0)]
+    await community.database.events.insert_many(series[:4])
+    assert [item.event for item in await community.events.between(NOW, NOW + DAY)] == made
+    await community.database.events.insert_one(series[4])
+    await community.events.delete(made[0].id)
+    found = await community.events.between(NOW, NOW + DAY)
+    assert [item.event.id for item in found] == [series[4]["_id"], made[1].id, made[2].id]
+    await community.database.events.insert_many(row(NOW) for _ in range(9))
+    with count_commands(community) as commands, pytest.raises(InvalidInputError, match=r"^end: "):
+        await community.events.between(NOW, NOW + DAY)
+    single, _ = commands
+    assert (await plan(community, single))[1] == 4
 
 
 rows = st.lists(

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -12,10 +13,11 @@ from datalayer import Community
 from datalayer.documents import Lesson
 from datalayer.errors import DataLayerError, InvalidInputError, NotFoundError
 from datalayer.ids import ModuleId
-from datalayer.testing import count_commands
+from datalayer.testing import FrozenClock, count_commands
 from tests.commands import keys_and_stages
 from tests.community.curricula import Curriculum, curriculum, lesson_titles, module_titles, overlap
 from tests.community.world import people, person
+from tests.interleaving import changed_within
 from tests.seeding.invariants import violations
 
 
@@ -123,6 +125,19 @@ async def test_a_reorder_is_seen_whole(community: Community) -> None:
     await asyncio.gather(read(), read(), write())
 
 
+@pytest.mark.parametrize("kind", ["modules", "lessons"])
+async def test_an_order_is_read_at_one_moment(community: Community, kind: str) -> None:
+    """By a query that pauses while it changes."""
+    world = await (curriculum(community, *[0] * 12) if kind == "modules" else curriculum(community, 12))
+    parent: Any = world.course.id if kind == "modules" else world.modules[0].id
+    items: list[Any] = world.modules if kind == "modules" else world.lessons
+    repository: Any = getattr(community, kind)
+    read = partial(repository.in_course if kind == "modules" else repository.in_module, parent)
+    reverse = partial(repository.reorder, parent, [item.id for item in items[::-1]])
+    found = await changed_within(community.database, kind, read, reverse)
+    assert [item.id for item in found] == [item.id for item in items]
+
+
 # What goes with what
 
 
@@ -144,7 +159,9 @@ async def test_a_module_takes_its_lessons_and_their_progress_along(community: Co
     assert await violations(community.database) == []
 
 
-async def test_a_removal_completes_the_course_for_who_lacked_only_that(community: Community) -> None:
+async def test_a_removal_completes_the_course_for_who_lacked_only_that(
+    community: Community, datalayer_clock: FrozenClock
+) -> None:
     """Not for others, and never where no lesson is left; whoever had completed it stays so."""
     world, users = await curriculum(community, 1, 2), await people(community, 5)
     for user, numbers in zip(users, ([1, 2], [0, 1], [], [0, 1, 2], [0, 2]), strict=True):
@@ -157,14 +174,35 @@ async def test_a_removal_completes_the_course_for_who_lacked_only_that(community
         return [row.completed_at for row in rows if row is not None]
 
     before = await completed()
+    datalayer_clock.advance(1)
     await community.lessons.delete(world.lessons[0].id)
     after = await completed()
     assert [at is not None for at in after] == [True, False, False, True, False]
-    assert after[3] == before[3]
+    assert (after[0], after[3]) == (datalayer_clock.now, before[3])
     await community.modules.delete(world.modules[0].id)
     await community.modules.delete(world.modules[1].id)
     assert await completed() == after
     assert await community.database["lessonProgress"].count_documents({}) == 0
+    assert await violations(community.database) == []
+
+
+@pytest.mark.parametrize("removal", ["lesson", "module"])
+async def test_a_removal_in_a_deleted_course_shows_when_it_is_restored(community: Community, removal: str) -> None:
+    """Progress, completion and the last lesson opened are then as if the course had been there."""
+    world, (nearly, beginner) = await curriculum(community, 1, 2), await people(community, 2)
+    gone, *rest = [lesson.id for lesson in world.lessons]
+    for user, opened, done in ((nearly, rest[0], rest), (beginner, gone, [gone])):
+        await community.enrollments.enroll(user.id, world.course.id)
+        await community.enrollments.open_lesson(user.id, opened)
+        for lesson in done:
+            await community.lesson_progress.complete(user.id, lesson)
+    await community.courses.delete(world.course.id)
+    await (community.lessons.delete(gone) if removal == "lesson" else _remove_first_module(community, world))
+    await community.courses.restore(world.course.id)
+    for user, percent, last in ((nearly, 100, rest[0]), (beginner, 0, None)):
+        assert (await community.lesson_progress.of_course(user.id, world.course.id)).percent == percent
+        enrollment = await community.enrollments.enroll(user.id, world.course.id)
+        assert (enrollment.completed_at is not None, enrollment.last_lesson_id) == (percent == 100, last)
     assert await violations(community.database) == []
 
 

@@ -105,7 +105,10 @@ async def test_twice_and_out_of_order(community: Community) -> None:
 
 
 async def test_events_of_the_same_moment(community: Community) -> None:
-    """Stripe's clock has seconds: each is applied once, in the order in which they come, also when repeated later."""
+    """Stripe's clock has seconds: each is applied once, in the order in which they come, also when repeated later.
+
+    The newest 100 are remembered.
+    """
     user = await person(community)
 
     async def apply(id: str, created: int = 10) -> bool:
@@ -122,7 +125,18 @@ async def test_events_of_the_same_moment(community: Community) -> None:
     assert (await of(community, user)).stripe_event_ids == ["d"]
     for number in range(MAX_EVENTS_AT_ONCE + 5):
         assert await apply(f"many {number}", 12) is True
-    assert len((await of(community, user)).stripe_event_ids or []) == MAX_EVENTS_AT_ONCE
+    newest = [f"many {number}" for number in range(5, MAX_EVENTS_AT_ONCE + 5)]
+    assert (await of(community, user)).stripe_event_ids == newest
+    assert [await apply(id, 12) for id in (newest[0], newest[-1])] == [False, False]
+
+
+async def test_the_last_change_never_moves_backwards(community: Community) -> None:
+    """Whatever the clock of the process that gets the event says."""
+    user = await person(community)
+    await community.memberships.ensure(user.id)
+    async with Community.over(community.database, schema="skip", clock=lambda: NOW - 5) as behind:
+        await behind.memberships.apply_stripe_event(event_id="e", created=1, user_id=user.id, status="active")
+    assert (await of(community, user)).updated_at == NOW
 
 
 async def test_many_at_once(community: Community) -> None:

@@ -5,19 +5,22 @@ from typing import Any
 
 import pytest
 from bson import ObjectId
+from pymongo import AsyncMongoClient
 
 from datalayer import Community
 from datalayer.engine.clock import DAY
 from datalayer.engine.ids import new_object_id
-from datalayer.errors import InvalidInputError, NotFoundError
+from datalayer.errors import InvalidInputError, NotFoundError, OutcomeUnknownError
 from datalayer.ids import LevelId, PointsEntryId, UserId
 from datalayer.repositories import levels as levels_module
 from datalayer.repositories.gamification_config import DEFAULT_VALUES
+from datalayer.repositories.levels import LevelFields
 from datalayer.repositories.points import Award
 from datalayer.testing import count_commands
 from tests.commands import keys_and_stages
 from tests.community.test_pages import read_all
 from tests.community.world import people, person
+from tests.interleaving import changed_after_snapshot
 
 NOW = 1_700_000_000_000
 
@@ -134,6 +137,74 @@ async def test_awards_while_the_levels_change(community: Community, monkeypatch:
             assert now.level == sum(step <= now.points for step in steps)
 
 
+STEPS: list[LevelFields] = [{"name": f"{step}", "threshold": step} for step in (0, 40, 100)]
+
+
+async def _levels(community: Community) -> list[tuple[int, int]]:
+    """The points and the level of each user, in the order of their creation."""
+    users = (await community.users.directory("newest")).items
+    return [(user.points, user.level) for user in sorted(users, key=lambda user: user.id)]
+
+
+async def test_an_award_that_read_the_old_levels_conflicts(community: Community) -> None:
+    """With the change of the levels, also where that leaves the user's level as it is."""
+    await community.gamification_config.set("post", 60)
+    user = await person(community)
+    await community.points.award(user.id, "post")
+    await community.levels.install_defaults()
+    award = await changed_after_snapshot(
+        community, lambda: community.points.award(user.id, "post"), lambda: community.levels.replace(STEPS)
+    )
+    assert award == Award(amount=60, points=120, level=3, levelled_up=True)
+    assert await _levels(community) == [(120, 3)]
+
+
+async def test_users_follow_new_levels_in_batches(community: Community, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where one transaction does not succeed: all of them, also those who are awarded between two batches."""
+    monkeypatch.setattr(levels_module, "BATCH", 2)
+    await community.gamification_config.set("post", 60)
+    await community.levels.install_defaults()
+    users = [await person(community) for _ in range(8)]
+    for user in users:
+        await community.points.award(user.id, "post")
+
+    async def work() -> None:
+        # Nobody else can write to this user meanwhile: the third batch has to wait.
+        await community.points.award(users[4].id, "post")
+        locked.set()
+        await awarded.wait()
+
+    locked, awarded = asyncio.Event(), asyncio.Event()
+    async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
+        tasks.create_task(community.transaction(work))
+        await locked.wait()
+        tasks.create_task(community.levels.replace([*STEPS[:2], {"name": "c", "threshold": 41}]))
+        while (await community.users.get(users[3].id)).level == 2:  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0.001)
+        assert await community.points.award(users[0].id, "post") == Award(60, 120, 3, levelled_up=False)
+        assert await community.points.award(users[7].id, "post") == Award(60, 120, 3, levelled_up=True)
+        awarded.set()
+    assert await _levels(community) == [(120, 3), *[(60, 3)] * 3, (120, 3), *[(60, 3)] * 2, (120, 3)]
+
+
+async def test_users_that_did_not_follow_do_so_when_it_is_called_again(
+    community: Community, client: AsyncMongoClient[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The outcome of a change whose batches fail is unknown."""
+    monkeypatch.setattr(levels_module, "ATOMIC_ATTEMPTS", 0)
+    await community.gamification_config.set("post", 60)
+    await community.levels.install_defaults()
+    await community.points.award((await person(community)).id, "post")
+    refused = {"failCommands": ["update"], "namespace": f"{community.database.name}.users", "errorCode": 2}
+    await client.admin.command({"configureFailPoint": "failCommand", "mode": {"times": 1}, "data": refused})
+    steps: list[LevelFields] = [*STEPS[:2], {"name": "c", "threshold": 41}]
+    with pytest.raises(OutcomeUnknownError):
+        await community.levels.replace(steps)
+    assert await _levels(community) == [(60, 2)]
+    assert await community.levels.replace(steps) == await community.levels.list()
+    assert await _levels(community) == [(60, 3)]
+
+
 async def _seeded(community: Community, rows: list[tuple[UserId, int, int]]) -> None:
     """Entries of (user, amount, days ago), and the users' sums."""
     entries = [
@@ -171,6 +242,22 @@ async def test_leaderboards_have_ranks_and_ties(community: Community) -> None:
         assert [id for _, id, _ in await board("week")] == [c, a, d]
     with pytest.raises(NotFoundError):
         await community.points.rank(UserId(ObjectId()))
+
+
+@pytest.mark.parametrize(("period", "days"), [("week", 7), ("month", 30)])
+async def test_a_window_begins_a_millisecond_after_its_edge(community: Community, period: Any, days: int) -> None:
+    """What was given exactly so many days ago is out; a millisecond later is in. Who was given nothing has no rank."""
+    a, b, c = [user.id for user in await people(community, 3)]
+    edge = NOW - days * DAY
+    entries = [(a, 100, edge), (a, 1, edge + 1), (b, 2, NOW), (c, 0, NOW)]
+    await community.database.points.insert_many(
+        {"_id": ObjectId(), "userId": id, "action": "a", "amount": amount, "createdAt": at}
+        for id, amount, at in entries
+    )
+    async with Community.over(community.database, schema="skip", clock=lambda: NOW) as then:
+        board = await then.points.leaderboard(period)
+        assert [(entry.rank, entry.user.id, entry.points) for entry in board] == [(1, b, 2), (2, a, 1)]
+        assert [await then.points.rank(id, period) for id in (b, a, c)] == [*board, None]
 
 
 async def test_equals_are_cut_by_id(community: Community) -> None:

@@ -58,6 +58,8 @@ async def test_a_space_has_three_pins_at_most(community: Community) -> None:
     await community.posts.pin(pinned[0].id)
     restored = await community.posts.restore(other.id)
     assert restored.pinned_at is None
+    elsewhere = await post(community, author=author)
+    assert (await community.posts.pin(elsewhere.id)).pinned_at is not None
 
 
 async def test_the_feed_begins_with_the_newest_pin(community: Community, datalayer_clock: FrozenClock) -> None:

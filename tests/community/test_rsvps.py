@@ -215,6 +215,10 @@ async def test_who_answers_and_to_what_must_exist(community: Community) -> None:
     with pytest.raises(NotFoundError):
         await community.rsvps.delete(RsvpId(ObjectId()))
     assert await community.rsvps.withdraw(nobody, event.id) is False
+    going = await community.rsvps.set(user.id, event.id, "going")
+    await community.events.delete(event.id)
+    await community.rsvps.delete(going.id)
+    assert (await community.events.restore(event.id)).rsvp_count == 0
 
 
 async def test_answers_belong_to_the_transaction_that_is_open(community: Community) -> None:

@@ -1,6 +1,7 @@
 """People: accounts, profiles and the copies of them, roles."""
 
 import asyncio
+from functools import partial
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from datalayer.documents import Comment, Message, Post
 from datalayer.errors import AlreadyExistsError, InvalidInputError, LastAdminError, NotFoundError, OutcomeUnknownError
 from datalayer.ids import UserId
 from datalayer.repositories.shared import authors
-from datalayer.testing import count_commands
+from datalayer.testing import FrozenClock, count_commands
 from tests.community.test_pages import read_all
 from tests.community.world import people, person, post, space
 from tests.examples import full_wire
@@ -141,6 +142,37 @@ async def test_notification_prefs_merge(community: Community) -> None:
     assert (prefs.email_dms, prefs.email_comments, prefs.digest_frequency) == (False, True, "off")
 
 
+async def test_a_change_is_noted_with_its_time(community: Community, datalayer_clock: FrozenClock) -> None:
+    """Whatever changes of the user; what is no change is not noted, and nobody else's is."""
+    user, other = await people(community, 2)
+    for change in (
+        partial(community.users.update_profile, user.id, bio="Hello"),
+        partial(community.users.update_profile, user.id, name="Grace"),
+        partial(community.users.update_notification_prefs, user.id, email_dms=False),
+        partial(community.users.set_role, user.id, "moderator"),
+    ):
+        datalayer_clock.advance(1)
+        assert (await change()).updated_at == datalayer_clock.now
+    noted = datalayer_clock.now
+    datalayer_clock.advance(1)
+    await community.gamification_config.set("post", 5)
+    await community.points.award(user.id, "post")
+    await post(community, author=user)
+    for nothing in (
+        community.users.update_profile(user.id),
+        community.users.update_notification_prefs(user.id),
+        community.users.set_role(user.id, "moderator"),
+    ):
+        assert (await nothing).updated_at == noted
+    assert (await community.users.get(other.id)).updated_at == other.updated_at
+    for missing in (
+        community.users.update_notification_prefs(UserId(ObjectId()), email_dms=False),
+        community.users.set_role(UserId(ObjectId()), "admin"),
+    ):
+        with pytest.raises(NotFoundError):
+            await missing
+
+
 async def test_there_is_always_an_admin(community: Community) -> None:
     """Once there is one: also when all depose each other at once."""
     admins = [await community.users.create(role="admin") for _ in range(3)]
@@ -155,6 +187,20 @@ async def test_there_is_always_an_admin(community: Community) -> None:
     await community.users.create(role="admin")
     await community.users.delete(left.id)
     assert await community.users.find(left.id) is None
+
+
+async def test_a_removed_user_takes_the_membership_and_all_points_along(community: Community) -> None:
+    """Every entry of the user, and nothing of anybody else's."""
+    gone, kept = await people(community, 2)
+    await community.gamification_config.set("post", 5)
+    for user in (gone, gone, kept):
+        await community.points.award(user.id, "post")
+        await community.memberships.ensure(user.id)
+    await community.users.delete(gone.id)
+    for table in ("points", "memberships"):
+        assert [row["userId"] for row in await community.database[table].find().to_list()] == [kept.id]
+    with pytest.raises(NotFoundError):
+        await community.users.delete(gone.id)
 
 
 async def test_the_directory(community: Community) -> None:

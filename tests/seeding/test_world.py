@@ -19,6 +19,7 @@ from datalayer.seeding.tables.users import People
 from seed.worlds import world
 from tests.seeding.invariants import violations
 from tests.seeding.places import Place
+from tests.seeding.rows import Data
 
 DOCUMENTS = (*Community.documents, *Stories.documents)
 
@@ -64,6 +65,30 @@ async def test_the_rules_notice_a_wrong_counter(place: Place) -> None:
         "stories_have_all_chapters",
         "orders_have_no_gaps",
     }
+
+
+async def test_what_happened_is_rewarded_once(small: Place) -> None:
+    """Around the newest posts, in courses and at events; but not who likes their own words, which some do."""
+    data = await Data.read(small.database)
+    newest = data["posts"][-world("small", 1).rewarded_posts :]
+    words = {("post", row["_id"]): row["authorId"] for row in newest}
+    words |= {("comment", row["_id"]): row["authorId"] for row in data["comments"] if ("post", row["postId"]) in words}
+    likes = [row for row in data["likes"] if (row["targetType"], row["targetId"]) in words]
+    expected = [(author, kind, kind, str(id)) for (kind, id), author in words.items()]
+    for row in likes:
+        author = words[row["targetType"], row["targetId"]]
+        if author != row["userId"]:
+            expected.append((author, "like_received", "like", f"{row['targetType']}:{row['targetId']}:{row['userId']}"))
+    for action, cause, rows in (
+        ("enroll", "course", data["enrollments"]),
+        ("course_complete", "course", [row for row in data["enrollments"] if "completedAt" in row]),
+        ("lesson_complete", "lesson", data["lessonProgress"]),
+        ("rsvp", "event", [row for row in data["rsvps"] if row["status"] == "going"]),
+    ):
+        expected += [(row["userId"], action, cause, str(row[f"{cause}Id"])) for row in rows]
+    fields = ("userId", "action", "referenceType", "referenceId")
+    assert sorted(tuple(row[field] for field in fields) for row in data["points"]) == sorted(expected)
+    assert any(words[row["targetType"], row["targetId"]] == row["userId"] for row in likes)
 
 
 async def test_every_collection_holds_documents_that_its_class_accepts(small: Place) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from datalayer.documents import Chapter, Scene
 from datalayer.errors import InvalidInputError, NotFoundError
 from datalayer.ids import StoryId
 from datalayer.testing import count_commands
+from tests.interleaving import changed_within
 from tests.stories.world import assert_sound, chapter, filled_story
 
 WORDS = [f"a{chr(code)}b{chr(code)}" for code in range(1, 0x3001) if chr(code).isspace()]
@@ -96,6 +98,24 @@ async def test_a_tree_is_of_one_moment(stories: Stories) -> None:
     await stories.stories.delete(story.id)
     tree = await reader
     assert [len(node.scenes) for node in tree.chapters] == [2] * 16 + [1] * 8
+
+
+READS: dict[str, Callable[[Stories, StoryId], Awaitable[Any]]] = {
+    "scenes": lambda s, story_id: s.scenes.status_counts(story_id),
+    "chapters": lambda s, story_id: s.chapters.in_story(story_id),
+    "characters": lambda s, story_id: s.characters.in_story(story_id),
+}
+
+
+@pytest.mark.parametrize("table", READS)
+async def test_what_a_story_has_is_read_at_one_moment(stories: Stories, table: str) -> None:
+    """A query that pauses while the story is deleted finds all of it."""
+    story = await filled_story(stories, scenes_in_all=24)
+    for _ in range(12):
+        await stories.characters.create(story.id, name="Ada", traits="curious")
+    read, remove = partial(READS[table], stories, story.id), partial(stories.stories.delete, story.id)
+    before = await read()
+    assert await changed_within(stories.database, table, read, remove) == before
 
 
 async def test_no_orphan_is_left_when_a_story_goes_while_it_grows(stories: Stories) -> None:
