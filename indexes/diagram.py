@@ -96,6 +96,8 @@ declare them and as the database enforces them. This file and its pictures are g
 - An optional field without a value is absent, never null. Unknown fields are refused.
 - Strings hold no NUL, and are not blank where at least one character is asked for; of this the repositories refuse all,
   and the database's validator what is too short or too long.
+- Any JSON is a string, a number, a boolean, null, an id, or a list or object of them: at most 100 levels deep, and
+  without dates, and without keys that begin with a dollar or hold a dot.
 - An index that is not unique ends in `_id`, so that equal keys have an order. "original schema" is why those are there
   that the original has.
 """
@@ -156,6 +158,9 @@ def _section(entity: Entity) -> Iterator[str]:
         yield _field_row(field)
         yield from (_field_row(inner) for inner in entity.inner if inner.name.startswith(f"{field.name}."))
     yield ""
+    if entity.check is not None:
+        condition = json.dumps(dict(entity.check), default=lambda value: {"$oid": str(value)})
+        yield from (f"Every document meets `{condition}`.", "")
     if entity.indexes:
         yield from ("| index | keys | options | why |", "|---|---|---|---|")
         yield from (_index_row(index) for index in entity.indexes)

@@ -24,7 +24,10 @@ def documents(model: type[Document]) -> st.SearchStrategy[Any]:
 
 def full_wire(model: type[Document]) -> dict[str, Any]:
     """A valid document with every field, as it is on the wire."""
-    return {field.alias: _example(field.annotation, tuple(field.metadata)) for field in model.model_fields.values()}
+    fields = {field.alias: field for field in model.model_fields.values()}
+    wire = {name: _example(field.annotation, tuple(field.metadata)) for name, field in fields.items()}
+    # There is a table of one document, which has an id of its own.
+    return wire | {"_id": fields["_id"].get_default(call_default_factory=True)}
 
 
 def _model(model: type[BaseModel]) -> st.SearchStrategy[Any]:

@@ -1,8 +1,10 @@
 """The community's own settings."""
 
+from typing import ClassVar
+
 from bson import ObjectId
 
-from datalayer.engine.document import Document, new_id
+from datalayer.engine.document import Document
 from datalayer.engine.fields import ExternalId, File, Name, Timestamp
 from datalayer.engine.indexes import TableSettings
 from datalayer.ids import CommunitySettingsId
@@ -14,7 +16,7 @@ SETTINGS_ID = CommunitySettingsId(ObjectId("000000000000000000000001"))
 class CommunitySettings(Document):
     """The settings; there is one such document."""
 
-    id: CommunitySettingsId = new_id()
+    id: CommunitySettingsId = SETTINGS_ID
     name: Name
     logo_storage_id: File | None = None
     favicon_storage_id: File | None = None
@@ -27,4 +29,5 @@ class CommunitySettings(Document):
         """The collection."""
 
         name = "communitySettings"
+        check: ClassVar = {"_id": SETTINGS_ID}
         written_by = "community.community_settings: update"

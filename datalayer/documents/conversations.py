@@ -1,6 +1,6 @@
 """Conversations of two, and their messages."""
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
@@ -25,6 +25,16 @@ class Conversation(Document):
         """The collection."""
 
         name = "conversations"
+        # In one order, so that the unique index sees each pair once; and not the same one twice.
+        check: ClassVar = {
+            "$expr": {
+                "$cond": [
+                    {"$isArray": "$participantIds"},
+                    {"$lt": [{"$first": "$participantIds"}, {"$last": "$participantIds"}]},
+                    False,
+                ]
+            }
+        }
         written_by = "community.conversations: open"
         indexes = (
             Index("by_lastMessageAt", "lastMessageAt"),

@@ -1,5 +1,7 @@
 """Who follows whom."""
 
+from typing import ClassVar
+
 from datalayer.engine.document import Document, new_id
 from datalayer.engine.fields import Timestamp
 from datalayer.engine.indexes import Index, TableSettings
@@ -18,6 +20,7 @@ class Follow(Document):
         """The collection."""
 
         name = "follows"
+        check: ClassVar = {"$expr": {"$ne": ["$followerId", "$followingId"]}}
         written_by = "community.follows: follow, unfollow"
         shard_key = ("followerId",)
         indexes = (

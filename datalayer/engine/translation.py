@@ -1,7 +1,7 @@
 """The driver's and pydantic's errors in the library's own words."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, cast
 
 from bson.errors import BSONError
@@ -174,16 +174,35 @@ def _bulk_write_error(error: BulkWriteError) -> DataLayerError:
 
 def _refused(details: Mapping[str, Any]) -> InvalidInputError:
     """What a validator refused, by the first field that the server's explanation names."""
-    explained = cast("Mapping[str, Any]", details.get("errInfo", {}).get("details", {}))
-    names: list[str] = []
+    name = next(_names_in(details.get("errInfo", {}).get("details", {})), "document")
+    return InvalidInputError(name, "the database's schema refuses it")
+
+
+def _names_in(explained: Mapping[str, Any]) -> Iterator[str]:
+    for clause in cast("list[Mapping[str, Any]]", explained.get("clausesNotSatisfied", [])):
+        yield from _names_in(clause.get("details", {}))
     for rule in cast("list[Mapping[str, Any]]", explained.get("schemaRulesNotSatisfied", [])):
-        names += [refused["propertyName"] for refused in rule.get("propertiesNotSatisfied", [])]
-        names += [*rule.get("missingProperties", []), *rule.get("additionalProperties", [])]
-    return InvalidInputError(names[0] if names else "document", "the database's schema refuses it")
+        yield from (refused["propertyName"] for refused in rule.get("propertiesNotSatisfied", []))
+        yield from [*rule.get("missingProperties", []), *rule.get("additionalProperties", [])]
+    # A condition beside the fields: the first field that it mentions.
+    if "clausesNotSatisfied" not in explained and "schemaRulesNotSatisfied" not in explained:
+        for name, value in explained.get("specifiedAs", {}).items():
+            yield from _paths_in(value) if name == "$expr" else [name]
+
+
+def _paths_in(expression: object) -> Iterator[str]:
+    if isinstance(expression, str):
+        yield from re.findall(r"^\$(\w.*)", expression)
+    elif isinstance(expression, Mapping):
+        for inner in cast("Mapping[str, object]", expression).values():
+            yield from _paths_in(inner)
+    elif isinstance(expression, list):
+        for inner in cast("list[object]", expression):
+            yield from _paths_in(inner)
 
 
 def sentence(error: object) -> str:
-    """The driver's error, or its message, without credentials, and without the dumps of commands and replies that are in it."""
+    """The driver's error or message without credentials, and without the dumps of commands and replies in it."""
     said = re.split(r", (?:Timeout|full error)| \(configured timeouts", without_credentials(str(error)))[0]
     return re.split(r" \{.*(?:lsid|signature)", said, maxsplit=1, flags=re.DOTALL)[0]
 

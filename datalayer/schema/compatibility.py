@@ -27,8 +27,13 @@ def accepts(live: Schema, declared: Schema) -> bool:
         return True
     if _KEYWORD not in live or _KEYWORD not in declared:
         return False
-    conditions = (item for item in live.items() if item[0] != _KEYWORD)
-    return all(item in declared.items() for item in conditions) and _accepts(live[_KEYWORD], declared[_KEYWORD])
+    given = _conditions(declared)
+    return all(condition in given for condition in _conditions(live)) and _accepts(live[_KEYWORD], declared[_KEYWORD])
+
+
+def _conditions(validator: Schema) -> list[object]:
+    others = [{name: value} for name, value in validator.items() if name not in (_KEYWORD, "$and")]
+    return [*others, *validator.get("$and", ())]
 
 
 def serves(live: IndexShape, declared: IndexShape) -> bool:
@@ -37,7 +42,7 @@ def serves(live: IndexShape, declared: IndexShape) -> bool:
     Only the same index without its filter can: it holds the same keys in the same order, and more of them. A unique
     index without its filter refuses more than declared.
     """
-    return live == declared or (False)
+    return live == declared or (not declared.unique and live == IndexShape(declared.keys))
 
 
 def constrains(index: IndexShape, table: Table) -> bool:

@@ -18,8 +18,8 @@ import pytest
 
 PACKAGE = "datalayer"
 
-TIMED_OUT = "TIMED OUT "
-"""What is printed before the name of a test that did not end."""
+TIMED_OUT = ".timed-out"
+"""What is appended to the selection's name, for the file that names a test that did not end."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -33,7 +33,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if folder := config.getoption("--mutants-record"):
         config.pluginmanager.register(_Recorder(folder, f"{config.rootpath}/"))
     if file := config.getoption("--mutants-select"):
-        config.pluginmanager.register(_Selection(json.loads(file.read_text())))
+        config.pluginmanager.register(_Selection(file))
 
 
 class _Recorder:
@@ -78,7 +78,9 @@ class _Recorder:
 class _Selection:
     """Runs the chosen tests, and before them those that no record knows."""
 
-    def __init__(self, selection: dict[str, Any]) -> None:
+    def __init__(self, file: Path) -> None:
+        selection: dict[str, Any] = json.loads(file.read_text())
+        self._timed_out = file.with_name(file.name + TIMED_OUT)
         self._places = {name: place for place, name in enumerate(selection["chosen"])}
         self._others = set(selection["others"])
         self._limits: dict[str, float] = selection["limits"]
@@ -95,7 +97,7 @@ class _Selection:
         """End the process where the test does not end."""
 
         def end(*_: object) -> None:
-            os.write(sys.__stdout__.fileno(), f"\n{TIMED_OUT}{item.nodeid}\n".encode())
+            self._timed_out.write_text(item.nodeid)
             os._exit(1)
 
         signal.signal(signal.SIGALRM, end)

@@ -2,8 +2,10 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,8 @@ FOR_DECLARATIONS = ("tests/unit/", "tests/schema/", "tests/surface/", "tests/ind
 
 PATIENCE = 20
 """How much longer a test may take with a mutant than it took when it was recorded."""
+
+_FIRST = 25
 
 SHORTEST_LIMIT = 60.0
 """How many seconds a test may take at least."""
@@ -45,6 +49,10 @@ class Record:
     def __init__(self, tests: Iterable[Test], files: dict[str, str], suite: Sequence[str]) -> None:
         self._tests = list(tests)
         self._files = files
+        # The slowest test of a file is often the one that prepares what they share. In powers of two.
+        self._costs: Counter[str] = Counter()
+        for test in self._tests:
+            self._costs[test.file] = max(self._costs[test.file], int(test.seconds).bit_length())
         self._suite = suite
 
     @classmethod
@@ -72,27 +80,20 @@ class Record:
         file.write_text(json.dumps(content))
 
     def choose(self, mutant: Mutant, root: Path, seconds: float) -> "Choice":
-        """The tests that call the mutant's function, those first that call the fewest others; limited in time.
+        """The tests that call the mutant's function, limited in time; those first that are fast and call little else.
 
         For a change outside of functions, the tests that call anything in its module, and those of declarations.
         """
         place = f"{mutant.path}:{mutant.function}"
         able = [test for test in self._tests if self._notices(test, mutant, place)]
-        able.sort(key=lambda test: (len(test.functions), test.seconds, test.name))
+        able.sort(key=lambda test: (self._costs[test.file], len(test.functions), test.seconds, test.name))
         chosen, total = list[Test](), 0.0
         for test in able:
             if total + test.seconds <= seconds or not chosen:
                 chosen.append(test)
                 total += test.seconds
-        files = {test.file for test in chosen}
         changed = {file for file, digest in _digests(root, self._suite).items() if self._files.get(file) != digest}
-        names = {test.name for test in chosen}
-        return Choice(
-            tests=chosen,
-            left_out=len(able) - len(chosen),
-            others=[test.name for test in self._tests if test.name not in names],
-            files=sorted(files | changed),
-        )
+        return Choice(chosen, len(able) - len(chosen), frozenset(test.name for test in self._tests), changed)
 
     def _notices(self, test: Test, mutant: Mutant, place: str) -> bool:
         if mutant.function:
@@ -108,20 +109,43 @@ class Choice:
 
     Attributes:
         tests: In this order.
-        left_out: How many more could notice the change, and are too many.
-        others: The names of all other tests that were recorded.
-        files: The files to collect; those that have changed since the record are among them.
+        left_out: How many more could notice the change, and would take too long.
+        known: The names of all tests that were recorded.
+        changed: The files that have changed since; what is new in them is run, too.
     """
 
-    tests: list[Test]
+    tests: Sequence[Test]
     left_out: int
-    others: list[str]
-    files: list[str]
+    known: frozenset[str]
+    changed: AbstractSet[str]
+
+    @property
+    def files(self) -> list[str]:
+        """The files to collect."""
+        return sorted({test.file for test in self.tests} | self.changed)
+
+    def parts(self) -> Iterator["Choice"]:
+        """The few that are most likely to notice, without what it takes to collect all others; and the others."""
+        first, others = self.tests[:_FIRST], self.tests[_FIRST:]
+        if first or self.changed:
+            yield replace(self, tests=first)
+        if others:
+            yield replace(self, tests=others, changed=frozenset())
+
+    def alone(self, name: str) -> "Choice":
+        """That test of it, if it was recorded."""
+        return replace(self, tests=[test for test in self.tests if test.name == name], changed=frozenset())
+
+    def without(self, name: str) -> "Choice":
+        """The tests that come after it."""
+        names = [test.name for test in self.tests]
+        return replace(self, tests=self.tests[names.index(name) + 1 :], changed=frozenset())
 
     def to_json(self) -> str:
         """For the plugin."""
         limits = {test.name: max(SHORTEST_LIMIT, PATIENCE * test.seconds) for test in self.tests}
-        return json.dumps({"chosen": [test.name for test in self.tests], "others": self.others, "limits": limits})
+        others = sorted(self.known - limits.keys())
+        return json.dumps({"chosen": list(limits), "others": others, "limits": limits})
 
 
 def _digests(root: Path, suite: Sequence[str]) -> dict[str, str]:

@@ -18,14 +18,14 @@ from typing import IO, Any
 
 from tests.mutants.changes import Mutant
 from tests.mutants.plugin import TIMED_OUT
-from tests.mutants.record import Record
+from tests.mutants.record import Choice, Record
 
 _PYTEST = ("-m", "pytest", "-p", "tests.mutants.plugin", "-p", "no:cacheprovider", "-q", "--tb=no")
 
-_NOTHING_COLLECTED = 5
-"""One of pytest's exit statuses."""
+_PASSED = (0, 5)
+"""Pytest's exit status when all tests passed, and when there was none."""
 
-_KILLER = re.compile(rf"^(?:FAILED|ERROR|{TIMED_OUT.strip()}) (\S+)", re.MULTILINE)
+_FAILED = re.compile(r"^(?:FAILED|ERROR) (.+?)(?: - .*)?$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -83,18 +83,36 @@ class Copy:
 
     async def trial(self, mutant: Mutant, record: Record, seconds: float) -> Verdict:
         """Run the tests that can notice the mutant, until one does."""
-        choice = record.choose(mutant, self.root, seconds)
-        if not choice.files:
-            return Verdict(None, 0, 0, 0)
-        start = time.monotonic()
+        choice, start, killer = record.choose(mutant, self.root, seconds), time.monotonic(), None
+        with self._changed(mutant):
+            for part in choice.parts():
+                killer = await self._killer(part)
+                if killer is not None:
+                    break
+        return Verdict(killer, len(choice.tests), choice.left_out, time.monotonic() - start)
+
+    async def _killer(self, choice: Choice) -> str | None:
+        """The first of the tests that fails, and does so again by itself: one that is disturbed proves nothing."""
+        while (failed := await self._first_failure(choice)) is not None:
+            again = choice.alone(failed)
+            if not again.tests or await self._first_failure(again) is not None:
+                return failed
+            choice = choice.without(failed)
+        return None
+
+    async def _first_failure(self, choice: Choice) -> str | None:
         selection = self.root / ".mutants.json"
         selection.write_text(choice.to_json())
-        with self._changed(mutant), (self.root / ".mutants.log").open("w+b") as log:
+        timed_out = selection.with_name(selection.name + TIMED_OUT)
+        timed_out.unlink(missing_ok=True)
+        with (self.root / ".mutants.log").open("w+b") as log:
             status = await self._run(log, "--mutants-select", str(selection), "-x", "-rfE", *choice.files)
-            killers = _KILLER.findall(_text(log))
-        lived = status in (0, _NOTHING_COLLECTED)
-        killer = None if lived else next(iter(killers), f"pytest's exit status {status}")
-        return Verdict(killer, len(choice.tests), choice.left_out, time.monotonic() - start)
+            failed = _FAILED.findall(_text(log))
+        if status in _PASSED:
+            return None
+        if timed_out.exists():
+            return timed_out.read_text()
+        return next(iter(failed), f"pytest's exit status {status}")
 
     @contextmanager
     def _changed(self, mutant: Mutant) -> Iterator[None]:

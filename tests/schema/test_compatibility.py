@@ -201,7 +201,11 @@ def test_what_is_not_understood_is_incompatible(live: Schema, declared: Schema) 
 
 def test_a_condition_beside_the_fields_may_be_missing() -> None:
     """Then more is accepted."""
-    assert accepts({"$jsonSchema": {}}, {"$jsonSchema": {}, "$expr": {"$gt": ["$a", 1]}})
+    one, other = {"$expr": {"$gt": ["$a", 1]}}, {"a": {"$ne": 2}}
+    for more in (one | other, {"$and": [one, other]}, {"$and": [one], **other}):
+        for less in ({}, one, {"$and": [other]}):
+            assert accepts({"$jsonSchema": {}, **less}, {"$jsonSchema": {}, **more})
+            assert not accepts({"$jsonSchema": {}, **more}, {"$jsonSchema": {}, **less})
 
 
 class Part(Record):
