@@ -19,6 +19,7 @@ DataLayerError
 │   ├── AlreadyGeneratingError      scenes
 │   └── StaleGenerationError        scenes
 ├── ConcurrentTransactionError
+├── DatabaseClosedError
 ├── SchemaDriftError
 │   └── InvalidDocumentError
 ├── ServerNotFoundError
@@ -36,6 +37,7 @@ not pydantic's where it would name hundreds of wrong places, or a long one.
 from datalayer.engine.errors import (
     AlreadyExistsError,
     ConcurrentTransactionError,
+    DatabaseClosedError,
     DataLayerError,
     InvalidCursorError,
     InvalidDocumentError,
@@ -56,6 +58,7 @@ __all__ = [
     "AlreadyGeneratingError",
     "ConcurrentTransactionError",
     "CourseNotOpenError",
+    "DatabaseClosedError",
     "DataLayerError",
     "EventFullError",
     "EventOverError",

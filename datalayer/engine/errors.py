@@ -109,6 +109,12 @@ class ConcurrentTransactionError(DataLayerError):
     code = "concurrent_transaction"
 
 
+class DatabaseClosedError(DataLayerError):
+    """The database was closed before this was asked for."""
+
+    code = "database_closed"
+
+
 class SchemaDriftError(DataLayerError):
     """The database differs from the schema that the documents declare.
 
