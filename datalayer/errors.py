@@ -20,6 +20,7 @@ DataLayerError
 │   └── StaleGenerationError        scenes
 ├── ConcurrentTransactionError
 ├── DatabaseClosedError
+├── DirectWriteError
 ├── SchemaDriftError
 │   └── InvalidDocumentError
 ├── ServerNotFoundError
@@ -39,6 +40,7 @@ from datalayer.engine.errors import (
     ConcurrentTransactionError,
     DatabaseClosedError,
     DataLayerError,
+    DirectWriteError,
     InvalidCursorError,
     InvalidDocumentError,
     InvalidInputError,
@@ -60,6 +62,7 @@ __all__ = [
     "CourseNotOpenError",
     "DatabaseClosedError",
     "DataLayerError",
+    "DirectWriteError",
     "EventFullError",
     "EventOverError",
     "InvalidCursorError",
