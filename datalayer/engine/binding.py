@@ -1,7 +1,7 @@
 """Which database the queries of Beanie go to.
 
-Beanie binds a document class to one database, and the library lets many be open. So a class is bound to the one that was
-opened last, of those that are still open.
+Beanie binds a document class to one database, and the library lets many be open. So a class is bound to the database
+that was opened last, of those that are still open.
 """
 
 from collections import defaultdict

@@ -32,8 +32,8 @@ _WRITES = (
 class RecordingCollection(AsyncCollection[dict[str, Any]]):
     """A collection whose writes are noted.
 
-    Inside a transaction the transaction counts those that changed something, and is doomed by one that failed. Outside of
-    one, a write that may have happened although the driver raised an error raises `OutcomeUnknownError`.
+    Inside a transaction, the transaction counts the writes that changed something, and a write that fails dooms it.
+    Outside of one, a write that may have happened although the driver raised an error raises `OutcomeUnknownError`.
     """
 
 

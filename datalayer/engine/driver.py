@@ -68,4 +68,7 @@ def lost_an_answer(session: AsyncClientSession) -> bool:
 
     `abort_transaction` does not tell: it raises no such error.
     """
-    return isinstance(session, AsyncClientSession) and session._server_session.dirty  # noqa: SLF001 # pyright: ignore
+    if not isinstance(session, AsyncClientSession):  # pyright: ignore[reportUnnecessaryIsInstance] - a stand-in
+        return False
+    server_session: Any = session._server_session  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
+    return bool(server_session.dirty)

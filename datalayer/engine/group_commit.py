@@ -9,6 +9,7 @@ from typing import Generic, TypeVar
 
 from datalayer.engine.connection import Connection
 from datalayer.engine.errors import DataLayerError
+from datalayer.engine.shutdown import closed
 
 K = TypeVar("K", bound=Hashable)
 R = TypeVar("R")
@@ -81,11 +82,15 @@ class GroupCommit(Generic[K, R, T]):
             failure = error
         finally:
             # Nobody is left, unless the database or the event loop is being closed.
-            for _, result in (*group, *self._waiting.pop(key)):
-                if failure is None:
+            waiting = self._waiting.pop(key)
+            if failure is None:
+                for _, result in (*group, *waiting):
                     result.cancel()
-                else:
+            else:
+                for _, result in group:
                     _settle(result, copy.copy(failure))
+                for _, result in waiting:
+                    _settle(result, closed())
 
     def _next_group(self, key: K) -> list[tuple[R, asyncio.Future[T]]]:
         waiting = [item for item in self._waiting[key] if not item[1].done()]

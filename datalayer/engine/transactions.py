@@ -69,14 +69,14 @@ def current_transaction() -> Transaction | None:
 class AllOrNothing:
     """Dooms the open transaction when what happens inside of the block may be half done.
 
-    MongoDB has no savepoints: a part of a transaction cannot be undone alone. So an error that leaves the block dooms the
-    whole transaction, whether the caller catches it or not, if
+    MongoDB has no savepoints: a part of a transaction cannot be undone alone. So an error that leaves the block dooms
+    the whole transaction, whether the caller catches it or not, if
 
     - something was written inside the block before it;
     - it is the driver's: the server has undone the transaction, or its state is unknown; or
     - it is an interruption, such as a cancellation: a statement may be on its way to the server.
 
-    What is left are refusals: an error that was raised before the first write. The transaction goes on after these.
+    Any other error is a refusal: it was raised before the first write. The transaction can go on after it.
     """
 
     __slots__ = ("_transaction", "_writes")
@@ -141,9 +141,9 @@ async def _worked(transaction: Transaction, work: Callable[[], Awaitable[T]]) ->
 
 
 def undone(failure: BaseException) -> DataLayerError:
-    """The error for whoever goes on in a transaction that is doomed."""
+    """The error for work that caught what doomed its transaction, and goes on."""
     return DataLayerError(
-        f"The transaction was undone by an error inside it ({type(failure).__name__}), and nothing more can be done in it.",
+        f"The transaction was undone by an error inside it, a {type(failure).__name__}.",
         hint="Let the error leave the work that was given to `transaction`.",
     )
 
@@ -166,8 +166,8 @@ async def _undo(session: AsyncClientSession, database: AsyncDatabase[dict[str, A
 async def _supersede(session: AsyncClientSession, database: AsyncDatabase[dict[str, Any]]) -> None:
     """Let the server end the session's transaction by a later one; repeated until the server confirms it.
 
-    From then on the server also refuses a statement of the earlier transaction that arrives late. Such a statement would
-    begin the transaction again, and nobody would end it.
+    From then on the server also refuses a statement of the earlier transaction that arrives late. Such a statement
+    would begin the transaction again, and nobody would end it.
     """
     until = time.monotonic() + LAST_SECONDS
     while time.monotonic() < until:

@@ -84,7 +84,7 @@ def commit_is_unknown(error: PyMongoError) -> bool:
 
 
 def may_have_happened(error: PyMongoError) -> bool:
-    """Whether a write outside of transactions that ended in the error may have happened although it was not confirmed."""
+    """Whether a write outside of transactions that ended in the error may have happened all the same."""
     if _lacks_a_majority(error):
         return True
     earlier = earlier_error(error)
