@@ -19,13 +19,14 @@ DataLayerError
 │   ├── AlreadyGeneratingError      scenes
 │   └── StaleGenerationError        scenes
 ├── ConcurrentTransactionError
+├── DatabaseClosedError
 ├── DirectWriteError
 ├── SchemaDriftError
 │   └── InvalidDocumentError
 ├── SchemaLockedError
+├── ServerNotFoundError
 ├── PermissionDeniedError
 │   └── AuthenticationError
-├── ServerNotFoundError
 ├── UnavailableError
 │   ├── OutcomeUnknownError
 │   ├── ServerStartError
@@ -41,6 +42,7 @@ from datalayer.engine.errors import (
     AlreadyExistsError,
     AuthenticationError,
     ConcurrentTransactionError,
+    DatabaseClosedError,
     DataLayerError,
     DirectWriteError,
     InvalidCursorError,
@@ -66,6 +68,7 @@ __all__ = [
     "ConcurrentTransactionError",
     "CourseNotOpenError",
     "DataLayerError",
+    "DatabaseClosedError",
     "DirectWriteError",
     "EventFullError",
     "EventOverError",

@@ -9,10 +9,9 @@ from typing import Annotated, Any, ParamSpec, TypeAlias, TypeVar, cast, get_args
 
 from pydantic import ConfigDict, GetCoreSchemaHandler, ValidationError, validate_call
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
-from pymongo.errors import PyMongoError
 
 from datalayer.engine.fields import Integer, Text
-from datalayer.engine.transactions import transaction_failed
+from datalayer.engine.transactions import AllOrNothing
 from datalayer.engine.translation import TRANSLATED, invalid_input, translate
 
 P = ParamSpec("P")
@@ -59,7 +58,13 @@ class _Many:
 def _listed(values: object) -> object:
     if isinstance(values, str | bytes | dict) or not isinstance(values, Iterable):
         return cast("object", values)
-    listed = list(islice(cast("Iterable[object]", values), MAX_MANY + 1))
+    try:
+        listed = list(islice(cast("Iterable[object]", values), MAX_MANY + 1))
+    except Exception as error:
+        # Its message may be private, or very long.
+        raise PydanticCustomError(
+            "unreadable", "cannot be read: {kind} was raised", {"kind": type(error).__name__}
+        ) from error
     if len(listed) > MAX_MANY:
         raise PydanticCustomError("too_many", "must be at most {limit} values", {"limit": MAX_MANY})
     return listed
@@ -73,7 +78,7 @@ def guarded(method: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
 
     Its arguments are validated by their annotations, strictly: a string is no id, a dict is neither, `True` is no
     number. What fails is an `InvalidInputError` that names the argument, before anything is sent. No exception of the
-    driver or of pydantic leaves it.
+    driver or of pydantic leaves it. In a transaction the method happens as a whole, or dooms the transaction.
     """
     # What was given may be private, or very long: it is not quoted.
     config = ConfigDict(strict=True, arbitrary_types_allowed=True, hide_input_in_errors=True)
@@ -83,13 +88,12 @@ def guarded(method: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
     @functools.wraps(method)
     async def call(*args: P.args, **kwargs: P.kwargs) -> T:
         try:
-            return await validated(*args, **kwargs)
+            with AllOrNothing():
+                return await validated(*args, **kwargs)
         except ValidationError as error:
             # Pydantic's own names each wrong place, keys of dicts at full length: that could fill a log.
             raise invalid_input(error, parameters) from (error if len(str(error)) <= MAX_CAUSE else None)
         except TRANSLATED as error:
-            if isinstance(error, PyMongoError):
-                transaction_failed(error)
             raise translate(error) from error
 
     return call

@@ -9,7 +9,7 @@ from pymongo import AsyncMongoClient
 from pymongo.errors import PyMongoError
 from pymongo.uri_parser import split_options
 
-from datalayer.engine.driver import keep_locks
+from datalayer.engine.driver import deliver_cancellations
 from datalayer.engine.errors import InvalidInputError, ServerNotFoundError
 from datalayer.engine.settings import Settings
 
@@ -21,7 +21,7 @@ _SRV = "mongodb+srv://"
 _LONGEST_NAME = 63
 """How many bytes the name of a database may have, for MongoDB."""
 
-keep_locks()
+deliver_cancellations()
 
 
 def open_client(uri: str | None = None) -> AsyncMongoClient[dict[str, Any]]:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, TypeAlias, TypeVar
 
 import pymongo
@@ -13,9 +13,12 @@ from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.read_concern import ReadConcern
 
 from datalayer.engine.clock import Clock
+from datalayer.engine.collection import RecordingCollection
 from datalayer.engine.document import Document
-from datalayer.engine.errors import ConcurrentTransactionError, DataLayerError
-from datalayer.engine.transactions import TRANSACTION_SECONDS, attempt, current_transaction
+from datalayer.engine.errors import ConcurrentTransactionError, DataLayerError, InvalidInputError
+from datalayer.engine.fields import MAX_INTEGER
+from datalayer.engine.shutdown import Shutdown, closed
+from datalayer.engine.transactions import TRANSACTION_SECONDS, AllOrNothing, attempt, current_transaction, undone
 
 T = TypeVar("T")
 Collection: TypeAlias = AsyncCollection[dict[str, Any]]
@@ -40,8 +43,21 @@ class Connection:
         )
         # A transaction has concerns of its own; with a bound session the driver would send the collection's as well.
         self._in_transaction = self.database.with_options(write_concern=WriteConcern())
-        self.now = clock
+        self._clock = clock
         self._collections: dict[tuple[str, bool], Collection] = {}
+        self._shutdown = Shutdown()
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def now(self) -> int:
+        """The clock's time, in Unix milliseconds.
+
+        Raises:
+            InvalidInputError: The clock returned something else.
+        """
+        now = self._clock()
+        if type(now) is not int or not 0 <= now <= MAX_INTEGER:
+            raise InvalidInputError("clock", f"must return Unix milliseconds as an int, not {_described(now)}")
+        return now
 
     def collection(self, document: type[Document]) -> Collection:
         """The document's collection; operations on it belong to the transaction that is open, if one is.
@@ -52,12 +68,30 @@ class Connection:
         name, in_transaction = document.Settings.name, self.transaction_is_open()
         collection = self._collections.get((name, in_transaction))
         if collection is None:
-            collection = (self._in_transaction if in_transaction else self.database)[name]
+            database = self._in_transaction if in_transaction else self.database
+            # The memory backend has a database of its own, whose collections do the same.
+            is_server = isinstance(database, AsyncDatabase)  # pyright: ignore[reportUnnecessaryIsInstance]
+            collection = RecordingCollection(database, name) if is_server else database[name]
             self._collections[name, in_transaction] = collection
         return collection
 
     def transaction_is_open(self) -> bool:
-        """Whether what the running task does belongs to a transaction; refused where that would go wrong."""
+        """Whether what the running task does belongs to a transaction; refused where that would go wrong.
+
+        Raises:
+            DatabaseClosedError: The database was closed.
+            ConcurrentTransactionError: The transaction belongs to another task, or to another connection.
+            DataLayerError: The transaction is doomed, or the database belongs to another event loop.
+        """
+        if self._shutdown.is_over:
+            raise closed()
+        loop = asyncio.get_running_loop()
+        if self._loop is not loop:
+            if self._loop is not None:
+                raise DataLayerError(
+                    "This database was opened in another event loop.", hint="Open one in each loop that uses it."
+                )
+            self._loop = loop
         transaction = current_transaction()
         if transaction is None:
             return False
@@ -73,11 +107,16 @@ class Connection:
                 "A transaction of another connection is open: one cannot span two clients."
             )
         if transaction.failure is not None:
-            raise DataLayerError(
-                "The transaction was undone by an error inside it, and nothing more can be done in it.",
-                hint="Let the error leave the work that was given to `transaction`.",
-            ) from transaction.failure
+            raise undone(transaction.failure) from transaction.failure
         return True
+
+    def under_way(self) -> AbstractAsyncContextManager[None]:
+        """A block that the end of the database waits for."""
+        return self._shutdown.under_way()
+
+    async def close(self) -> None:
+        """Wait until no transaction is under way, and refuse everything from then on."""
+        await self._shutdown.finish()
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncGenerator[None]:
@@ -93,17 +132,25 @@ class Connection:
             yield
 
     async def transaction(self, work: Callable[[], Awaitable[T]]) -> T:
-        """Run the work in a transaction, or as a part of the one that is open, and give its result.
+        """Run the work in a transaction, or as a part of the one that is open, and return its result.
 
         The transaction reads one snapshot and is committed by a majority. It is tried again as a whole, so the work may
-        run several times.
+        run several times. As a part of another one it cannot be undone alone: an error that leaves the work after
+        a write dooms the whole.
         """
         if self.transaction_is_open():
-            return await work()
-        with pymongo.timeout(TRANSACTION_SECONDS):
-            async with self.database.client.start_session() as session, session.bind():
-                return await session.with_transaction(
-                    lambda session: attempt(session, self._in_transaction, work),
-                    read_concern=_SNAPSHOT,
-                    write_concern=_MAJORITY,
-                )
+            with AllOrNothing():
+                return await work()
+        async with self.under_way():
+            with pymongo.timeout(TRANSACTION_SECONDS):
+                async with self.database.client.start_session() as session, session.bind():
+                    return await session.with_transaction(
+                        lambda session: attempt(session, self._in_transaction, work),
+                        read_concern=_SNAPSHOT,
+                        write_concern=_MAJORITY,
+                        read_preference=ReadPreference.PRIMARY,
+                    )
+
+
+def _described(value: object) -> str:
+    return "a number out of range" if type(value) is int else type(value).__name__

@@ -6,9 +6,11 @@ from contextlib import asynccontextmanager
 from typing import Any, ClassVar, Literal, Protocol, Self, TypeAlias, TypeVar, get_args
 
 import beanie
+from pymongo import ReadPreference
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import PyMongoError
 
+from datalayer.engine.binding import bind, unbind
 from datalayer.engine.client import open_client
 from datalayer.engine.clock import Clock, system_clock
 from datalayer.engine.connection import Connection
@@ -108,11 +110,19 @@ class Database:
             raise InvalidInputError("retryWrites", "must not be false: a write whose answer is lost would happen twice")
         try:
             await _refuse_standalone(database)
-            await cls.ensure_schema(database, cls.documents, schema)
-            await _bind_beanie(database, cls.documents)
+            # A secondary may not have heard of the last change of the schema.
+            on_primary = database.with_options(read_preference=ReadPreference.PRIMARY)
+            await cls.ensure_schema(on_primary, cls.documents, schema)
+            await _initialize_beanie(database, cls.documents)
         except TRANSLATED as error:
             raise translate(error, database.client) from error
-        yield cls(database, clock or system_clock)
+        opened = cls(database, clock or system_clock)
+        bind(database, cls.documents)
+        try:
+            yield opened
+        finally:
+            unbind(database, cls.documents)
+            await opened._connection.close()
 
     async def transaction(self, work: Callable[[], Awaitable[T]]) -> T:
         """Run the work in one transaction: all that it does through the repositories happens, or nothing does.
@@ -141,8 +151,8 @@ class Database:
             raise translate(error) from error
 
 
-async def _bind_beanie(database: AsyncDatabase[dict[str, Any]], documents: Sequence[type[Document]]) -> None:
-    """Let the documents be used as Beanie documents, on this database."""
+async def _initialize_beanie(database: AsyncDatabase[dict[str, Any]], documents: Sequence[type[Document]]) -> None:
+    """Let the documents be used as Beanie documents."""
     initialize: Callable[..., Awaitable[None]] = beanie.init_beanie  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]  # noqa: TID251 - without its indexes
     await initialize(database, document_models=list(documents), skip_indexes=True)
 

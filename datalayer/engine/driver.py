@@ -1,27 +1,74 @@
-"""What the driver needs where Python is older than 3.12."""
+"""What the library needs of the driver's private parts, all in one place.
+
+Each of these is held against the installed driver by a test, so that an upgrade which breaks one is noticed.
+"""
 
 import asyncio
 import sys
+import traceback
 from collections.abc import Awaitable
-from typing import TypeVar
+from types import ModuleType
+from typing import Any, TypeVar
 
 import pymongo.lock
+import pymongo.network_layer
+import pymongo.pool_shared
+from pymongo.asynchronous.client_session import AsyncClientSession
+from pymongo.asynchronous.mongo_client import _ClientConnectionRetryable  # pyright: ignore[reportPrivateUsage]
 
 T = TypeVar("T")
 
 
-def keep_locks() -> None:
-    """Let a task that is cancelled while it waits for a server, or for a connection, give the driver's lock back.
+def deliver_cancellations() -> None:
+    """Let every cancellation of a task that waits for the driver arrive, also on Python 3.11.
 
-    The driver waits by `asyncio.wait_for(condition.wait(), ...)`. Before Python 3.12 that is a task of its own, which
-    takes the lock again when the time is up. A caller that is cancelled at that moment goes on without waiting for it:
-    the lock stays taken, and every later operation of the client waits forever.
+    The driver waits by `asyncio.wait_for`, which runs what it waits for in a task of its own before Python 3.12. That
+    has two faults. A cancellation that arrives when the inner task has just finished is lost: `wait_for` returns, and
+    the caller goes on. And a caller that is cancelled while the inner task takes a lock goes on without it: the lock
+    stays taken, and every later operation of the client waits forever.
     """
     if sys.version_info < (3, 12):
-        setattr(pymongo.lock, "wait_for", _wait_for)  # noqa: B010 - the type checker has another type for it
+        _replace(pymongo.lock, "wait_for", _wait_for)
+        for module in (pymongo.network_layer, pymongo.pool_shared):
+            _replace(module, "asyncio", _Asyncio("asyncio"))
+
+
+def _replace(module: ModuleType, name: str, value: object) -> None:
+    setattr(module, name, value)
+
+
+class _Asyncio(ModuleType):
+    """The module `asyncio`, but for one function."""
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401
+        return _wait_for if name == "wait_for" else getattr(asyncio, name)
 
 
 async def _wait_for(awaitable: Awaitable[T], timeout: float | None) -> T:  # noqa: ASYNC109 - the driver's call has it
     """What `asyncio.wait_for` is from Python 3.12 on."""
     async with asyncio.timeout(timeout):
         return await awaitable
+
+
+def earlier_error(error: BaseException) -> BaseException | None:
+    """The error of an earlier attempt at the operation that raised this one; `None` if this was the first attempt.
+
+    The driver repeats an operation whose connection broke, and keeps what came of the attempt before in the object that
+    runs the operation. It does not chain the two errors. The frames of the traceback lead to that object.
+    """
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        operation = frame.f_locals.get("self")
+        if isinstance(operation, _ClientConnectionRetryable):
+            return operation._last_error  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
+    return None
+
+
+def lost_an_answer(session: AsyncClientSession) -> bool:
+    """Whether a network error has left open what the server did with one of the session's commands.
+
+    `abort_transaction` does not tell: it raises no such error.
+    """
+    if not isinstance(session, AsyncClientSession):  # pyright: ignore[reportUnnecessaryIsInstance] - a stand-in
+        return False
+    server_session: Any = session._server_session  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
+    return bool(server_session.dirty)

@@ -109,6 +109,12 @@ class ConcurrentTransactionError(DataLayerError):
     code = "concurrent_transaction"
 
 
+class DatabaseClosedError(DataLayerError):
+    """The database was closed before this was asked for."""
+
+    code = "database_closed"
+
+
 class DirectWriteError(DataLayerError):
     """A document was to be written past its repository.
 

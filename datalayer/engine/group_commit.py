@@ -1,12 +1,15 @@
 """Many callers, one transaction."""
 
 import asyncio
+import copy
 from collections.abc import Awaitable, Callable, Hashable, Sequence
 from contextvars import Context
 from functools import partial
 from typing import Generic, TypeVar
 
 from datalayer.engine.connection import Connection
+from datalayer.engine.errors import DataLayerError
+from datalayer.engine.shutdown import closed
 
 K = TypeVar("K", bound=Hashable)
 R = TypeVar("R")
@@ -62,19 +65,32 @@ class GroupCommit(Generic[K, R, T]):
     async def _work(self, key: K) -> None:
         """Commit until nobody waits."""
         group: list[tuple[R, asyncio.Future[T]]] = []
+        failure: Exception | None = None
         try:
-            while group := self._next_group(key):
-                requests = [request for request, _ in group]
-                try:
-                    answers = await self._connection.transaction(partial(self._apply, key, requests))
-                except Exception as error:  # noqa: BLE001 - it is the callers' error, not this task's
-                    answers = [error] * len(group)
-                for (_, result), answer in zip(group, answers, strict=True):
-                    _settle(result, answer)
+            async with self._connection.under_way():
+                while group := self._next_group(key):
+                    requests = [request for request, _ in group]
+                    try:
+                        answers = await self._connection.transaction(partial(self._apply, key, requests))
+                    except Exception as error:  # noqa: BLE001 - it is the callers' error, not this task's
+                        # Each caller raises one of its own: a traceback grows with each that raises it.
+                        answers = [error, *(copy.copy(error) for _ in requests[1:])]
+                    for (_, result), answer in zip(group, answers, strict=True):
+                        _settle(result, answer)
+        except DataLayerError as error:
+            # The database is being closed.
+            failure = error
         finally:
-            # Nobody is left, unless the event loop is being closed.
-            for _, result in (*group, *self._waiting.pop(key)):
-                result.cancel()
+            # Nobody is left, unless the database or the event loop is being closed.
+            waiting = self._waiting.pop(key)
+            if failure is None:
+                for _, result in (*group, *waiting):
+                    result.cancel()
+            else:
+                for _, result in group:
+                    _settle(result, copy.copy(failure))
+                for _, result in waiting:
+                    _settle(result, closed())
 
     def _next_group(self, key: K) -> list[tuple[R, asyncio.Future[T]]]:
         waiting = [item for item in self._waiting[key] if not item[1].done()]

@@ -5,14 +5,19 @@ import contextlib
 import time
 from collections.abc import Awaitable, Callable
 from contextvars import Context, ContextVar
+from types import TracebackType
 from typing import Any, TypeVar
 
 import pymongo
+from bson.errors import BSONError
+from pymongo import ReadPreference
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import InvalidOperation, PyMongoError
 
-from datalayer.engine.translation import commit_is_unknown, is_transient, translate
+from datalayer.engine.driver import earlier_error, lost_an_answer
+from datalayer.engine.errors import DataLayerError
+from datalayer.engine.translation import commit_is_unknown, is_transient, translate, unconfirmed
 
 T = TypeVar("T")
 
@@ -31,15 +36,26 @@ class Transaction:
     Attributes:
         session: The driver's session.
         task: The task that opened it.
-        failure: The error by which the server has undone it.
+        writes: How many statements have changed something in it.
+        failure: The error that dooms it: it can only be undone.
         over: Whether it has ended.
     """
 
     def __init__(self, session: AsyncClientSession) -> None:
         self.session = session
         self.task = asyncio.current_task()
+        self.writes = 0
         self.failure: BaseException | None = None
         self.over = False
+
+    def wrote(self) -> None:
+        """Note that a statement has changed something."""
+        self.writes += 1
+
+    def fail(self, error: BaseException) -> None:
+        """Doom the transaction; an error in a task that only inherited its context does not."""
+        if self.failure is None and self.task is asyncio.current_task():
+            self.failure = error
 
 
 _current: ContextVar[Transaction | None] = ContextVar("datalayer_transaction", default=None)
@@ -50,11 +66,36 @@ def current_transaction() -> Transaction | None:
     return _current.get()
 
 
-def transaction_failed(error: BaseException) -> None:
-    """Remember that the server has undone the open transaction, if one is open: nothing may go on as if it had not."""
-    transaction = _current.get()
-    if transaction is not None and transaction.task is asyncio.current_task():
-        transaction.failure = error
+class AllOrNothing:
+    """Dooms the open transaction when what happens inside of the block may be half done.
+
+    MongoDB has no savepoints: a part of a transaction cannot be undone alone. So an error that leaves the block dooms
+    the whole transaction, whether the caller catches it or not, if
+
+    - something was written inside the block before it;
+    - it is the driver's: the server has undone the transaction, or its state is unknown; or
+    - it is an interruption, such as a cancellation: a statement may be on its way to the server.
+
+    Any other error is a refusal: it was raised before the first write. The transaction can go on after it.
+    """
+
+    __slots__ = ("_transaction", "_writes")
+
+    def __enter__(self) -> None:
+        self._transaction = transaction = _current.get()
+        self._writes = 0 if transaction is None else transaction.writes
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        transaction = self._transaction
+        if error is None or transaction is None:
+            return
+        if transaction.writes != self._writes or isinstance(error, _OF_THE_DRIVER) or not isinstance(error, Exception):
+            transaction.fail(error)
+
+
+_OF_THE_DRIVER = (PyMongoError, BSONError, OverflowError)
 
 
 async def attempt(
@@ -65,18 +106,18 @@ async def attempt(
     Raises:
         PyMongoError: With the label by which `with_transaction` knows whether to try again.
     """
+    transaction = Transaction(session)
     try:
-        result = await _worked(session, work)
+        result = await _worked(transaction, work)
     except BaseException as error:
-        is_cancelled = not isinstance(error, Exception)
-        await _to_the_end(lambda: _undo(session, database, in_flight=is_cancelled), LAST_SECONDS)
+        in_flight = _is_interruption(error) or _is_interruption(transaction.failure)
+        await _to_the_end(lambda: _undo(session, database, in_flight=in_flight), LAST_SECONDS)
         raise
     await _to_the_end(lambda: _commit(session), TRANSACTION_SECONDS)
     return result
 
 
-async def _worked(session: AsyncClientSession, work: Callable[[], Awaitable[T]]) -> T:
-    transaction = Transaction(session)
+async def _worked(transaction: Transaction, work: Callable[[], Awaitable[T]]) -> T:
     token = _current.set(transaction)
     try:
         result = await work()
@@ -91,31 +132,83 @@ async def _worked(session: AsyncClientSession, work: Callable[[], Awaitable[T]])
     finally:
         transaction.over = True
         _current.reset(token)
-    if transaction.failure is not None:
-        # The work went on after an error that had undone everything: it must not look like a success.
+    if transaction.failure is None:
+        return result
+    if is_transient(transaction.failure):
         raise transaction.failure
-    return result
+    # The work went on after it: that must not look like a success.
+    raise undone(transaction.failure) from transaction.failure
+
+
+def undone(failure: BaseException) -> DataLayerError:
+    """The error for work that caught what doomed its transaction, and goes on."""
+    return DataLayerError(
+        f"The transaction was undone by an error inside it, a {type(failure).__name__}.",
+        hint="Let the error leave the work that was given to `transaction`.",
+    )
+
+
+def _is_interruption(error: BaseException | None) -> bool:
+    """Whether it is a cancellation or the like, which may have come while a statement was on its way to the server."""
+    # `asyncio.timeout` makes a TimeoutError of a cancellation.
+    return error is not None and not (isinstance(error, Exception) and isinstance(error.__cause__, Exception | None))
 
 
 async def _undo(session: AsyncClientSession, database: AsyncDatabase[dict[str, Any]], *, in_flight: bool) -> None:
-    await session.abort_transaction()
-    if in_flight:
-        # A statement that was cancelled may reach the server after that, and begin the transaction that nobody would
-        # end any more. The server refuses it when the session has a later transaction.
-        with contextlib.suppress(PyMongoError):
-            await session.start_transaction()
+    # The error that led here is the one to raise.
+    with contextlib.suppress(InvalidOperation):
+        # The driver tries it twice, and does not say so when both attempts fail.
+        await session.abort_transaction()
+        if in_flight or lost_an_answer(session):
+            await _supersede(session, database)
+
+
+async def _supersede(session: AsyncClientSession, database: AsyncDatabase[dict[str, Any]]) -> None:
+    """Let the server end the session's transaction by a later one; repeated until the server confirms it.
+
+    From then on the server also refuses a statement of the earlier transaction that arrives late. Such a statement
+    would begin the transaction again, and nobody would end it.
+    """
+    until = time.monotonic() + LAST_SECONDS
+    while time.monotonic() < until:
+        try:
+            await session.start_transaction(read_preference=ReadPreference.PRIMARY)
             await database["nothing"].find_one(session=session)
-            await session.abort_transaction()
+            # The driver hides the errors of an abort, not those of a commit; there is nothing to commit.
+            await session.commit_transaction()
+        except InvalidOperation:
+            raise
+        except PyMongoError:
+            if session.in_transaction:
+                await session.abort_transaction()
+            await asyncio.sleep(_PAUSE)
+        else:
+            return
 
 
 async def _commit(session: AsyncClientSession) -> None:
-    """Ask for the commit until it is known what came of it: that is safe to repeat."""
+    """Ask for the commit until it is known what came of it: that is safe to repeat.
+
+    Raises:
+        PyMongoError: The transaction was not committed.
+        OutcomeUnknownError: The server did not say in time whether it was.
+    """
     until = time.monotonic() + TRANSACTION_SECONDS
+    is_unknown = False
     while True:
         try:
             await session.commit_transaction()
         except PyMongoError as error:
-            if not commit_is_unknown(error) or time.monotonic() > until:
+            if is_transient(error):
+                # The server knows no such transaction, or has undone it: also where an earlier attempt got no answer.
+                raise
+            is_unknown = is_unknown or commit_is_unknown(error) or earlier_error(error) is not None
+            if is_unknown and (isinstance(error, InvalidOperation) or time.monotonic() > until):
+                raise unconfirmed(error) from error
+            if isinstance(error, InvalidOperation):
+                # Of the library's own, as in `_worked`.
+                raise translate(error) from error
+            if not is_unknown:
                 raise
             # A server that takes another role needs a moment.
             await asyncio.sleep(_PAUSE)
@@ -145,5 +238,8 @@ async def _to_the_end(end: Callable[[], Awaitable[None]], seconds: float) -> Non
             for task in unfinished:
                 task.cancel()
     if cancelled is not None:
+        if not ending.cancelled():
+            # Its error is the caller's no longer; asyncio would report one that nobody looks at.
+            ending.exception()
         raise cancelled
     ending.result()

@@ -23,8 +23,10 @@ from pymongo.errors import (
     WriteConcernError,
 )
 
+from datalayer.engine.driver import earlier_error
 from datalayer.engine.errors import (
     AlreadyExistsError,
+    DatabaseClosedError,
     DataLayerError,
     InvalidInputError,
     OutcomeUnknownError,
@@ -40,9 +42,12 @@ _UNKNOWN_COMMIT = "UnknownTransactionCommitResult"
 _RETRYABLE_WRITE = "RetryableWriteError"
 _NO_WRITES = "NoWritesPerformed"
 _NO_SESSIONS = "Sessions are not supported"
+_CLOSED = "after close"
 
 _DOCUMENT_VALIDATION_FAILURE = 121
 _DUPLICATE_KEY = 11000
+# These say that the first attempt has not written: the server looks for that before it carries a statement out.
+_STATEMENT_REFUSED = {_DOCUMENT_VALIDATION_FAILURE, _DUPLICATE_KEY}
 _TOO_LARGE = {10334, 17419, 17420}
 _INDEX_NAME = re.compile(r"index: (\S+) dup key")
 
@@ -59,6 +64,8 @@ _COMPLAINTS = {
     "unexpected_positional_argument": "must be given by name, or not at all",
     "string_unicode": "must not contain a lone surrogate",
 }
+_NOT_SENT = (ServerSelectionTimeoutError, WaitQueueTimeoutError)
+
 # Of what others wrote, a message and a path show the beginning.
 _SHOWN = 200
 
@@ -78,25 +85,30 @@ def commit_is_unknown(error: PyMongoError) -> bool:
     return error.has_error_label(_UNKNOWN_COMMIT)
 
 
-def outcome_is_unknown(error: BaseException | None) -> bool:
-    """Whether what was asked for may have happened although it was not confirmed."""
-    if isinstance(error, WriteConcernError):
-        # The primary has written it; without a majority, its successor may not have it.
+def may_have_happened(error: PyMongoError) -> bool:
+    """Whether a write outside of transactions that ended in the error may have happened all the same."""
+    if _lacks_a_majority(error):
         return True
-    if not isinstance(error, PyMongoError):
+    earlier = earlier_error(error)
+    if isinstance(earlier, PyMongoError) and not earlier.has_error_label(_NO_WRITES):
+        # The driver's second attempt met another error, and raises that one.
+        return not (isinstance(error, OperationFailure) and error.code in _STATEMENT_REFUSED)
+    if isinstance(error, _NOT_SENT) or error.has_error_label(_NO_WRITES):
         return False
-    if commit_is_unknown(error):
-        return True
-    if isinstance(error, ConfigurationError) and _NO_SESSIONS in str(error):
-        # What the driver makes of a server that is starting, and no member of its set yet; maybe for a second attempt.
-        return True
-    # The driver has repeated a write outside of transactions that met such an error, and raises what came first. So no
-    # server was selected at all where that is what it says.
-    return (
-        error.has_error_label(_RETRYABLE_WRITE)
-        and not error.has_error_label(_NO_WRITES)
-        and not isinstance(error, ServerSelectionTimeoutError)
-    )
+    # The driver labels only what it repeats, and it repeats no write of many documents.
+    return error.has_error_label(_RETRYABLE_WRITE) or isinstance(error, AutoReconnect)
+
+
+def _lacks_a_majority(error: PyMongoError) -> bool:
+    """Whether the primary has written it, and did not hear of a majority; its successor may not have it."""
+    if isinstance(error, BulkWriteError):
+        return bool(cast("Mapping[str, Any]", error.details).get("writeConcernErrors"))
+    return isinstance(error, WriteConcernError)
+
+
+def unconfirmed(error: PyMongoError) -> OutcomeUnknownError:
+    """The library's error for a change that may have happened; the caller raises it from the original."""
+    return OutcomeUnknownError(f"The server did not confirm the change: {sentence(error)}")
 
 
 def translate(error: Exception, client: AsyncMongoClient[Any] | None = None) -> DataLayerError:
@@ -106,8 +118,8 @@ def translate(error: Exception, client: AsyncMongoClient[Any] | None = None) -> 
         error: The driver's, or pydantic's.
         client: Where it came from: with it, an error of the authentication says more.
     """
-    if outcome_is_unknown(error):
-        return OutcomeUnknownError(f"The server did not confirm the change: {sentence(error)}")
+    if isinstance(error, PyMongoError) and (commit_is_unknown(error) or _lacks_a_majority(error)):
+        return unconfirmed(error)
     if is_transient(error):
         return UnavailableError("The transaction kept conflicting with others, or lost its server.")
     if isinstance(error, OperationFailure) and (known := _by_code(error, client)) is not None:
@@ -207,11 +219,25 @@ def sentence(error: object) -> str:
     return re.split(r" \{.*(?:lsid|signature)", said, maxsplit=1, flags=re.DOTALL)[0]
 
 
+def _configuration_error(error: ConfigurationError) -> DataLayerError:
+    if _NO_SESSIONS in str(error):
+        # What the driver makes of a server that is starting, and not yet a member of its set.
+        return UnavailableError("The server is not ready yet.")
+    return InvalidInputError("uri", sentence(error))
+
+
+def _invalid_operation(error: InvalidOperation) -> DataLayerError:
+    if _CLOSED in str(error):
+        return DatabaseClosedError("The client of this database was closed.")
+    return DataLayerError(f"The driver refused an operation: {sentence(error)}")
+
+
 _TRANSLATIONS: tuple[tuple[tuple[type[Exception], ...], Callable[[Any], DataLayerError]], ...] = (
     ((ValidationError,), invalid_input),
     ((BulkWriteError,), _bulk_write_error),
     ((DuplicateKeyError,), lambda error: _already_exists(error.details or {}, str(error))),
-    ((InvalidURI, ConfigurationError), lambda error: InvalidInputError("uri", sentence(error))),
+    ((InvalidURI, ConfigurationError), _configuration_error),
+    ((InvalidOperation,), _invalid_operation),
     (
         (DocumentTooLarge, BSONError, OverflowError),
         lambda error: InvalidInputError("document", f"it cannot be stored: {error}"),

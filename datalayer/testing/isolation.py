@@ -9,10 +9,10 @@ from contextvars import Context
 from typing import Any, TypeVar
 
 from pymongo import AsyncMongoClient, MongoClient, WriteConcern
-from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.monitoring import CommandFailedEvent, CommandListener, CommandStartedEvent, CommandSucceededEvent
 
 from datalayer.database import Database
+from datalayer.engine.binding import bind, unbind
 from datalayer.engine.clock import Clock
 from datalayer.errors import InvalidInputError
 from datalayer.testing.commands import CommandLog
@@ -69,12 +69,15 @@ class IsolatedDatabase:
         # Polling saves a connection; a test's client does not live long enough to need news faster.
         client = AsyncMongoClient[dict[str, Any]](self.uri, event_listeners=listeners, serverMonitoringMode="poll")
         watch.client = client
-        _bind_beanie(kind, client[self._name])
+        database = client[self._name]
+        # Beanie was initialized when the schema was made.
+        bind(database, kind.documents)
         self._open.add(kind)
         try:
-            yield kind(client[self._name], clock)
+            yield kind(database, clock)
         finally:
             self._open.remove(kind)
+            unbind(database, kind.documents)
             watch.close()
             self._drop(watch.changed)
 
@@ -160,13 +163,6 @@ def _replaces_a_collection(event: CommandStartedEvent) -> bool:
 async def _make(kind: type[Database], uri: str) -> None:
     async with kind.connect(uri):
         pass
-
-
-def _bind_beanie(kind: type[Database], database: AsyncDatabase[dict[str, Any]]) -> None:
-    """Let the documents be used as Beanie documents on this handle; all else is as it was when the schema was made."""
-    for document in kind.documents:
-        document.set_database(database)  # pyright: ignore[reportUnknownMemberType]
-        document.set_collection(database[document.Settings.name])  # pyright: ignore[reportUnknownMemberType]
 
 
 def _with_database(uri: str, name: str) -> str:

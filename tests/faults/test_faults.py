@@ -7,8 +7,9 @@ from itertools import count
 
 import pytest
 
+from tests.faults.injecting import writes
 from tests.faults.stage import Stage
-from tests.faults.trials import MOMENTS, cancelled, faults_of, spoiled
+from tests.faults.trials import MOMENTS, cancelled, faults_of, spoiled, timed_out
 from tests.plans.calls import Call
 from tests.plans.registry import CALLS
 
@@ -27,3 +28,17 @@ async def test_something_goes_wrong_in_between(stage: Stage, turn: int, call: Ca
         if scene.commands:
             found += await cancelled(stage, scene, turn % len(scene.commands), MOMENTS[turn % len(MOMENTS)])
         assert not found
+
+
+@pytest.mark.parametrize(("turn", "call"), list(enumerate(EVERY_CALL)), ids=map(str, EVERY_CALL))
+async def test_the_time_is_up_inside_a_transaction(stage: Stage, turn: int, call: Call) -> None:
+    """Half of a method is never committed, whether the work catches the TimeoutError or not; nothing is left open."""
+    async with stage.prepared(call) as scene:
+        await scene.rehearse()
+        if scene.is_writing:
+            writing = [at for at, command in enumerate(scene.commands) if writes(command)]
+            for caught in (True, False):
+                found = await timed_out(
+                    stage, scene, writing[turn % len(writing)], MOMENTS[turn % len(MOMENTS)], caught=caught
+                )
+                assert not found

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
+from datalayer.errors import DataLayerError, UnavailableError
 from tests.faults.injecting import FAULTS, Fault, Moment
 from tests.faults.stage import Scene, Stage
 
@@ -46,6 +47,40 @@ async def cancelled_after(stage: Stage, scene: Scene, seconds: float) -> list[st
         return await task
 
     return await _cancelled(stage, scene, around, f"after {1000 * seconds} ms")
+
+
+async def timed_out(stage: Stage, scene: Scene, at: int, moment: Moment, *, caught: bool) -> list[str]:
+    """Let the time be up for the call inside a transaction when that command is there.
+
+    The work catches that and goes on as if nothing had happened, or lets it leave.
+    """
+    times_out = False
+
+    async def around(running: Awaitable[T]) -> T | None:
+        async def work() -> T | None:
+            nonlocal times_out
+            try:
+                async with asyncio.timeout(None) as limit:
+                    with stage.injector.action(lambda _: limit.reschedule(0), at, moment):
+                        return await running
+            except TimeoutError:
+                times_out = True
+                if not caught:
+                    raise
+                return None
+
+        try:
+            return await stage.world.c.transaction(work)
+        except TimeoutError as error:
+            raise DataLayerError from error
+
+    outcome = await scene.outcome(around)
+    found = list(stage.leaks())
+    if times_out and outcome.changes:
+        found.append(f"half of it: {outcome.changes}")
+    if times_out and (isinstance(outcome.error, UnavailableError) or not isinstance(outcome.error, DataLayerError)):
+        found.append(f"{outcome.error!r}")
+    return [f"timed out {moment} at {at}: {said}" for said in found]
 
 
 async def _cancelled(

@@ -12,6 +12,7 @@ from pymongo.results import BulkWriteResult
 
 from datalayer.engine.document import Document
 from datalayer.engine.indexes import Index
+from datalayer.engine.transactions import current_transaction
 from datalayer.testing.memory import language
 from datalayer.testing.memory.language import Wire, sent, unsupported
 from datalayer.testing.memory.transactions import Client
@@ -274,14 +275,18 @@ class Collection(Refusing):
         """Let the engine change documents, and take it back where that breaks a rule."""
         async with self._client.turn():
             before = {wire["_id"]: wire for wire in await self._engine.find().to_list()}
+            transaction = current_transaction()
             try:
                 self._check_new(inserted, before)
                 result = await change()
-                for wire in await self._engine.find().to_list():
-                    if before.get(wire["_id"]) != wire:
+                after = {wire["_id"]: wire for wire in await self._engine.find().to_list()}
+                for id, wire in after.items():
+                    if before.get(id) != wire:
                         self._validate(sent(wire))
                 await self._refuse_duplicates()
             except BaseException as error:
+                if transaction is not None:
+                    transaction.fail(error)
                 await self.restore([*before.values()])
                 if many and isinstance(error, WriteError):
                     if not self._client.in_transaction:
@@ -289,6 +294,8 @@ class Collection(Refusing):
                     raise BulkWriteError({"writeErrors": [error.details]}) from error
                 raise
             self._client.wrote(self, [*before.values()])
+            if transaction is not None and _without_locks(before) != _without_locks(after):
+                transaction.wrote()
             return result
 
     def _check_new(self, wires: Sequence[Wire], there: Mapping[Any, Wire]) -> None:
@@ -335,6 +342,11 @@ class Collection(Refusing):
 def _copy(projection: Filter | None) -> Wire | None:
     # mongomock changes it.
     return dict(projection) if projection else None
+
+
+def _without_locks(wires: Mapping[Any, Wire]) -> dict[Any, Wire]:
+    """The documents without what only locks them."""
+    return {id: {name: value for name, value in wire.items() if name != "revision"} for id, wire in wires.items()}
 
 
 def _is_within(wire: Wire, low: Bound, high: Bound, index: Index) -> bool:

@@ -1,0 +1,40 @@
+"""Which database the queries of Beanie go to.
+
+Beanie binds a document class to one database, and the library lets many be open. So a class is bound to the database
+that was opened last, of those that are still open.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+from pymongo.asynchronous.database import AsyncDatabase
+
+from datalayer.engine.document import Document
+
+_open: defaultdict[type[Document], list[AsyncDatabase[dict[str, Any]]]] = defaultdict(list)
+
+
+def bind(database: AsyncDatabase[dict[str, Any]], documents: Sequence[type[Document]]) -> None:
+    """Bind the documents, which Beanie has initialized, to a database that is opened."""
+    for document in documents:
+        _open[document].append(database)
+        _use(document, database)
+
+
+def unbind(database: AsyncDatabase[dict[str, Any]], documents: Sequence[type[Document]]) -> None:
+    """Bind the documents of a database that is closed to the one that was opened last of the others.
+
+    Where there is no other, they stay bound to this one.
+    """
+    for document in documents:
+        databases = _open[document]
+        # By identity: handles of two clients may be equal.
+        del databases[max(at for at, other in enumerate(databases) if other is database)]
+        if databases:
+            _use(document, databases[-1])
+
+
+def _use(document: type[Document], database: AsyncDatabase[dict[str, Any]]) -> None:
+    document.set_database(database)  # pyright: ignore[reportUnknownMemberType]
+    document.set_collection(database[document.Settings.name])  # pyright: ignore[reportUnknownMemberType]
