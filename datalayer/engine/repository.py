@@ -73,15 +73,15 @@ class Repository(Generic[D, I]):
     def _collection(self) -> Collection:
         return self._connection.collection(self.document)
 
-    def _of(self, document: type[Document]) -> Collection:
-        """The collection of another table."""
-        return self._connection.collection(document)
+    def _of(self, document: type[Document], *, durable: bool = False) -> Collection:
+        """The collection of another table; `durable` as `Connection.collection` has it."""
+        return self._connection.collection(document, durable=durable)
 
     def _now(self) -> int:
         return self._connection.now()
 
-    async def _one(self, filter: Mapping[str, Any], *, hint: str | None = None) -> D | None:
-        wire = await self._collection.find_one(filter, hint=hint)
+    async def _one(self, filter: Mapping[str, Any], *, hint: str | None = None, durable: bool = False) -> D | None:
+        wire = await self._of(self.document, durable=durable).find_one(filter, hint=hint)
         return None if wire is None else self.document.from_wire(wire)
 
     async def _all(
@@ -102,7 +102,7 @@ class Repository(Generic[D, I]):
     async def _update(self, filter: Mapping[str, Any], update: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> D:
         """Change the one document that the filter finds by its `_id`, and give it as it is then. One round trip."""
         if not update:
-            return self._found(await self._one(filter), filter["_id"])
+            return self._found(await self._one(filter, durable=True), filter["_id"])
         wire = await self._collection.find_one_and_update(filter, update, return_document=ReturnDocument.AFTER)
         return self._found(None if wire is None else self.document.from_wire(wire), filter["_id"])
 

@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Unpack
 
 from bson import ObjectId
 from pydantic import with_config
+from pymongo import ReturnDocument
 from typing_extensions import TypedDict
 
 from datalayer.documents.memberships import Membership
@@ -85,19 +86,22 @@ class Users(Repository[User, UserId]):
         )
 
     async def ensure(self, auth_user_id: ExternalId, *, name: Name | None = None) -> User:
-        """The user of this account of the auth service, made where there is none, with a free membership.
+        """Return the user of this account of the auth service; create the user, and a free membership, if missing.
 
-        Safe when called twice at once. By by_authUserId and by_userId: 2 round trips where both exist, 5 where one is
-        made.
-
-        A user that exists keeps its name.
+        Idempotent, also when called twice at the same time. A user that exists keeps its name. By by_authUserId and
+        by_userId: 2 round trips where both exist, 5 where one is created.
         """
-        user = await self.by_auth_user_id(auth_user_id)
-        if user is not None and await self._of(Membership).find_one({"userId": user.id}, {"_id": 1}) is not None:
+        user = await self._one({"authUserId": auth_user_id}, durable=True)
+        memberships = self._of(Membership, durable=True)
+        if user is not None and await memberships.find_one({"userId": user.id}, {"_id": 1}) is not None:
             return user
 
         async def work() -> User:
-            user = await self.by_auth_user_id(auth_user_id) or await self.create(name=name, auth_user_id=auth_user_id)
+            # A write, so that it conflicts with the user's removal.
+            wire = await self._collection.find_one_and_update(
+                {"authUserId": auth_user_id}, {"$inc": {"revision": 1}}, return_document=ReturnDocument.AFTER
+            )
+            user = User.from_wire(wire) if wire else await self.create(name=name, auth_user_id=auth_user_id)
             await ensure_free(self._of(Membership), user.id, self._now())
             return user
 
@@ -149,7 +153,7 @@ class Users(Repository[User, UserId]):
             NotFoundError: There is no such user.
         """
         if not changes:
-            return self._found(await self._one({"_id": id}), id)
+            return self._found(await self._one({"_id": id}, durable=True), id)
         chosen = DEFAULT_PREFS.model_copy(update=dict(changes)).model_dump(by_alias=True, include=set(changes))
         defaults = DEFAULT_PREFS.model_dump(by_alias=True)
         merged = {"$mergeObjects": [defaults, "$notificationPrefs", chosen]}

@@ -24,7 +24,7 @@ ADDED_FIELDS = {
     "modules": {"revision"},
     "enrollments": {"revision"},
     "events": {"seriesEndTime"},
-    "memberships": {"stripeEventAt", "stripeEventIds"},
+    "memberships": {"stripeEventAt", "stripeEventIds", "stripeSubscriptions"},
     "conversations": {"revision"},
     "stories": {"revision"},
     "chapters": {"revision"},

@@ -38,7 +38,7 @@ def test_the_documents() -> None:
     """A class for each table, and what they are made of."""
     assert [document.__name__ for document in documents.COMMUNITY_DOCUMENTS] == COMMUNITY
     assert [document.__name__ for document in documents.STORIES_DOCUMENTS] == STORIES
-    parts = {"Document", "Index", "NotificationPrefs", "Record", "Recurrence"}
+    parts = {"Document", "Index", "NotificationPrefs", "Record", "Recurrence", "StripeSubscription"}
     lists = {"COMMUNITY_DOCUMENTS", "STORIES_DOCUMENTS"}
     assert set(documents.__all__) == {*COMMUNITY, *STORIES, *parts, *lists}
 
