@@ -19,6 +19,7 @@ DataLayerError
 │   ├── AlreadyGeneratingError      scenes
 │   └── StaleGenerationError        scenes
 ├── ConcurrentTransactionError
+├── DirectWriteError
 ├── SchemaDriftError
 │   └── InvalidDocumentError
 ├── ServerNotFoundError
@@ -37,6 +38,7 @@ from datalayer.engine.errors import (
     AlreadyExistsError,
     ConcurrentTransactionError,
     DataLayerError,
+    DirectWriteError,
     InvalidCursorError,
     InvalidDocumentError,
     InvalidInputError,
@@ -57,6 +59,7 @@ __all__ = [
     "ConcurrentTransactionError",
     "CourseNotOpenError",
     "DataLayerError",
+    "DirectWriteError",
     "EventFullError",
     "EventOverError",
     "InvalidCursorError",

@@ -25,6 +25,7 @@ class Comment(Document):
         """The collection."""
 
         name = "comments"
+        written_by = "community.comments: create, edit, delete"
         shard_key = ("postId", "_id")
         indexes = (
             Index("by_postId", "postId"),

@@ -27,3 +27,4 @@ class CommunitySettings(Document):
         """The collection."""
 
         name = "communitySettings"
+        written_by = "community.community_settings: update"

@@ -25,6 +25,7 @@ class Conversation(Document):
         """The collection."""
 
         name = "conversations"
+        written_by = "community.conversations: open"
         indexes = (
             Index("by_lastMessageAt", "lastMessageAt"),
             Index(
@@ -57,6 +58,7 @@ class Message(Document):
         """The collection."""
 
         name = "messages"
+        written_by = "community.messages: send, mark_read, delete"
         shard_key = ("conversationId", "_id")
         indexes = (
             Index("by_conversationId", "conversationId"),

@@ -36,6 +36,7 @@ class Course(Document):
         """The collection."""
 
         name = "courses"
+        written_by = "community.courses: create, update, publish, delete"
         indexes = (
             Index("by_status", "status"),
             Index("by_visibility", "visibility"),
@@ -57,6 +58,7 @@ class Module(Document):
         """The collection."""
 
         name = "modules"
+        written_by = "community.modules: create, rename, reorder, delete"
         indexes = (
             Index("by_courseId", "courseId"),
             Index("by_courseId_and_order", "courseId", "order"),
@@ -81,6 +83,7 @@ class Lesson(Document):
         """The collection."""
 
         name = "lessons"
+        written_by = "community.lessons: create, update, move, delete"
         indexes = (
             Index("by_moduleId", "moduleId"),
             Index("by_moduleId_and_order", "moduleId", "order"),

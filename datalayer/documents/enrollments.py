@@ -21,6 +21,7 @@ class Enrollment(Document):
         """The collection."""
 
         name = "enrollments"
+        written_by = "community.enrollments: enroll, open_lesson, withdraw"
         shard_key = ("userId",)
         indexes = (
             Index("by_userId", "userId"),
@@ -41,6 +42,7 @@ class LessonProgress(Document):
         """The collection."""
 
         name = "lessonProgress"
+        written_by = "community.lesson_progress: complete, reopen"
         shard_key = ("userId",)
         indexes = (
             Index("by_userId", "userId"),

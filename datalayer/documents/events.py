@@ -46,6 +46,7 @@ class Event(Document):
         """The collection."""
 
         name = "events"
+        written_by = "community.events: create, update, delete"
         indexes = (
             Index("by_startTime", "startTime"),
             Index("by_endTime", "endTime"),
@@ -78,6 +79,7 @@ class Rsvp(Document):
         """The collection."""
 
         name = "rsvps"
+        written_by = "community.rsvps: set, withdraw"
         shard_key = ("eventId",)
         indexes = (
             Index("by_eventId", "eventId"),

@@ -18,6 +18,7 @@ class Follow(Document):
         """The collection."""
 
         name = "follows"
+        written_by = "community.follows: follow, unfollow"
         shard_key = ("followerId",)
         indexes = (
             Index("by_followerId", "followerId"),

@@ -23,6 +23,7 @@ class Like(Document):
         """The collection."""
 
         name = "likes"
+        written_by = "community.likes: like, unlike, toggle"
         shard_key = ("userId",)
         indexes = (
             Index("by_userId", "userId"),

@@ -62,6 +62,7 @@ class Membership(Document):
         """The collection."""
 
         name = "memberships"
+        written_by = "community.memberships: ensure, apply_stripe_event"
         indexes = (
             Index("by_userId", "userId", unique=True),
             Index(

@@ -23,6 +23,7 @@ class Notification(Document):
         """The collection."""
 
         name = "notifications"
+        written_by = "community.notifications: notify, mark_read, delete"
         shard_key = ("userId", "_id")
         indexes = (
             Index("by_userId", "userId"),

@@ -23,6 +23,7 @@ class PointsEntry(Document):
         """The collection."""
 
         name = "points"
+        written_by = "community.points: award, delete"
         shard_key = ("userId",)
         indexes = (
             Index("by_userId", "userId"),
@@ -53,6 +54,7 @@ class GamificationRule(Document):
         """The collection."""
 
         name = "gamificationConfig"
+        written_by = "community.gamification_config: set, install_defaults"
         indexes = (Index("by_action", "action", unique=True),)
 
 
@@ -69,6 +71,7 @@ class Level(Document):
         """The collection."""
 
         name = "levels"
+        written_by = "community.levels: replace, install_defaults"
         indexes = (
             Index("by_order", "order", unique=True),
             Index("by_threshold", "threshold", unique=True),

@@ -35,6 +35,7 @@ class Post(Document):
         """The collection."""
 
         name = "posts"
+        written_by = "community.posts: create, edit, pin, delete"
         shard_key = ("spaceId", "_id")
         indexes = (
             Index("by_spaceId", "spaceId"),

@@ -29,6 +29,7 @@ class Report(Document):
         """The collection."""
 
         name = "reports"
+        written_by = "community.reports: file, resolve"
         indexes = (
             Index("by_status", "status"),
             Index("by_targetType_and_targetId", "targetType", "targetId"),

@@ -32,6 +32,7 @@ class Scene(Document):
         """The collection."""
 
         name = "scenes"
+        written_by = "stories.scenes: create, edit, request_generation, delete"
         indexes = (
             Index("by_story", "storyId"),
             Index("by_chapter", "chapterId"),

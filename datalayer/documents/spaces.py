@@ -32,6 +32,7 @@ class Space(Document):
         """The collection."""
 
         name = "spaces"
+        written_by = "community.spaces: create, update, reorder, delete"
         indexes = (
             Index("by_order", "order"),
             Index("by_visibility", "visibility"),
@@ -57,6 +58,7 @@ class SpaceVisit(Document):
         """The collection."""
 
         name = "spaceVisits"
+        written_by = "community.space_visits: record"
         shard_key = ("userId",)
         indexes = (
             Index("by_userId", "userId"),

@@ -29,6 +29,7 @@ class Story(Document):
         """The collection."""
 
         name = "stories"
+        written_by = "stories.stories: create, rename, delete"
         indexes = (Index("by_createdAt", "createdAt", why="the list of stories, newest first"),)
 
 
@@ -45,6 +46,7 @@ class Chapter(Document):
         """The collection."""
 
         name = "chapters"
+        written_by = "stories.chapters: rename"
         indexes = (
             Index("by_story", "storyId"),
             Index(
@@ -69,4 +71,5 @@ class Character(Document):
         """The collection."""
 
         name = "characters"
+        written_by = "stories.characters: create, update, delete"
         indexes = (Index("by_story", "storyId"),)

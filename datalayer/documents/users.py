@@ -47,6 +47,7 @@ class User(Document):
         """The collection."""
 
         name = "users"
+        written_by = "community.users: create, update_profile, set_role, delete"
         indexes = (
             Index("by_role", "role"),
             Index("by_points", "points"),

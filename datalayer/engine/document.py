@@ -6,16 +6,20 @@ an attribute; none of them is needed without links and lazy parsing, which are n
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Self, cast
 
 import beanie
-from bson import ObjectId
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
+from pymongo.asynchronous.collection import AsyncCollection
+from typing_extensions import deprecated
 
 from datalayer.engine.codec import Codec, Wire
-from datalayer.engine.ids import AnyId
+from datalayer.engine.ids import AnyId, new_object_id
 from datalayer.engine.indexes import TableSettings
+from datalayer.engine.read_only import ReadOnlyCollection
+
+_WRITE_THROUGH_REPOSITORY = "Use a method of the repository: this one would bypass its rules."
 
 
 def _wire_name(name: str) -> str:
@@ -49,7 +53,7 @@ class Document(beanie.Document):
     model_config = _CONFIG
 
     # The tables narrow it to the id type of their own.
-    id: Any = Field(default_factory=ObjectId)
+    id: Any = Field(default_factory=new_object_id)
 
     # Beanie's optimistic locking, which is not used: it would be a field of every document.
     revision_id: ClassVar[None] = None  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -58,6 +62,20 @@ class Document(beanie.Document):
 
     if TYPE_CHECKING:
         Settings: ClassVar[type[TableSettings]]
+
+        # They raise `DirectWriteError`. Editors strike them out, and type checkers report code that follows a call.
+        @deprecated(_WRITE_THROUGH_REPOSITORY)
+        async def insert(self, *args: Any, **kwargs: Any) -> NoReturn: ...  # noqa: ANN401, D102
+        @deprecated(_WRITE_THROUGH_REPOSITORY)
+        async def create(self, *args: Any, **kwargs: Any) -> NoReturn: ...  # noqa: ANN401, D102
+        @deprecated(_WRITE_THROUGH_REPOSITORY)
+        async def save(self, *args: Any, **kwargs: Any) -> NoReturn: ...  # noqa: ANN401, D102
+        @deprecated(_WRITE_THROUGH_REPOSITORY)
+        async def replace(self, *args: Any, **kwargs: Any) -> NoReturn: ...  # noqa: ANN401, D102
+        @deprecated(_WRITE_THROUGH_REPOSITORY)
+        async def update(self, *args: Any, **kwargs: Any) -> NoReturn: ...  # noqa: ANN401, D102
+        @deprecated(_WRITE_THROUGH_REPOSITORY)
+        async def delete(self, *args: Any, **kwargs: Any) -> NoReturn: ...  # noqa: ANN401, D102
     else:
         __init__ = BaseModel.__init__
         __getattribute__ = object.__getattribute__
@@ -89,6 +107,12 @@ class Document(beanie.Document):
         return self._codec.dump(self)
 
     @classmethod
+    def get_pymongo_collection(cls) -> AsyncCollection[dict[str, Any]]:
+        """The collection of Beanie's own queries, on the database that was opened last; it refuses to write."""
+        collection = cast("object", super().get_pymongo_collection())  # pyright: ignore[reportUnknownMemberType]
+        return cast("AsyncCollection[dict[str, Any]]", ReadOnlyCollection(collection, cls.Settings.written_by))
+
+    @classmethod
     def lazy_parse(cls, *_args: object, **_kwargs: object) -> Self:
         """Refused: a document here is never half parsed."""
         message = "lazy parsing is not supported by these documents"
@@ -102,4 +126,4 @@ Document.model_post_init = BaseModel.model_post_init
 
 def new_id() -> Any:  # noqa: ANN401
     """The default of a document's `id`."""
-    return Field(default_factory=ObjectId)
+    return Field(default_factory=new_object_id)

@@ -109,6 +109,34 @@ class ConcurrentTransactionError(DataLayerError):
     code = "concurrent_transaction"
 
 
+class DirectWriteError(DataLayerError):
+    """A document was to be written past its repository.
+
+    Beanie's `insert`, `save`, `set`, `delete` and the like know nothing of the counters, copies and rules that the
+    repositories keep. To write past them on purpose, use the driver's collection: `community.database["posts"]`.
+
+    Attributes:
+        collection: Where it was to be written.
+        operation: The driver's method that was refused.
+        written_by: The repository that writes there, with its methods.
+    """
+
+    code = "direct_write"
+
+    def __init__(self, collection: str, operation: str, written_by: str) -> None:
+        hint = f'Use {written_by}. To write past the rules on purpose, use the driver\'s `database["{collection}"]`.'
+        super().__init__(hint=hint)
+        self.args = (collection, operation, written_by)
+        self.collection = collection
+        self.operation = operation
+        self.written_by = written_by
+
+    @property
+    def message(self) -> str:
+        """What was refused, and why."""
+        return f"{self.operation} on {self.collection} would bypass the counters, copies and rules of its repository."
+
+
 class SchemaDriftError(DataLayerError):
     """The database differs from the schema that the documents declare.
 

@@ -59,5 +59,8 @@ class TableSettings:
     shard_key: ClassVar[tuple[str, ...] | None] = None
     """By which fields the collection is spread over a sharded cluster; every unique index begins with them."""
 
+    written_by: ClassVar[str] = "its repository"
+    """What to use instead of Beanie's own writes, which are refused: `community.posts: create, edit, delete`."""
+
     keep_nulls: ClassVar[bool] = False
     """For Beanie's own writes: an optional field without a value is absent, never null."""

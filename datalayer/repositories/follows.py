@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 
-from bson import ObjectId
 from pymongo import ReturnDocument
 
 from datalayer.documents.follows import Follow
 from datalayer.documents.users import User
 from datalayer.engine.boundary import Cursor, Limit
+from datalayer.engine.ids import new_object_id
 from datalayer.engine.pages import Page
 from datalayer.engine.repository import Repository
 from datalayer.errors import SelfFollowError
@@ -42,7 +42,7 @@ class Follows(Repository[Follow, FollowId]):
         await self._require(User, following_id)
         wire = await self._collection.find_one_and_update(
             {"followerId": follower_id, "followingId": following_id},
-            {"$setOnInsert": {"_id": ObjectId(), "createdAt": self._now()}},
+            {"$setOnInsert": {"_id": new_object_id(), "createdAt": self._now()}},
             upsert=True,
             return_document=ReturnDocument.AFTER,
             hint=_PAIR_INDEX,

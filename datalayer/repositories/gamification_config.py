@@ -1,10 +1,10 @@
 """What an action is worth."""
 
-from bson import ObjectId
 from pymongo import ReturnDocument, UpdateOne
 
 from datalayer.documents.points import GamificationRule
 from datalayer.engine.fields import Count, Name
+from datalayer.engine.ids import new_object_id
 from datalayer.engine.repository import Repository
 from datalayer.ids import GamificationRuleId
 
@@ -54,7 +54,7 @@ class GamificationConfig(Repository[GamificationRule, GamificationRuleId]):
         """Decide what the action gives. One round trip, by_action."""
         wire = await self._collection.find_one_and_update(
             {"action": action},
-            {"$set": {"pointValue": point_value}, "$setOnInsert": {"_id": ObjectId()}},
+            {"$set": {"pointValue": point_value}, "$setOnInsert": {"_id": new_object_id()}},
             upsert=True,
             return_document=ReturnDocument.AFTER,
         )

@@ -1,11 +1,10 @@
 """What people are told."""
 
-from bson import ObjectId
-
 from datalayer.documents.notifications import Notification
 from datalayer.documents.users import User
 from datalayer.engine.boundary import Cursor, Limit, Many
 from datalayer.engine.fields import Json, Name
+from datalayer.engine.ids import new_object_id
 from datalayer.engine.pages import Page
 from datalayer.engine.repository import Repository, not_found
 from datalayer.ids import NotificationId, UserId
@@ -58,7 +57,7 @@ class Notifications(Repository[Notification, NotificationId]):
             await self._require_all(told)
             template = self._made(told[0], type, actor_id, actor, data).to_wire()
             for start in range(0, len(told), BATCH):
-                batch = [template | {"_id": ObjectId(), "userId": id} for id in told[start : start + BATCH]]
+                batch = [template | {"_id": new_object_id(), "userId": id} for id in told[start : start + BATCH]]
                 await self._collection.insert_many(batch)
             return len(told)
 

@@ -4,13 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
 
-from bson import ObjectId
 from pymongo import ReturnDocument, UpdateOne
 
 from datalayer.documents.scenes import Outline, Scene, SceneStatus
 from datalayer.documents.stories import Chapter
 from datalayer.engine.boundary import UNSET, Unset
 from datalayer.engine.fields import Body, Count, Note, Positive
+from datalayer.engine.ids import new_object_id
 from datalayer.engine.repository import Repository, not_found
 from datalayer.errors import AlreadyGeneratingError, InvalidInputError, StaleGenerationError
 from datalayer.ids import ChapterId, GenerationToken, SceneId, StoryId
@@ -51,7 +51,7 @@ class GenerationRepository(Repository[Scene, SceneId]):
             AlreadyGeneratingError: Another run has the scene.
             NotFoundError: There is no such scene.
         """
-        token = GenerationToken(ObjectId())
+        token = GenerationToken(new_object_id())
         again = {"$cond": [{"$eq": [{"$type": "$prose"}, "missing"]}, 0, 1]}
         changes: dict[str, Any] = {
             "status": "generating",

@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from bson import ObjectId
 from pymongo import ReturnDocument, UpdateOne
 
 from datalayer.documents.spaces import PostPermission, Space, SpaceVisit, Visibility
 from datalayer.documents.users import User
 from datalayer.engine.boundary import UNSET, Many, Unset
 from datalayer.engine.fields import Name, Text
+from datalayer.engine.ids import new_object_id
 from datalayer.engine.repository import ALIVE, AT_ONCE, Repository, SoftDeletingRepository, not_found
 from datalayer.errors import InvalidInputError
 from datalayer.ids import SpaceId, SpaceVisitId, UserId
@@ -189,7 +189,7 @@ class SpaceVisits(Repository[SpaceVisit, SpaceVisitId]):
             await self._require(Space, space_id)
             wire = await self._collection.find_one_and_update(
                 pair,
-                visit | {"$setOnInsert": {"_id": ObjectId()}},
+                visit | {"$setOnInsert": {"_id": new_object_id()}},
                 upsert=True,
                 return_document=ReturnDocument.AFTER,
                 hint=_PAIR_INDEX,

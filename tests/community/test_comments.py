@@ -1,12 +1,14 @@
 """Comments: two levels, counted exactly, threads in a fixed number of round trips."""
 
 import asyncio
+import sys
 from typing import Any
 
 import pytest
 from bson import ObjectId
 
 from datalayer import Community
+from datalayer.engine.ids import new_object_id
 from datalayer.errors import InvalidInputError, NotFoundError
 from datalayer.ids import CommentId, PostId, UserId
 from datalayer.testing import count_commands
@@ -71,8 +73,8 @@ async def test_a_thread_page_is_three_round_trips(community: Community) -> None:
     """Whatever its size, without a sort or a scan."""
     target, user = await post(community), await person(community)
     example = (await community.comments.create(target.id, user.id, "c")).to_wire()
-    tops = [example | {"_id": ObjectId()} for _ in range(150)]
-    replies = [example | {"_id": ObjectId(), "parentId": top["_id"]} for top in tops for _ in range(3)]
+    tops = [example | {"_id": new_object_id()} for _ in range(150)]
+    replies = [example | {"_id": new_object_id(), "parentId": top["_id"]} for top in tops for _ in range(3)]
     await community.database.comments.insert_many(tops + replies)
     with count_commands(community) as commands:
         page = await community.comments.thread(target.id, limit=100)
@@ -134,3 +136,49 @@ async def test_bad_input(community: Community, arguments: dict[str, Any], field:
         await community.comments.create(**(good | arguments))
     assert error.value.field == field
     assert await community.database.comments.count_documents({}) == 0
+
+
+_WORKER = """
+import asyncio, sys
+from bson import ObjectId
+from pymongo import AsyncMongoClient
+from datalayer import Community
+
+async def main():
+    uri, name, post_id, author_id, parent_id = sys.argv[1:]
+    async with AsyncMongoClient(uri) as client, Community.over(client[name], schema="skip") as community:
+        # Its first id, as any application has made some before.
+        print(await community.users.find(ObjectId()), flush=True)
+        while line := await asyncio.to_thread(sys.stdin.readline):
+            await community.comments.create(
+                ObjectId(post_id), ObjectId(author_id), line.strip(), parent_id=ObjectId(parent_id)
+            )
+            print("done", flush=True)
+
+asyncio.run(main())
+"""
+
+
+async def test_replies_of_several_processes_are_in_the_order_of_creation(community: Community, server_uri: str) -> None:
+    """Three workers reply in turns, many times within a second."""
+    target, user = await post(community), await person(community)
+    top = await community.comments.create(target.id, user.id, "top")
+    arguments = [server_uri, community.database.name, str(target.id), str(user.id), str(top.id)]
+    pipe = asyncio.subprocess.PIPE
+    workers = [
+        await asyncio.create_subprocess_exec(sys.executable, "-c", _WORKER, *arguments, stdin=pipe, stdout=pipe)
+        for _ in range(3)
+    ]
+    for worker in workers:
+        assert worker.stdout is not None
+        await worker.stdout.readline()
+    for number in range(12):
+        worker = workers[number % 3]
+        assert worker.stdin is not None
+        assert worker.stdout is not None
+        worker.stdin.write(f"{number}\n".encode())
+        assert await worker.stdout.readline() == b"done\n"
+    for worker in workers:
+        await worker.communicate(b"")
+    replies = (await community.comments.replies(top.id)).items
+    assert [reply.content for reply in replies] == [str(number) for number in range(12)]

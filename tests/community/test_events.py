@@ -13,6 +13,7 @@ from datalayer import Community
 from datalayer.documents import Event, Recurrence
 from datalayer.engine.clock import DAY, HOUR
 from datalayer.engine.fields import MAX_INTEGER
+from datalayer.engine.ids import new_object_id
 from datalayer.engine.pages import encode_cursor
 from datalayer.errors import InvalidCursorError, InvalidInputError, NotFoundError
 from datalayer.ids import EventId
@@ -34,7 +35,7 @@ def _now(community: Community, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def row(start: int, length: int = HOUR, **fields: Any) -> dict[str, Any]:
     """An event as another service would write it."""
-    plain = {"_id": ObjectId(), "title": "t", "startTime": start, "endTime": start + length, "rsvpCount": 0}
+    plain = {"_id": new_object_id(), "title": "t", "startTime": start, "endTime": start + length, "rsvpCount": 0}
     return plain | {"createdAt": 1} | fields
 
 

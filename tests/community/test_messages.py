@@ -11,6 +11,7 @@ from bson import ObjectId
 
 from datalayer import Community
 from datalayer.documents import Conversation, Message, User
+from datalayer.engine.ids import new_object_id
 from datalayer.errors import InvalidInputError, NotAParticipantError, NotFoundError
 from datalayer.ids import ConversationId, MessageId, UserId
 from datalayer.testing import count_commands
@@ -265,8 +266,10 @@ async def test_each_message_is_marked_by_one_reader_call(community: Community) -
     """Calls at once share the messages among them, by the index of what is unread."""
     opened, one, other = await _talk(community)
     message = await community.messages.send(opened.id, one.id, "hello")
-    rows = [message.to_wire() | {"_id": ObjectId()} for _ in range(40)]
-    await community.database.messages.insert_many([*rows, *(row | {"_id": ObjectId(), "readAt": 1} for row in rows)])
+    rows = [message.to_wire() | {"_id": new_object_id()} for _ in range(40)]
+    await community.database.messages.insert_many(
+        [*rows, *(row | {"_id": new_object_id(), "readAt": 1} for row in rows)]
+    )
     with count_commands(community) as commands:
         counts = await asyncio.gather(*(community.messages.mark_read(opened.id, other.id) for _ in range(4)))
     assert sum(counts) == 41
@@ -285,7 +288,7 @@ async def test_the_history_is_read_in_two_round_trips(community: Community) -> N
     message = await community.messages.send(opened.id, one.id, "hello")
     rows = [
         message.to_wire()
-        | {"_id": ObjectId(), "createdAt": 1 + number // 3}
+        | {"_id": new_object_id(), "createdAt": 1 + number // 3}
         | ({"deletedAt": 9} if number % 10 else {})
         for number in range(300)
     ]

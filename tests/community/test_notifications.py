@@ -10,6 +10,7 @@ from bson import ObjectId
 from datalayer import Community
 from datalayer.documents import Notification, User
 from datalayer.engine.fields import StorageId
+from datalayer.engine.ids import new_object_id
 from datalayer.errors import InvalidInputError, NotFoundError
 from datalayer.ids import NotificationId, UserId
 from datalayer.testing import count_commands
@@ -25,7 +26,7 @@ async def _told(community: Community, user: User, count: int) -> list[dict[str, 
     """So many notifications of the user, every third of them read, two in each millisecond."""
     rows = [
         full_wire(Notification)
-        | {"_id": ObjectId(), "userId": user.id, "createdAt": 1 + number // 2, "read": number % 3 == 0}
+        | {"_id": new_object_id(), "userId": user.id, "createdAt": 1 + number // 2, "read": number % 3 == 0}
         for number in range(count)
     ]
     await community.database.notifications.insert_many(rows)
@@ -35,7 +36,7 @@ async def _told(community: Community, user: User, count: int) -> list[dict[str, 
 async def _some_users(community: Community, count: int) -> list[UserId]:
     """So many users, by one command."""
     wire = (await community.users.create()).to_wire()
-    rows = [wire | {"_id": ObjectId()} for _ in range(count)]
+    rows = [wire | {"_id": new_object_id()} for _ in range(count)]
     await community.database.users.insert_many(rows)
     return [row["_id"] for row in rows]
 

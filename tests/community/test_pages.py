@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from datalayer import Community, Page
 from datalayer.documents import Post
+from datalayer.engine.ids import new_object_id
 from datalayer.errors import InvalidCursorError, InvalidInputError
 from datalayer.testing import count_commands
 from tests.commands import keys_and_stages
@@ -34,7 +35,7 @@ async def read_all(lister: Lister, *arguments: Any, limit: int = 3, **named: Any
 
 
 def _post(space_id: ObjectId, author_id: ObjectId, **fields: Any) -> dict[str, Any]:
-    wire = full_wire(Post) | {"_id": ObjectId(), "spaceId": space_id, "authorId": author_id}
+    wire = full_wire(Post) | {"_id": new_object_id(), "spaceId": space_id, "authorId": author_id}
     for name in ("deletedAt", "pinnedAt"):
         del wire[name]
     return wire | fields

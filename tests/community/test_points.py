@@ -8,6 +8,7 @@ from bson import ObjectId
 
 from datalayer import Community
 from datalayer.engine.clock import DAY
+from datalayer.engine.ids import new_object_id
 from datalayer.errors import InvalidInputError, NotFoundError
 from datalayer.ids import LevelId, PointsEntryId, UserId
 from datalayer.repositories import levels as levels_module
@@ -136,7 +137,7 @@ async def test_awards_while_the_levels_change(community: Community, monkeypatch:
 async def _seeded(community: Community, rows: list[tuple[UserId, int, int]]) -> None:
     """Entries of (user, amount, days ago), and the users' sums."""
     entries = [
-        {"_id": ObjectId(), "userId": id, "action": "a", "amount": amount, "createdAt": NOW - days * DAY}
+        {"_id": new_object_id(), "userId": id, "action": "a", "amount": amount, "createdAt": NOW - days * DAY}
         for id, amount, days in rows
     ]
     await community.database.points.insert_many(entries)

@@ -7,6 +7,7 @@ import pytest
 from bson import ObjectId
 
 from datalayer import Community
+from datalayer.engine.ids import new_object_id
 from datalayer.errors import InvalidInputError, NotEnrolledError, NotFoundError
 from datalayer.ids import CourseId, LessonId, LessonProgressId, UserId
 from datalayer.repositories.lesson_progress import Completion, CourseProgress
@@ -148,8 +149,8 @@ async def test_progress_of_a_hundred_courses_takes_four_round_trips(community: C
     await community.lesson_progress.complete(user, world.lessons[0].id)
     course, module, lesson = world.course.to_wire(), world.modules[0].to_wire(), world.lessons[0].to_wire()
     ids = [CourseId(ObjectId()) for _ in range(120)]
-    modules = [module | {"_id": ObjectId(), "courseId": id, "order": order} for id in ids for order in range(2)]
-    lessons = [lesson | {"_id": ObjectId(), "moduleId": item["_id"]} for item in modules]
+    modules = [module | {"_id": new_object_id(), "courseId": id, "order": order} for id in ids for order in range(2)]
+    lessons = [lesson | {"_id": new_object_id(), "moduleId": item["_id"]} for item in modules]
     await community.database["courses"].insert_many([course | {"_id": id, "enrollmentCount": 0} for id in ids])
     await community.database["modules"].insert_many(modules)
     await community.database["lessons"].insert_many(lessons)

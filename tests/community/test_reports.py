@@ -7,6 +7,7 @@ import pytest
 from bson import ObjectId
 
 from datalayer import Community
+from datalayer.engine.ids import new_object_id
 from datalayer.errors import AlreadyExistsError, InvalidInputError, NotFoundError
 from datalayer.ids import PostId, UserId
 from datalayer.testing import FrozenClock, count_commands
@@ -109,7 +110,7 @@ async def test_one_target_cannot_burst_the_queue(community: Community) -> None:
     """Thousands of long reports of one post: the first twenty reasons are told, and all are counted."""
     target = await post(community)
     report = {"targetType": "post", "targetId": target.id, "reason": "\N{FAMILY}" * 2_000, "status": "pending"}
-    rows = [{"_id": ObjectId(), "reporterId": ObjectId(), "createdAt": 1, **report} for _ in range(2_500)]
+    rows = [{"_id": new_object_id(), "reporterId": ObjectId(), "createdAt": 1, **report} for _ in range(2_500)]
     await community.database.reports.insert_many(rows)
     (case,) = (await community.reports.queue()).items
     assert (case.reports, len(case.reasons)) == (2_500, 20)

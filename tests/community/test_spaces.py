@@ -7,6 +7,7 @@ import pytest
 from bson import ObjectId
 
 from datalayer import Community
+from datalayer.engine.ids import new_object_id
 from datalayer.errors import InvalidInputError, NotFoundError
 from datalayer.ids import SpaceId, UserId
 from datalayer.testing import FrozenClock, count_commands
@@ -86,7 +87,7 @@ async def test_unread_counts_posts_by_others_since_the_last_visit(
     await post(community, rooms[3], author)
     await community.spaces.delete(rooms[3].id)
     example = (await post(community, rooms[1], author)).to_wire()
-    await community.database.posts.insert_many([example | {"_id": ObjectId()} for _ in range(150)])
+    await community.database.posts.insert_many([example | {"_id": new_object_id()} for _ in range(150)])
     with count_commands(community) as commands:
         unread = await community.space_visits.unread(reader.id)
     assert unread == {rooms[0].id: 3, rooms[1].id: 100, rooms[2].id: 0}

@@ -8,6 +8,7 @@ from bson import ObjectId
 from pymongo.errors import WriteError
 
 from datalayer import Community
+from datalayer.engine.ids import new_object_id
 from datalayer.errors import (
     AlreadyExistsError,
     ConcurrentTransactionError,
@@ -149,7 +150,7 @@ async def test_the_schema_refuses_what_no_document_may_be(db: Community, wrong: 
     wire = (await db.users.create(name="Ada")).to_wire()
     users = db.database["users"]
     with pytest.raises(WriteError) as refused:
-        await users.insert_one({**wire, "_id": ObjectId(), **wrong})
+        await users.insert_one({**wire, "_id": new_object_id(), **wrong})
     assert refused.value.code == 121
     assert await users.find().to_list() == [wire]
 

@@ -4,8 +4,8 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from bson import ObjectId
 
+from datalayer.engine.ids import new_object_id
 from datalayer.errors import UnavailableError
 from tests.faults.injecting import FAULTS, LOST_REPLY
 from tests.faults.stage import Stage
@@ -17,7 +17,7 @@ CLOSED = FAULTS[1]
 
 
 def _level(number: int) -> dict[str, Any]:
-    return {"_id": ObjectId(), "name": "x", "order": number, "threshold": number}
+    return {"_id": new_object_id(), "name": "x", "order": number, "threshold": number}
 
 
 async def _two_writes(world: World) -> None:

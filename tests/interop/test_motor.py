@@ -4,11 +4,11 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from bson import ObjectId
 from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorDatabase
 from pymongo.errors import DuplicateKeyError, WriteError
 
 from datalayer import Community
+from datalayer.engine.ids import new_object_id
 from datalayer.errors import AlreadyExistsError
 from tests.community.world import person, post
 from tests.examples import ALL_DOCUMENTS, full_wire
@@ -53,10 +53,10 @@ async def test_the_rules_hold_for_both(community: Community, motor: AsyncIOMotor
     user = await person(community)
     with pytest.raises(WriteError, match="validation"):
         await motor.users.update_one({"_id": user.id}, {"$set": {"points": "many"}})
-    await motor.users.insert_one({**user.to_wire(), "_id": ObjectId(), "authUserId": "auth|1"})
+    await motor.users.insert_one({**user.to_wire(), "_id": new_object_id(), "authUserId": "auth|1"})
     with pytest.raises(AlreadyExistsError):
         await community.users.create(auth_user_id="auth|1")
     with pytest.raises(DuplicateKeyError):
-        await motor.users.insert_one({**user.to_wire(), "_id": ObjectId(), "authUserId": "auth|1"})
+        await motor.users.insert_one({**user.to_wire(), "_id": new_object_id(), "authUserId": "auth|1"})
     found = await community.users.by_auth_user_id("auth|1")
     await motor.users.delete_one({"_id": found.id if found else None})

@@ -6,6 +6,7 @@ import pytest
 from bson import ObjectId
 
 from datalayer import Community
+from datalayer.engine.ids import new_object_id
 from datalayer.testing import count_commands
 from datalayer.testing.explained import explain, statements
 from tests.community.test_pages import read_all
@@ -20,11 +21,11 @@ async def _liked_comments(community: Community, deleted: set[int]) -> tuple[Any,
     where = await post(community)
     comment = (await community.comments.create(where.id, user.id, "x")).to_wire()
     comments = [
-        comment | {"_id": ObjectId(), **({"deletedAt": 1} if number in deleted else {})} for number in range(MANY)
+        comment | {"_id": new_object_id(), **({"deletedAt": 1} if number in deleted else {})} for number in range(MANY)
     ]
     await community.database.comments.insert_many(comments)
     likes = [
-        {"_id": ObjectId(), "userId": user.id, "targetType": "comment", "targetId": row["_id"], "createdAt": 1}
+        {"_id": new_object_id(), "userId": user.id, "targetType": "comment", "targetId": row["_id"], "createdAt": 1}
         for row in comments
     ]
     await community.database.likes.insert_many(likes)

@@ -11,6 +11,7 @@ from pymongo.errors import WriteError
 from datalayer import Community, Stories
 from datalayer.documents import Document
 from datalayer.engine.fields import Integer, Json, unwrap
+from datalayer.engine.ids import new_object_id
 from tests.examples import ALL_DOCUMENTS, full_wire
 
 
@@ -102,13 +103,13 @@ async def test_limits_are_the_same_in_python_and_in_the_server(
     lengths = {name: rule["maxLength"] for name, rule in properties.items() if "maxLength" in rule}
     for name in (name for name, rule in properties.items() if rule.get("bsonType") == "array"):
         longest = properties[name]["maxItems"]
-        too_long = valid | {"_id": ObjectId(), name: [valid[name][0]] * (longest + 1)}
+        too_long = valid | {"_id": new_object_id(), name: [valid[name][0]] * (longest + 1)}
         with pytest.raises(ValidationError, match=name):
             document.model_validate(too_long)
         with pytest.raises(WriteError):
             await collection.insert_one(too_long)
     for name, length in lengths.items():
-        longest = valid | {"_id": ObjectId(), name: "\N{FAMILY}" * length}
+        longest = valid | {"_id": new_object_id(), name: "\N{FAMILY}" * length}
         document.model_validate(longest)
         await collection.insert_one(longest)
         await collection.delete_one({"_id": longest["_id"]})

@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from bson import ObjectId
 from pymongo import AsyncMongoClient
 
+from datalayer.engine.ids import new_object_id
 from seed.__main__ import main
 
 ROOT = Path(__file__).parents[2]
@@ -45,7 +45,7 @@ async def test_it_prints_plain_lines_a_summary_a_feed_and_a_story(
 
 
 async def test_foreign_data_is_one_line_of_error(server_uri: str, seed_client: AsyncMongoClient) -> None:
-    level = {"_id": ObjectId(), "name": "Mine", "threshold": 0, "order": 1}
+    level = {"_id": new_object_id(), "name": "Mine", "threshold": 0, "order": 1}
     await seed_client.seedforeign.levels.insert_one(level)
     refused = seed("small", MONGODB_URI=at(server_uri, "seedforeign"))
     assert (refused.returncode, refused.stdout) == (1, "")

@@ -2,10 +2,9 @@
 
 from typing import Any
 
-from bson import ObjectId
-
 from datalayer import Stories
 from datalayer.documents import Chapter, Scene, Story
+from datalayer.engine.ids import new_object_id
 from datalayer.testing import StoriesFactories
 from tests.seeding.invariants import violations
 
@@ -35,7 +34,7 @@ async def filled_story(stories: Stories, *, scenes_in_all: int) -> Story:
     for number in range(scenes_in_all):
         where = chapters[number % len(chapters)]
         row: dict[str, Any] = {
-            "_id": ObjectId(),
+            "_id": new_object_id(),
             "storyId": story.id,
             "chapterId": where.id,
             "sceneNumber": number // len(chapters) + 1,
