@@ -25,6 +25,7 @@ DataLayerError
 ├── ServerNotFoundError
 ├── UnavailableError
 │   ├── OutcomeUnknownError
+│   │   └── IncompleteError
 │   ├── ServerStartError
 │   └── StandaloneServerError
 └── NotSupportedInMemory            datalayer.testing
@@ -39,6 +40,7 @@ from datalayer.engine.errors import (
     ConcurrentTransactionError,
     DataLayerError,
     DirectWriteError,
+    IncompleteError,
     InvalidCursorError,
     InvalidDocumentError,
     InvalidInputError,
@@ -62,6 +64,7 @@ __all__ = [
     "DirectWriteError",
     "EventFullError",
     "EventOverError",
+    "IncompleteError",
     "InvalidCursorError",
     "InvalidDocumentError",
     "InvalidInputError",

@@ -9,7 +9,7 @@ from datalayer.documents.conversations import Conversation, Message
 from datalayer.documents.users import User
 from datalayer.engine.boundary import Cursor, Limit
 from datalayer.engine.pages import Page
-from datalayer.engine.repository import Repository, not_found
+from datalayer.engine.repository import Children, Repository, not_found
 from datalayer.errors import SelfConversationError
 from datalayer.ids import ConversationId, UserId
 from datalayer.repositories.messages import UNREAD
@@ -104,17 +104,19 @@ class Conversations(Repository[Conversation, ConversationId]):
     async def delete(self, id: ConversationId) -> None:
         """Remove the conversation for good, with its messages. A transaction of 3 round trips, by_conversationId.
 
+        Messages that are too many for one transaction are removed in batches, behind the conversation: they are not
+        listed or found any more.
+
         Raises:
             NotFoundError: There is none.
+            IncompleteError: Some of the batches did not succeed: calling it again completes them.
         """
 
-        async def work() -> None:
+        async def delete() -> bool:
             # Sending writes to the conversation, so a message that is sent at this moment conflicts.
-            if (await self._collection.delete_one({"_id": id})).deleted_count == 0:
-                raise not_found(Conversation, id)
-            await self._of(Message).delete_many({"conversationId": id}, hint="by_conversationId")
+            return (await self._collection.delete_one({"_id": id})).deleted_count == 1
 
-        await self._connection.transaction(work)
+        await self._delete_with(id, delete, [Children(Message, "conversationId", "by_conversationId")])
 
     async def _require_both(self, *user_ids: UserId) -> None:
         users = await self._of(User).find({"_id": {"$in": user_ids}}, {"_id": 1}).to_list()

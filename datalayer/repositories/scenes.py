@@ -39,6 +39,7 @@ class GenerationRepository(Repository[Scene, SceneId]):
     """
 
     document = Scene
+    belongs_to = (Chapter, "chapterId")
 
     async def request_generation(self, id: SceneId, *, outline: Outline | None = None) -> GenerationTicket:
         """Begin a run for the scene, by a new outline if one is given. One round trip, `_id`; 2 where it fails.
@@ -154,7 +155,7 @@ class Scenes(GenerationRepository):
     async def in_chapter(self, chapter_id: ChapterId) -> list[Scene]:
         """The chapter's scenes by number, as they were at one moment. One round trip, by_chapterId_and_sceneNumber."""
         async with self._connection.snapshot():
-            return await self._in_order(chapter_id)
+            return await self._visible({"chapterId": chapter_id}, sort={"sceneNumber": 1}, hint=_IN_ORDER)
 
     async def edit(self, id: SceneId, *, outline: Outline | Unset = UNSET, prose: Body | Unset | None = UNSET) -> Scene:
         """Change what the scene says, in whatever state it is; the state stays. One round trip.
@@ -215,10 +216,15 @@ class Scenes(GenerationRepository):
 
         Served by by_story, and each scene of the story: 1 ms for 1,000.
         """
+        story = {
+            "from": "stories",
+            "pipeline": [{"$match": {"_id": story_id}}, {"$project": {"_id": 1}}],
+            "as": "story",
+        }
         groups = [{"$match": {"storyId": story_id}}, {"$group": {"_id": "$status", "scenes": {"$sum": 1}}}]
         async with self._connection.snapshot():
-            cursor = await self._collection.aggregate(groups, hint="by_story")
-            found = {group["_id"]: int(group["scenes"]) for group in await cursor.to_list()}
+            cursor = await self._collection.aggregate([*groups, {"$lookup": story}], hint="by_story")
+            found = {group["_id"]: int(group["scenes"]) for group in await cursor.to_list() if group["story"]}
         statuses: tuple[SceneStatus, ...] = get_args(SceneStatus)
         return {status: found.get(status, 0) for status in statuses}
 

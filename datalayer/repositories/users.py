@@ -1,6 +1,5 @@
 """The people of the community."""
 
-from functools import partial
 from typing import Annotated, Literal, Unpack
 
 from bson import ObjectId
@@ -15,14 +14,11 @@ from datalayer.engine.batches import at_once_or_in_batches
 from datalayer.engine.boundary import UNSET, Cursor, Limit, Unset
 from datalayer.engine.fields import ExternalId, File, Name, Text
 from datalayer.engine.pages import Page
-from datalayer.engine.repository import Repository
+from datalayer.engine.repository import Children, Repository
 from datalayer.errors import LastAdminError
 from datalayer.ids import UserId
 from datalayer.repositories.memberships import ensure_free
-from datalayer.repositories.shared.authors import Author, update_copies, update_copies_in_batches
-
-ATOMIC_ATTEMPTS = 8
-"""How often a new name is carried to all copies in one transaction, before it is done in many."""
+from datalayer.repositories.shared.authors import Author, copy_batches, update_copies
 
 DEFAULT_PREFS = NotificationPrefs(
     email_comments=True,
@@ -123,13 +119,13 @@ class Users(Repository[User, UserId]):
         """Change the profile; a new name or avatar goes to the copies on posts, comments and messages too.
 
         One round trip without them, else a transaction of 5 that touches each copy once: readers see all of it or
-        nothing. Where the copies are written to all the time (posts that are being liked) it may not succeed in one;
-        then it is done in batches of 500, which readers can tell apart. What a crash leaves of those is completed by
-        calling it again. The copies are found by by_authorId and by_senderId.
+        nothing. Where there are very many copies, or others write to them all the time (posts that are being liked), it
+        may not succeed in one; then the profile is changed first and the copies follow in batches, which readers can
+        tell apart. The copies are found by by_authorId and by_senderId.
 
         Raises:
             NotFoundError: There is no such user.
-            OutcomeUnknownError: Also where some of the batches did not succeed: calling it again completes them.
+            IncompleteError: Some of the batches did not succeed: calling it again completes them.
         """
         changes = self._changes(
             name=name, bio=bio, visibility=visibility, avatar_storage_id=avatar_storage_id, updated_at=self._now()
@@ -137,14 +133,16 @@ class Users(Repository[User, UserId]):
         if name is UNSET and avatar_storage_id is UNSET:
             return await self._update({"_id": id}, changes)
 
-        return await at_once_or_in_batches(
-            self._connection,
-            partial(self._update, {"_id": id}, changes),
-            lambda user: update_copies(self._connection, id, Author.of(user.to_wire())),
-            partial(update_copies_in_batches, self._connection, id),
-            attempts=ATOMIC_ATTEMPTS,
-            incomplete="The profile is changed, but not all copies of it.",
-        )
+        async def change() -> User:
+            return await self._update({"_id": id}, changes)
+
+        async def change_all() -> User:
+            user = await change()
+            await update_copies(self._connection, id, Author.of(user.to_wire()))
+            return user
+
+        copies = copy_batches(self._connection, id)
+        return await at_once_or_in_batches(self._connection, change_all, change, copies)
 
     async def update_notification_prefs(self, id: UserId, **changes: Unpack[PrefChanges]) -> User:
         """Change some of the user's choices; those never made are all mails and a daily digest. One round trip.
@@ -181,23 +179,28 @@ class Users(Repository[User, UserId]):
         """Remove the user for good, with the membership and the points entries.
 
         What the user wrote, and what else points at the user, stays: likes, answers to events, enrollments, follows. A
-        transaction of 5 round trips, of 6 where it is an admin; by_userId and by_role.
+        transaction of 5 round trips, of 6 where it is an admin; by_userId and by_role. Entries that are too many for
+        one transaction are removed in batches, behind the user.
 
         Raises:
             LastAdminError: There would be no admin left.
             NotFoundError: There is no such user.
+            IncompleteError: Some of the batches did not succeed: calling it again completes them.
         """
 
-        async def work() -> None:
-            if self._found(await self._one({"_id": id}), id).role == "admin":
+        async def delete() -> bool:
+            user = await self._one({"_id": id})
+            if user is None:
+                return False
+            if user.role == "admin":
                 await self._keep_an_admin(id)
             await self._collection.delete_one({"_id": id})
             # It would keep its Stripe customer from belonging to anybody else.
             await self._of(Membership).delete_one({"userId": id}, hint="by_userId")
-            # They would keep a place on the leaderboards of a week and a month.
-            await self._of(PointsEntry).delete_many({"userId": id}, hint="by_userId")
+            return True
 
-        await self._connection.transaction(work)
+        # They would keep a place on the leaderboards of a week and a month.
+        await self._delete_with(id, delete, [Children(PointsEntry, "userId", "by_userId")])
 
     async def by_role(self, role: Role, *, limit: Limit = 20, after: Cursor | None = None) -> Page[User]:
         """The users with a role, newest first. One round trip, by_role."""

@@ -7,11 +7,11 @@ import pytest
 from bson import ObjectId
 
 from datalayer import Community
+from datalayer.engine import batches
 from datalayer.engine.clock import DAY
 from datalayer.engine.ids import new_object_id
 from datalayer.errors import InvalidInputError, NotFoundError
 from datalayer.ids import LevelId, PointsEntryId, UserId
-from datalayer.repositories import levels as levels_module
 from datalayer.repositories.gamification_config import DEFAULT_VALUES
 from datalayer.repositories.points import Award
 from datalayer.testing import count_commands
@@ -120,9 +120,9 @@ async def test_awards_while_the_levels_change(community: Community, monkeypatch:
     await community.gamification_config.set("post", 30)
     await community.levels.install_defaults()
     users = await people(community, 4)
-    monkeypatch.setattr(levels_module, "BATCH", 2)
+    monkeypatch.setattr(batches, "BATCH", 2)
     for attempts in (4, 0):
-        monkeypatch.setattr(levels_module, "ATOMIC_ATTEMPTS", attempts)
+        monkeypatch.setattr(batches, "AT_ONCE_ATTEMPTS", attempts)
         steps = [0, 20 + attempts, 70, 110]
         fields: Any = [{"name": f"{step}", "threshold": step} for step in steps]
         await asyncio.gather(

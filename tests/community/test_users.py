@@ -5,13 +5,11 @@ from typing import Any
 
 import pytest
 from bson import ObjectId
-from pymongo.errors import AutoReconnect
 
 from datalayer import Community
 from datalayer.documents import Comment, Message, Post
-from datalayer.errors import AlreadyExistsError, InvalidInputError, LastAdminError, NotFoundError, OutcomeUnknownError
+from datalayer.errors import AlreadyExistsError, InvalidInputError, LastAdminError, NotFoundError
 from datalayer.ids import UserId
-from datalayer.repositories.shared import authors
 from datalayer.testing import count_commands
 from tests.community.test_pages import read_all
 from tests.community.world import people, person, post, space
@@ -90,32 +88,6 @@ async def test_a_failed_change_of_name_changes_nothing(community: Community) -> 
         await community.database.command("collMod", "comments", validator=validator(declared))
     assert (await community.users.get(user.id)).name == "Ada"
     assert (await community.posts.get(first.id)).author_name == "Ada"
-
-
-async def test_what_a_crash_leaves_is_completed_by_calling_again(
-    community: Community, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """In batches, which is the way for copies that are written to all the time."""
-    user = await person(community)
-    room = await space(community)
-    for _ in range(5):
-        await post(community, room, user)
-    monkeypatch.setattr("datalayer.repositories.users.ATOMIC_ATTEMPTS", 0)
-    monkeypatch.setattr(authors, "BATCH", 2)
-    batch, calls = authors._update_batch, iter(range(2))
-
-    async def crashing(*arguments: Any) -> int:
-        if next(calls, None) is None:
-            raise AutoReconnect
-        return await batch(*arguments)
-
-    monkeypatch.setattr(authors, "_update_batch", crashing)
-    with pytest.raises(OutcomeUnknownError):
-        await community.users.update_profile(user.id, name="Grace")
-    assert 0 < await community.database.posts.count_documents({"authorName": "Ada"}) < 5
-    monkeypatch.setattr(authors, "_update_batch", batch)
-    await community.users.update_profile(user.id, name="Grace")
-    assert await community.database.posts.count_documents({"authorName": "Grace"}) == 5
 
 
 async def test_a_change_of_name_leaves_no_new_copy_behind(community: Community) -> None:
