@@ -77,6 +77,10 @@ ADDED: Mapping[str, Mapping[str, str]] = {
         "revision": "Lock: sending, deleting and restoring messages conflict, so that `lastMessageAt` and the preview "
         "are those of the newest."
     },
+    "levels": {
+        "usersPending": "The mark of a change of all levels that not every user has followed yet: the next change of "
+        "levels completes it."
+    },
     "stories": {"revision": "Lock: a character that is made conflicts with the removal of the story."},
     "chapters": {"revision": "Lock: changes of the numbers of its scenes conflict, with each other and its removal."},
     "scenes": {

@@ -4,9 +4,8 @@ from typing import Annotated
 
 from datalayer.engine.document import Document, new_id
 from datalayer.engine.fields import Count, Key, Name, Positive, Text, Timestamp
-from datalayer.engine.ids import AnyId
 from datalayer.engine.indexes import Index, TableSettings
-from datalayer.ids import GamificationRuleId, LevelId, PointsEntryId, UserId
+from datalayer.ids import ChangeMark, GamificationRuleId, LevelId, PointsEntryId, UserId
 
 
 class PointsEntry(Document):
@@ -70,7 +69,7 @@ class Level(Document):
     threshold: Count
     order: Positive
     color: Name | None = None
-    users_pending: AnyId | None = None
+    users_pending: ChangeMark | None = None
 
     class Settings(TableSettings):
         """The collection."""

@@ -26,6 +26,7 @@ ADDED_FIELDS = {
     "events": {"seriesEndTime"},
     "memberships": {"stripeEventAt", "stripeEventIds", "stripeSubscriptions"},
     "conversations": {"revision"},
+    "levels": {"usersPending"},
     "stories": {"revision"},
     "chapters": {"revision"},
     "scenes": {"generationToken", "generationStartedAt"},

@@ -46,7 +46,7 @@ def test_the_documents() -> None:
 def test_the_ids() -> None:
     """Each table has an id type of its own, and its documents have that."""
     types = {name for name, value in vars(ids).items() if isinstance(value, NewType) and name[0] != "_"}
-    assert types == {f"{name}Id" for name in (*COMMUNITY, *STORIES)} | {"GenerationToken"}
+    assert types == {f"{name}Id" for name in (*COMMUNITY, *STORIES)} | {"ChangeMark", "GenerationToken"}
     for document in (*documents.COMMUNITY_DOCUMENTS, *documents.STORIES_DOCUMENTS):
         assert document.__annotations__["id"] is getattr(ids, f"{document.__name__}Id")
 
