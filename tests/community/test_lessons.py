@@ -232,10 +232,10 @@ async def test_removals_find_what_they_remove_by_indexes(community: Community) -
     await community.lesson_progress.complete(user.id, world.lessons[0].id)
     with count_commands(community) as commands:
         await community.lessons.delete(world.lessons[0].id)
-    assert len(commands) == 12
+    assert len(commands) == 13
     with count_commands(community) as more:
         await community.modules.delete(world.modules[0].id)
-    assert len(more) == 13
+    assert len(more) == 14
     for command in commands + more:
         assert (await keys_and_stages(community.database, command))[1].isdisjoint({"SORT", "COLLSCAN"})
 
