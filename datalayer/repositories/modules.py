@@ -64,9 +64,9 @@ class Modules(OrderedRepository[Module, ModuleId]):
     async def delete(self, id: ModuleId) -> None:
         """Remove the module with its lessons and their progress; those behind it move up.
 
-        A transaction of 7 round trips for an empty last one, 14 with lessons, which writes to every enrollment of the course: what that
-        costs, and what it means to who takes the course, is said at `lessons.delete`. Served as that is, and by
-        by_moduleId: by_courseId, by_courseId_and_order, by_moduleId_and_order, by_lessonId, by_userId_and_lessonId.
+        A transaction of 7 round trips for an empty last one, 14 with lessons. It writes to every enrollment of the
+        course: see `lessons.delete` for what that costs, and what it means for the users who take the course. Served by
+        by_moduleId and the same indexes: by_courseId, by_courseId_and_order, by_moduleId_and_order, by_lessonId, by_userId_and_lessonId.
 
         Raises:
             NotFoundError: There is none.
