@@ -66,7 +66,8 @@ class Modules(OrderedRepository[Module, ModuleId]):
 
         A transaction of 7 round trips for an empty last one, 14 with lessons. It writes to every enrollment of the
         course: see `lessons.delete` for what that costs, and what it means for the users who take the course. Served by
-        by_moduleId and the same indexes: by_courseId, by_courseId_and_order, by_moduleId_and_order, by_lessonId, by_userId_and_lessonId.
+        by_moduleId, and by the same indexes as that:
+        by_courseId, by_courseId_and_order, by_moduleId_and_order, by_lessonId, by_userId_and_lessonId.
 
         Raises:
             NotFoundError: There is none.
