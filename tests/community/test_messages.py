@@ -19,7 +19,7 @@ from datalayer.testing import count_commands
 from tests.commands import keys_and_stages
 from tests.community.test_pages import read_all
 from tests.community.world import people, person
-from tests.interleaving import changed_after_snapshot
+from tests.interleaving.changes import changed_after_snapshot
 from tests.seeding.invariants import violations
 
 Talk = tuple[Conversation, User, User]

@@ -16,7 +16,7 @@ from datalayer.testing import FrozenClock, count_commands
 from tests.commands import keys_and_stages
 from tests.community.curricula import Curriculum, curriculum
 from tests.community.world import people, person
-from tests.interleaving import changed_after_snapshot, changed_before
+from tests.interleaving.changes import changed_after_snapshot, changed_before
 from tests.seeding.invariants import violations
 
 USER, COURSE, LESSON = UserId(ObjectId()), CourseId(ObjectId()), LessonId(ObjectId())

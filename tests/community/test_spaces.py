@@ -13,7 +13,7 @@ from datalayer.errors import InvalidInputError, NotFoundError
 from datalayer.ids import SpaceId, UserId
 from datalayer.testing import FrozenClock, count_commands
 from tests.community.world import person, post, space
-from tests.interleaving import changed_within
+from tests.interleaving.changes import changed_within
 
 
 async def names(community: Community) -> list[str]:

@@ -43,6 +43,33 @@ async def test_a_scene_moves_to_its_position(stories: Stories, start: int, posit
     assert await order(stories, where) == "".join(expected)
 
 
+@pytest.mark.parametrize("numbers", [[1, 2, 4, 5], [2, 3, 4, 9], [1, 3, 4, 9], [3, 4, 5, 6], [1, 5, 6, 7]])
+async def test_gaps_are_closed(stories: Stories, numbers: list[int]) -> None:
+    """Scenes that were imported with gaps move from and to every place, and are numbered without gaps then."""
+    for start, position in product(range(4), range(1, 5)):
+        where = await chapter(stories)
+        made = await scenes(stories, where, "abcd")
+        for scene, number in reversed([*zip(made, numbers, strict=True)]):
+            await stories.database.scenes.update_one({"_id": scene.id}, {"$set": {"sceneNumber": number}})
+        expected = [scene.outline for number, scene in enumerate(made) if number != start]
+        expected.insert(position - 1, made[start].outline)
+        moved = await stories.scenes.move(made[start].id, position)
+        assert [scene.outline for scene in moved] == expected
+        assert await order(stories, where) == "".join(expected)
+        await assert_sound(stories)
+
+
+@pytest.mark.parametrize("numbers", [[1, 2, 4, 5], [2, 3, 4, 9], [1, 5, 6, 7]])
+async def test_a_removal_closes_gaps(stories: Stories, numbers: list[int]) -> None:
+    where = await chapter(stories)
+    made = await scenes(stories, where, "abcd")
+    for scene, number in reversed([*zip(made, numbers, strict=True)]):
+        await stories.database.scenes.update_one({"_id": scene.id}, {"$set": {"sceneNumber": number}})
+    await stories.scenes.delete(made[1].id)
+    assert await order(stories, where) == "acd"
+    await assert_sound(stories)
+
+
 async def test_a_move_keeps_the_prose_and_the_run(stories: Stories) -> None:
     where = await chapter(stories)
     made = await scenes(stories, where, "abc")
@@ -75,7 +102,7 @@ async def test_a_deleted_scene_leaves_no_gap(stories: Stories) -> None:
     made = await scenes(stories, where, "abcd")
     with count_commands(stories) as commands:
         await stories.scenes.delete(made[1].id)
-    assert len(commands) == 4
+    assert len(commands) == 5
     assert await order(stories, where) == "acd"
     await stories.scenes.delete(made[3].id)
     await stories.scenes.delete(made[0].id)

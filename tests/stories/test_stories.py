@@ -15,7 +15,7 @@ from datalayer.documents import Chapter, Scene
 from datalayer.errors import InvalidInputError, NotFoundError
 from datalayer.ids import StoryId
 from datalayer.testing import count_commands
-from tests.interleaving import changed_within
+from tests.interleaving.changes import changed_within
 from tests.stories.world import assert_sound, chapter, filled_story
 
 WORDS = [f"a{chr(code)}b{chr(code)}" for code in range(1, 0x3001) if chr(code).isspace()]

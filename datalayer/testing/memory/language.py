@@ -88,11 +88,18 @@ def kinds_of(document: type[Document]) -> Kinds:
 
 
 def value_at(value: Any, path: str) -> Any:  # noqa: ANN401
-    """What is at a path; the number of an array's item may be its end."""
+    """What is at a path; the number of an array's item may be its end.
+
+    Behind an array it is a list: what each of its items has there.
+    """
     for name in path.split("."):
         if value is None:
             return None
-        value = value[int(name)] if name.isdigit() else value.get(name)
+        if isinstance(value, list):
+            items = cast("list[Any]", value)
+            value = items[int(name)] if name.isdigit() else [value_at(item, name) for item in items]
+        else:
+            value = value.get(name)
     return value
 
 
