@@ -11,6 +11,7 @@ from pydantic import ConfigDict, GetCoreSchemaHandler, ValidationError, validate
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 from pymongo.errors import PyMongoError
 
+from datalayer.engine.errors import InvalidDocumentError
 from datalayer.engine.fields import Integer, Text
 from datalayer.engine.transactions import transaction_failed
 from datalayer.engine.translation import TRANSLATED, invalid_input, translate
@@ -91,6 +92,12 @@ def guarded(method: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
             if isinstance(error, PyMongoError):
                 transaction_failed(error)
             raise translate(error) from error
+        except KeyError as error:
+            # Parts of documents are read as they are stored, and a field may have been removed past the schema.
+            if not isinstance(error.args[0], str):
+                raise
+            message = f"{method.__qualname__}: a document that it needs has no field {error}."
+            raise InvalidDocumentError(message) from error
 
     return call
 

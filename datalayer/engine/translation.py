@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
-from bson.errors import BSONError
+from bson.errors import BSONError, InvalidBSON
 from pydantic import ValidationError
 from pymongo.errors import (
     AutoReconnect,
@@ -25,6 +25,7 @@ from pymongo.errors import (
 from datalayer.engine.errors import (
     AlreadyExistsError,
     DataLayerError,
+    InvalidDocumentError,
     InvalidInputError,
     OutcomeUnknownError,
     UnavailableError,
@@ -102,7 +103,7 @@ def translate(error: Exception) -> DataLayerError:
     if outcome_is_unknown(error):
         return OutcomeUnknownError(f"The server did not confirm the change: {_sentence(error)}")
     if is_transient(error):
-        return UnavailableError("The transaction kept conflicting with others, or lost its server.")
+        return UnavailableError("The transaction kept conflicting with others, took too long, or lost its server.")
     if isinstance(error, OperationFailure) and error.code == _DOCUMENT_VALIDATION_FAILURE:
         return _refused(error.details or {})
     if isinstance(error, OperationFailure) and error.code in _TOO_LARGE:
@@ -179,6 +180,7 @@ _TRANSLATIONS: tuple[tuple[tuple[type[Exception], ...], Callable[[Any], DataLaye
     ((BulkWriteError,), _bulk_write_error),
     ((DuplicateKeyError,), lambda error: _already_exists(error.details or {}, str(error))),
     ((InvalidURI, ConfigurationError), lambda error: InvalidInputError("uri", _sentence(error))),
+    ((InvalidBSON,), lambda error: InvalidDocumentError(f"A document in the database cannot be read: {error}.")),
     (
         (DocumentTooLarge, BSONError, OverflowError),
         lambda error: InvalidInputError("document", f"it cannot be stored: {error}"),
