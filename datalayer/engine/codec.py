@@ -105,8 +105,9 @@ class _Source:
     def _conversion(self, name: str, field: FieldInfo, value: str) -> str:
         kind = unwrap(field.annotation)[0]
         if kind is int:
-            # Another driver may have written an integral double; and the driver's own Int64 is no plain int.
-            return f"int({value})"
+            # Another driver may have written an integral double; and the driver's own Int64 is no plain int. The
+            # function `int` would also take strings and times.
+            return f"round({value})"
         if isinstance(kind, type) and issubclass(kind, BaseModel):
             self._names[f"_load_{name}"] = Codec(kind).load_inner
             return f"_load_{name}({value})"

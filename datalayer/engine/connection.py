@@ -6,7 +6,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, TypeAlias, TypeVar
 
 import pymongo
-from bson.codec_options import CodecOptions
+from bson.codec_options import CodecOptions, DatetimeConversion
 from pymongo import ReadPreference, WriteConcern
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.asynchronous.database import AsyncDatabase
@@ -37,7 +37,8 @@ class Connection:
 
     def __init__(self, database: AsyncDatabase[dict[str, Any]], clock: Clock) -> None:
         self.database: AsyncDatabase[dict[str, Any]] = database.with_options(
-            codec_options=CodecOptions[dict[str, Any]](),
+            # A time beyond the year 9999 is no reason to refuse all documents that are read with it.
+            codec_options=CodecOptions[dict[str, Any]](datetime_conversion=DatetimeConversion.DATETIME_AUTO),
             read_preference=ReadPreference.PRIMARY,
             write_concern=_MAJORITY,
             read_concern=ReadConcern(),

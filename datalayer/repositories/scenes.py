@@ -158,14 +158,20 @@ class Scenes(GenerationRepository):
             return await self._visible({"chapterId": chapter_id}, sort={"sceneNumber": 1}, hint=_IN_ORDER)
 
     async def edit(self, id: SceneId, *, outline: Outline | Unset = UNSET, prose: Body | Unset | None = UNSET) -> Scene:
-        """Change what the scene says, in whatever state it is; the state stays. One round trip.
+        """Change what the scene says, in whatever state it is. One round trip.
 
-        A run that is under way completes the scene all the same, and its prose takes the place of this one.
+        The state stays; but a complete scene whose prose is removed is a draft again. A run that is under way completes
+        the scene all the same, and its prose takes the place of this one.
 
         Raises:
             NotFoundError: There is none.
         """
-        return await self._update({"_id": id}, self._changes(outline=outline, prose=prose))
+        if prose is not None:
+            return await self._update({"_id": id}, self._changes(outline=outline, prose=prose))
+        # In a pipeline, a text that begins with a dollar would be a field's name.
+        texts = {} if outline is UNSET else {"outline": {"$literal": outline}}
+        status = {"$cond": [{"$eq": ["$status", "complete"]}, "draft", "$status"]}
+        return await self._update({"_id": id}, [{"$set": {**texts, "status": status}}, {"$unset": "prose"}])
 
     async def move(self, id: SceneId, position: Positive) -> list[Scene]:
         """Put the scene at a place in its chapter, and give all of them in their new order.

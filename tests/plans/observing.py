@@ -62,13 +62,13 @@ class Observer:
     """Observes the calls of a method once, when they are asked for."""
 
     def __init__(self, world: World) -> None:
-        self._world = world
+        self.world = world
         self._seen: dict[str, list[Observed]] = {}
 
     @property
     def database(self) -> AsyncDatabase[dict[str, Any]]:
         """Where the plans are made."""
-        return self._world.quiet
+        return self.world.quiet
 
     async def of(self, method: str) -> list[Observed]:
         """What the method's calls did."""
@@ -78,7 +78,7 @@ class Observer:
 
     async def observe(self, call: Call) -> Observed:
         """Make a call, look at what it does, and undo it."""
-        world = self._world
+        world = self.world
         with world.log.recorded() as first:
             arguments = [] if call.before is None else [await call.before(world)]
         prepared = written(first)

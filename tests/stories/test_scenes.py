@@ -213,6 +213,25 @@ async def test_an_edit_changes_what_it_is_given(stories: Stories) -> None:
 
 
 @pytest.mark.parametrize(
+    ("status", "after"), [("draft", "draft"), ("generating", "generating"), ("complete", "draft"), ("error", "error")]
+)
+async def test_no_scene_is_complete_without_prose(stories: Stories, status: str, after: str) -> None:
+    """Where the prose is removed, a complete one is a draft again; the other states stay."""
+    (made,) = await scenes(stories, await chapter(stories), "a")
+    if status != "draft":
+        await stories.scenes.edit(made.id, prose="before")
+        token = (await stories.scenes.request_generation(made.id)).token
+        if status == "complete":
+            await stories.scenes.complete_generation(token, "prose")
+        elif status == "error":
+            await stories.scenes.fail_generation(token, "no")
+    edited = await stories.scenes.edit(made.id, outline="$b", prose=None)
+    assert (edited.status, edited.prose, edited.outline) == (after, None, "$b")
+    assert (await stories.scenes.edit(made.id, prose=None)).status == after
+    await assert_sound(stories)
+
+
+@pytest.mark.parametrize(
     ("arguments", "field"),
     [
         ({"outline": ""}, "outline"),
