@@ -71,14 +71,14 @@ class MemoryWorld(World):
     @cached_property
     def known(self) -> set[ObjectId]:
         """The ids of all documents that were there in the beginning."""
-        return {id for rows in self._rows.values() for id in rows}
+        return {ObjectId(id) for rows in self._rows.values() for id in rows}
 
     async def load(self) -> None:
         """Take over the twin's documents."""
         for name, rows in self._rows.items():
             if rows:
-                await self.quiet.engine(name).insert_many([bson.decode(row.raw) for row in rows.values()])
-            self._pristine[name] = {id: bson.decode(row.raw) for id, row in rows.items()}
+                await self.quiet.engine(name).insert_many([bson.decode(row) for row in rows.values()])
+            self._pristine[name] = {ObjectId(id): bson.decode(row) for id, row in rows.items()}
 
     async def outcome(self, call: Call) -> Outcome:
         """Make the call, and take back what it did."""

@@ -120,7 +120,7 @@ async def test_an_enormous_string_is_refused_in_a_few_words(place: Place) -> Non
 
 
 async def test_very_many_ids_are_answered(place: Place) -> None:
-    users = list(place.world.pristine("users"))
+    users = [ObjectId(id) for id in place.world.pristine("users")]
     ids = [*users, *(ObjectId() for _ in range(200_000))]
     outcome = await place.call(ALL_METHODS["users.get_many"], {"ids": iter(ids)})
     assert isinstance(outcome.result, dict)
@@ -177,7 +177,7 @@ def test_a_value_is_not_taken_for_more(command: dict[str, Any]) -> None:
 async def test_a_text_comes_back_as_it_was_given(place: Place) -> None:
     """Also where an update is a pipeline, in which a string that begins with a dollar would be a field."""
     community, stories = place.world.c, place.world.s
-    scene = next(iter(place.world.pristine("scenes")))
+    scene = ObjectId(next(iter(place.world.pristine("scenes"))))
     for text in TEXTS:
 
         async def work(text: str = text) -> None:
