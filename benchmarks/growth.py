@@ -19,8 +19,8 @@ from pymongo.asynchronous.database import AsyncDatabase
 from benchmarks.keys import Recorder, keys_examined
 from benchmarks.work import DATABASE, PAGE, Row
 from datalayer import Community, Stories, embedded_server
-from datalayer.clock import MINUTE
 from datalayer.documents import Comment, Conversation, Document, Message, Notification
+from datalayer.engine.clock import MINUTE
 from datalayer.ids import CommentId, PostId, SpaceId, UserId
 from datalayer.seeding import World
 from datalayer.seeding.loading import fill

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from datalayer.database import Community, Stories
+    from datalayer.engine.pages import Page
     from datalayer.errors import DataLayerError
-    from datalayer.pages import Page
     from datalayer.server import embedded_server
 
 __version__ = "0.1.0"
@@ -24,7 +24,7 @@ __all__ = ["Community", "DataLayerError", "Page", "Stories", "embedded_server"]
 _MODULES = {
     "Community": "database",
     "DataLayerError": "errors",
-    "Page": "pages",
+    "Page": "engine.pages",
     "Stories": "database",
     "embedded_server": "server",
 }

@@ -25,6 +25,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from datalayer import Stories, embedded_server
 from datalayer.documents import Scene, Story
+from datalayer.engine.settings import Settings
 from datalayer.errors import (
     AlreadyGeneratingError,
     DataLayerError,
@@ -34,9 +35,8 @@ from datalayer.errors import (
     UnavailableError,
 )
 from datalayer.ids import SceneId
-from datalayer.repositories.generation import GenerationTicket
+from datalayer.repositories.scenes import GenerationTicket
 from datalayer.repositories.stories import SceneSummary
-from datalayer.settings import Settings
 
 ATTEMPTS = 5
 """How often one worker tries a scene."""

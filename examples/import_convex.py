@@ -30,9 +30,9 @@ from pymongo.errors import BulkWriteError
 
 from datalayer import Community, DataLayerError, Stories
 from datalayer.documents import Document, Event
-from datalayer.documents.fields import Json
-from datalayer.repositories.recurrence import Schedule
-from datalayer.translation import invalid_input
+from datalayer.engine.fields import Json
+from datalayer.engine.translation import invalid_input
+from datalayer.repositories.shared.recurrence import Schedule
 
 Row = dict[str, Any]
 Collection = AsyncCollection[Row]

@@ -8,7 +8,7 @@ from pathlib import Path
 from pydantic.alias_generators import to_camel
 
 from datalayer.documents import COMMUNITY_DOCUMENTS, STORIES_DOCUMENTS
-from datalayer.documents.indexes import Index
+from datalayer.engine.indexes import Index
 from indexes.drawing import Family, Layout, draw
 from indexes.entities import Entity, Field, entities
 

@@ -12,8 +12,8 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from datalayer.documents import Document
-from datalayer.documents.fields import Integer, Json, StorageId, Text, unwrap
-from datalayer.documents.indexes import Index
+from datalayer.engine.fields import Integer, Json, StorageId, Text, unwrap
+from datalayer.engine.indexes import Index
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,9 @@ from typing import Any
 
 from pymongo import AsyncMongoClient
 
-from datalayer.clock import system_clock
 from datalayer.database import Community, Database, Stories
-from datalayer.repositories.base import Repository
+from datalayer.engine.clock import system_clock
+from datalayer.engine.repository import Repository
 from datalayer.schema.manifest import Serves
 
 PRODUCTS: tuple[type[Database], ...] = (Community, Stories)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from datalayer.documents import Document
-from datalayer.documents.indexes import Index
+from datalayer.engine.indexes import Index
 from datalayer.schema.manifest import Serves, manifest
 from indexes.diagram import render
 from indexes.serves import PRODUCTS, serves

@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from datalayer import Community, DataLayerError, Stories, embedded_server
+from datalayer.engine.settings import Settings
 from datalayer.seeding import World, fill
-from datalayer.settings import Settings
 from seed.worlds import NAMES, world
 
 try:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from datalayer.documents import COMMUNITY_DOCUMENTS, STORIES_DOCUMENTS, Document
-from datalayer.documents.fields import Integer, Json, Text, unwrap
+from datalayer.engine.fields import Integer, Json, Text, unwrap
 
 ALL_DOCUMENTS: tuple[type[Document], ...] = COMMUNITY_DOCUMENTS + STORIES_DOCUMENTS
 

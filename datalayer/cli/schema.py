@@ -13,11 +13,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from datalayer.database import Community, Database, Stories, open_client
+from datalayer.engine.translation import TRANSLATED, translate
 from datalayer.schema.application import Outcome, apply, plan_for, problems_of
 from datalayer.schema.live import Database as Handle
 from datalayer.schema.plan import Step
 from datalayer.schema.sharding import shard_commands
-from datalayer.translation import TRANSLATED, translate
 
 PRODUCTS: dict[str, type[Database]] = {"community": Community, "stories": Stories}
 

@@ -1,13 +1,12 @@
 """What the data is: a Beanie document for each of the original's tables."""
 
-from datalayer.documents.base import Document, Record
 from datalayer.documents.comments import Comment
+from datalayer.documents.community_settings import CommunitySettings
 from datalayer.documents.conversations import Conversation, Message
 from datalayer.documents.courses import Course, Lesson, Module
 from datalayer.documents.enrollments import Enrollment, LessonProgress
 from datalayer.documents.events import Event, Recurrence, Rsvp
 from datalayer.documents.follows import Follow
-from datalayer.documents.indexes import Index
 from datalayer.documents.likes import Like
 from datalayer.documents.memberships import Membership
 from datalayer.documents.notifications import Notification
@@ -15,10 +14,11 @@ from datalayer.documents.points import GamificationRule, Level, PointsEntry
 from datalayer.documents.posts import Post
 from datalayer.documents.reports import Report
 from datalayer.documents.scenes import Scene
-from datalayer.documents.settings import CommunitySettings
 from datalayer.documents.spaces import Space, SpaceVisit
 from datalayer.documents.stories import Chapter, Character, Story
 from datalayer.documents.users import NotificationPrefs, User
+from datalayer.engine.document import Document, Record
+from datalayer.engine.indexes import Index
 
 COMMUNITY_DOCUMENTS: tuple[type[Document], ...] = (
     *(User, Space, Post, Comment, Like, Course, Module, Lesson, Enrollment, LessonProgress, Event, Rsvp),

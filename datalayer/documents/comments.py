@@ -1,8 +1,8 @@
 """Comments on posts, and replies to comments."""
 
-from datalayer.documents.base import Document, new_id
-from datalayer.documents.fields import Count, File, Name, Saying, Timestamp
-from datalayer.documents.indexes import Index, TableSettings
+from datalayer.engine.document import Document, new_id
+from datalayer.engine.fields import Count, File, Name, Saying, Timestamp
+from datalayer.engine.indexes import Index, TableSettings
 from datalayer.ids import CommentId, PostId, UserId
 
 

@@ -4,9 +4,9 @@ from typing import Annotated
 
 from pydantic import Field
 
-from datalayer.documents.base import Document, new_id
-from datalayer.documents.fields import Count, Name, Saying, Text, Timestamp
-from datalayer.documents.indexes import Index, TableSettings
+from datalayer.engine.document import Document, new_id
+from datalayer.engine.fields import Count, Name, Saying, Text, Timestamp
+from datalayer.engine.indexes import Index, TableSettings
 from datalayer.ids import ConversationId, MessageId, UserId
 
 PREVIEW_LENGTH = 140

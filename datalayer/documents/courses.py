@@ -4,10 +4,10 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field
 
-from datalayer.documents.base import Document, new_id
-from datalayer.documents.fields import Body, Count, File, Html, Name, Note, Text, Timestamp, Title
-from datalayer.documents.indexes import Index, TableSettings
 from datalayer.documents.spaces import Visibility
+from datalayer.engine.document import Document, new_id
+from datalayer.engine.fields import Body, Count, File, Html, Name, Note, Text, Timestamp, Title
+from datalayer.engine.indexes import Index, TableSettings
 from datalayer.ids import CourseId, LessonId, ModuleId
 
 CourseStatus: TypeAlias = Literal["draft", "published"]

@@ -1,8 +1,8 @@
 """Who takes which course, and how far they are."""
 
-from datalayer.documents.base import Document, new_id
-from datalayer.documents.fields import Count, Timestamp
-from datalayer.documents.indexes import Index, TableSettings
+from datalayer.engine.document import Document, new_id
+from datalayer.engine.fields import Count, Timestamp
+from datalayer.engine.indexes import Index, TableSettings
 from datalayer.ids import CourseId, EnrollmentId, LessonId, LessonProgressId, UserId
 
 

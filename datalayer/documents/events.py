@@ -2,9 +2,9 @@
 
 from typing import Literal, TypeAlias
 
-from datalayer.documents.base import Document, Record, new_id
-from datalayer.documents.fields import Count, File, Html, Note, Positive, Timestamp, Title
-from datalayer.documents.indexes import Index, TableSettings
+from datalayer.engine.document import Document, Record, new_id
+from datalayer.engine.fields import Count, File, Html, Note, Positive, Timestamp, Title
+from datalayer.engine.indexes import Index, TableSettings
 from datalayer.ids import EventId, RsvpId, UserId
 
 Frequency: TypeAlias = Literal["daily", "weekly", "monthly"]

@@ -1,8 +1,8 @@
 """Who follows whom."""
 
-from datalayer.documents.base import Document, new_id
-from datalayer.documents.fields import Timestamp
-from datalayer.documents.indexes import Index, TableSettings
+from datalayer.engine.document import Document, new_id
+from datalayer.engine.fields import Timestamp
+from datalayer.engine.indexes import Index, TableSettings
 from datalayer.ids import FollowId, UserId
 
 

@@ -2,9 +2,9 @@
 
 from typing import Literal, TypeAlias
 
-from datalayer.documents.base import Document, new_id
-from datalayer.documents.fields import Timestamp
-from datalayer.documents.indexes import Index, TableSettings
+from datalayer.engine.document import Document, new_id
+from datalayer.engine.fields import Timestamp
+from datalayer.engine.indexes import Index, TableSettings
 from datalayer.ids import CommentId, LikeId, PostId, UserId
 
 LikeTarget: TypeAlias = Literal["post", "comment"]

@@ -4,9 +4,9 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field
 
-from datalayer.documents.base import Document, new_id
-from datalayer.documents.fields import ExternalId, Name, Timestamp
-from datalayer.documents.indexes import Index, TableSettings
+from datalayer.engine.document import Document, new_id
+from datalayer.engine.fields import ExternalId, Name, Timestamp
+from datalayer.engine.indexes import Index, TableSettings
 from datalayer.ids import MembershipId, UserId
 
 MembershipStatus: TypeAlias = Literal["active", "trialing", "past_due", "canceled", "none"]

@@ -1,8 +1,8 @@
 """What people are told."""
 
-from datalayer.documents.base import Document, new_id
-from datalayer.documents.fields import File, Json, Name, Timestamp
-from datalayer.documents.indexes import Index, TableSettings
+from datalayer.engine.document import Document, new_id
+from datalayer.engine.fields import File, Json, Name, Timestamp
+from datalayer.engine.indexes import Index, TableSettings
 from datalayer.ids import NotificationId, UserId
 
 

@@ -2,9 +2,9 @@
 
 from typing import Annotated
 
-from datalayer.documents.base import Document, new_id
-from datalayer.documents.fields import Count, Key, Name, Positive, Text, Timestamp
-from datalayer.documents.indexes import Index, TableSettings
+from datalayer.engine.document import Document, new_id
+from datalayer.engine.fields import Count, Key, Name, Positive, Text, Timestamp
+from datalayer.engine.indexes import Index, TableSettings
 from datalayer.ids import GamificationRuleId, LevelId, PointsEntryId, UserId
 
 

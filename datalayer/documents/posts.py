@@ -4,9 +4,9 @@ from typing import Annotated
 
 from pydantic import Field
 
-from datalayer.documents.base import Document, new_id
-from datalayer.documents.fields import Body, Count, File, Html, Name, Text, Timestamp
-from datalayer.documents.indexes import Index, TableSettings
+from datalayer.engine.document import Document, new_id
+from datalayer.engine.fields import Body, Count, File, Html, Name, Text, Timestamp
+from datalayer.engine.indexes import Index, TableSettings
 from datalayer.ids import PostId, SpaceId, UserId
 
 MAX_MEDIA = 100

@@ -2,9 +2,9 @@
 
 from typing import Annotated, Literal, TypeAlias
 
-from datalayer.documents.base import Document, new_id
-from datalayer.documents.fields import Text, Timestamp
-from datalayer.documents.indexes import Index, TableSettings
+from datalayer.engine.document import Document, new_id
+from datalayer.engine.fields import Text, Timestamp
+from datalayer.engine.indexes import Index, TableSettings
 from datalayer.ids import CommentId, PostId, ReportId, UserId
 
 ReportTarget: TypeAlias = Literal["post", "comment", "user"]

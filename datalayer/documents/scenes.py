@@ -2,9 +2,9 @@
 
 from typing import Annotated, Literal, TypeAlias
 
-from datalayer.documents.base import Document, new_id
-from datalayer.documents.fields import Body, Count, Note, Positive, Text, Timestamp
-from datalayer.documents.indexes import Index, TableSettings
+from datalayer.engine.document import Document, new_id
+from datalayer.engine.fields import Body, Count, Note, Positive, Text, Timestamp
+from datalayer.engine.indexes import Index, TableSettings
 from datalayer.ids import ChapterId, GenerationToken, SceneId, StoryId
 
 SceneStatus: TypeAlias = Literal["draft", "generating", "complete", "error"]

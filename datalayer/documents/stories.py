@@ -2,9 +2,9 @@
 
 from typing import Annotated, TypeAlias
 
-from datalayer.documents.base import Document, new_id
-from datalayer.documents.fields import Count, Name, Positive, Text, Timestamp, Title
-from datalayer.documents.indexes import Index, TableSettings
+from datalayer.engine.document import Document, new_id
+from datalayer.engine.fields import Count, Name, Positive, Text, Timestamp, Title
+from datalayer.engine.indexes import Index, TableSettings
 from datalayer.ids import ChapterId, CharacterId, StoryId
 
 CHAPTERS = 24

@@ -4,9 +4,9 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field
 
-from datalayer.documents.base import Document, Record, new_id
-from datalayer.documents.fields import Count, ExternalId, File, Name, Positive, Text, Timestamp
-from datalayer.documents.indexes import Index, TableSettings
+from datalayer.engine.document import Document, Record, new_id
+from datalayer.engine.fields import Count, ExternalId, File, Name, Positive, Text, Timestamp
+from datalayer.engine.indexes import Index, TableSettings
 from datalayer.ids import UserId
 
 ProfileVisibility: TypeAlias = Literal["public", "private"]

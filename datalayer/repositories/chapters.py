@@ -1,10 +1,10 @@
 """The chapters of the stories."""
 
-from datalayer.documents.fields import Title
 from datalayer.documents.scenes import Scene
 from datalayer.documents.stories import Chapter
+from datalayer.engine.fields import Title
+from datalayer.engine.repository import Repository, not_found
 from datalayer.ids import ChapterId, StoryId
-from datalayer.repositories.base import Repository, not_found
 
 _IN_ORDER = "by_storyId_and_chapterNumber"
 

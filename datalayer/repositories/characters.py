@@ -1,10 +1,10 @@
 """The characters of the stories."""
 
-from datalayer.documents.fields import Name
 from datalayer.documents.stories import Backstory, Character, Story, Traits
+from datalayer.engine.boundary import UNSET, Unset
+from datalayer.engine.fields import Name
+from datalayer.engine.repository import Repository, not_found
 from datalayer.ids import CharacterId, StoryId
-from datalayer.repositories.base import Repository, not_found
-from datalayer.repositories.boundary import UNSET, Unset
 
 
 class Characters(Repository[Character, CharacterId]):

@@ -8,15 +8,15 @@ from operator import itemgetter
 from typing import Any
 
 from datalayer.documents.comments import Comment
-from datalayer.documents.fields import Saying
 from datalayer.documents.posts import Post
 from datalayer.documents.users import User
+from datalayer.engine.boundary import Cursor, Limit
+from datalayer.engine.fields import Saying
+from datalayer.engine.pages import Page
+from datalayer.engine.repository import ALIVE, SoftDeletingRepository, lookup_alive, not_found
 from datalayer.errors import InvalidInputError
 from datalayer.ids import CommentId, PostId, UserId
-from datalayer.pages import Page
-from datalayer.repositories.authors import lock_author
-from datalayer.repositories.base import ALIVE, SoftDeletingRepository, lookup_alive, not_found
-from datalayer.repositories.boundary import Cursor, Limit
+from datalayer.repositories.shared.authors import lock_author
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,11 @@ from pymongo.errors import DuplicateKeyError
 
 from datalayer.documents.conversations import Conversation, Message
 from datalayer.documents.users import User
+from datalayer.engine.boundary import Cursor, Limit
+from datalayer.engine.pages import Page
+from datalayer.engine.repository import Repository, not_found
 from datalayer.errors import SelfConversationError
 from datalayer.ids import ConversationId, UserId
-from datalayer.pages import Page
-from datalayer.repositories.base import Repository, not_found
-from datalayer.repositories.boundary import Cursor, Limit
 from datalayer.repositories.messages import UNREAD
 
 

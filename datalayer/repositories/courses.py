@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from datalayer.documents.courses import Course, CourseStatus, Lesson, Module
-from datalayer.documents.fields import File, Html, Name, Note, Text
 from datalayer.documents.spaces import Visibility
+from datalayer.engine.boundary import UNSET, Cursor, Limit, Unset
+from datalayer.engine.fields import File, Html, Name, Note, Text
+from datalayer.engine.pages import Page
+from datalayer.engine.repository import ALIVE, AT_ONCE, SoftDeletingRepository
 from datalayer.ids import CourseId, ModuleId
-from datalayer.pages import Page
-from datalayer.repositories.base import ALIVE, AT_ONCE, SoftDeletingRepository
-from datalayer.repositories.boundary import UNSET, Cursor, Limit, Unset
 
 
 @dataclass(frozen=True, slots=True)

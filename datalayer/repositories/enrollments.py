@@ -10,14 +10,14 @@ from pymongo import ReturnDocument
 from datalayer.documents.courses import Course
 from datalayer.documents.enrollments import Enrollment, LessonProgress
 from datalayer.documents.users import User
+from datalayer.engine.boundary import Cursor, Limit
+from datalayer.engine.connection import Connection
+from datalayer.engine.group_commit import GroupCommit
+from datalayer.engine.pages import Page
+from datalayer.engine.repository import ALIVE, AT_ONCE, Repository, lookup_alive, not_found
 from datalayer.errors import CourseNotOpenError, NotEnrolledError
 from datalayer.ids import CourseId, EnrollmentId, LessonId, UserId
-from datalayer.pages import Page
-from datalayer.repositories.base import ALIVE, AT_ONCE, Repository, lookup_alive, not_found
-from datalayer.repositories.boundary import Cursor, Limit
-from datalayer.repositories.connection import Connection
-from datalayer.repositories.curriculum import course_with, curriculum_of, done_among
-from datalayer.repositories.group_commit import GroupCommit
+from datalayer.repositories.shared.curriculum import course_with, curriculum_of, done_among
 
 _PAIR_INDEX = "by_userId_and_courseId"
 
@@ -33,7 +33,7 @@ class Enrollments(Repository[Enrollment, EnrollmentId]):
 
     def __init__(self, connection: Connection) -> None:
         super().__init__(connection)
-        self._groups = GroupCommit[CourseId, UserId, Enrollment](self._commit)
+        self._groups = GroupCommit[CourseId, UserId, Enrollment](connection, self._apply)
 
     async def enroll(self, user_id: UserId, course_id: CourseId) -> Enrollment:
         """Enroll the user in the course; who is enrolled already stays so, also when the course is a draft again.
@@ -44,12 +44,7 @@ class Enrollments(Repository[Enrollment, EnrollmentId]):
             CourseNotOpenError: The course is not published.
             NotFoundError: There is no such user or course.
         """
-        if not self._connection.transaction_is_open():
-            return await self._groups.submit(course_id, user_id)
-        (answer,) = await self._apply(course_id, [user_id])
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
+        return await self._groups.submit(course_id, user_id)
 
     async def withdraw(self, user_id: UserId, course_id: CourseId) -> bool:
         """Take the user out of the course, with the progress in it; whether the user was enrolled.
@@ -149,9 +144,6 @@ class Enrollments(Repository[Enrollment, EnrollmentId]):
         progress = {"userId": user_id, "lessonId": {"$in": course.lesson_ids}}
         await self._of(LessonProgress).delete_many(progress, hint="by_userId_and_lessonId")
         return True
-
-    async def _commit(self, course_id: CourseId, user_ids: Sequence[UserId]) -> Sequence[Enrollment | Exception]:
-        return await self._connection.transaction(partial(self._apply, course_id, user_ids))
 
     async def _apply(self, course_id: CourseId, user_ids: Sequence[UserId]) -> Sequence[Enrollment | Exception]:
         """Enroll the users. In a transaction."""

@@ -10,13 +10,13 @@ from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
 from datalayer.documents.events import Event, Recurrence
-from datalayer.documents.fields import Count, File, Html, Note, Timestamp, Title
+from datalayer.engine.boundary import UNSET, Cursor, Limit, Unset
+from datalayer.engine.fields import Count, File, Html, Note, Timestamp, Title
+from datalayer.engine.pages import Number, Page, decode_cursor
+from datalayer.engine.repository import ALIVE, AT_ONCE, SoftDeletingRepository, page_of
 from datalayer.errors import InvalidInputError, NotFoundError
 from datalayer.ids import EventId
-from datalayer.pages import Number, Page, decode_cursor
-from datalayer.repositories.base import ALIVE, AT_ONCE, SoftDeletingRepository, page_of
-from datalayer.repositories.boundary import UNSET, Cursor, Limit, Unset
-from datalayer.repositories.recurrence import Schedule
+from datalayer.repositories.shared.recurrence import Schedule
 
 MAX_OCCURRENCES = 10_000
 """How many occurrences `between` gives at most."""

@@ -7,11 +7,11 @@ from pymongo import ReturnDocument
 
 from datalayer.documents.follows import Follow
 from datalayer.documents.users import User
+from datalayer.engine.boundary import Cursor, Limit
+from datalayer.engine.pages import Page
+from datalayer.engine.repository import Repository
 from datalayer.errors import SelfFollowError
 from datalayer.ids import FollowId, UserId
-from datalayer.pages import Page
-from datalayer.repositories.base import Repository
-from datalayer.repositories.boundary import Cursor, Limit
 
 _PAIR_INDEX = "by_followerId_and_followingId"
 

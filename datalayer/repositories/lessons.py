@@ -6,13 +6,13 @@ from pydantic import Field
 from pymongo import ReturnDocument
 
 from datalayer.documents.courses import MAX_ATTACHMENTS, Course, Lesson, Module
-from datalayer.documents.fields import Body, File, Html, Note, Title
+from datalayer.engine.boundary import UNSET, Many, Unset
+from datalayer.engine.fields import Body, File, Html, Note, Title
+from datalayer.engine.repository import not_found
 from datalayer.errors import InvalidInputError
 from datalayer.ids import CourseId, LessonId, ModuleId
-from datalayer.repositories.base import not_found
-from datalayer.repositories.boundary import UNSET, Many, Unset
-from datalayer.repositories.curriculum import forget_lessons
-from datalayer.repositories.ordered import OrderedRepository
+from datalayer.repositories.shared.curriculum import forget_lessons
+from datalayer.repositories.shared.ordered import OrderedRepository
 
 
 class Lessons(OrderedRepository[Lesson, LessonId]):

@@ -5,17 +5,17 @@ from itertools import pairwise
 from typing import Annotated, Any, NotRequired
 
 from pydantic import with_config
-from pymongo.errors import PyMongoError
 from typing_extensions import TypedDict
 
-from datalayer.documents.fields import Count, Name, Text
 from datalayer.documents.points import Level
 from datalayer.documents.users import User
-from datalayer.errors import InvalidInputError, OutcomeUnknownError
+from datalayer.engine.batches import at_once_or_in_batches
+from datalayer.engine.boundary import Many
+from datalayer.engine.connection import Collection
+from datalayer.engine.fields import Count, Name, Text
+from datalayer.engine.repository import AT_ONCE, Repository, not_found
+from datalayer.errors import InvalidInputError
 from datalayer.ids import LevelId, UserId
-from datalayer.repositories.base import AT_ONCE, Repository, not_found
-from datalayer.repositories.boundary import Many
-from datalayer.repositories.connection import Collection
 
 MIN_LEVELS, MAX_LEVELS = 3, 20
 
@@ -105,29 +105,31 @@ class Levels(Repository[Level, LevelId]):
 
     async def _change(self, change: Callable[[list[Level]], list[Level]]) -> list[Level]:
         """Put what a function makes of the levels in their place, and let all users follow."""
-        joined = self._connection.transaction_is_open()
-        attempts = iter(range(ATOMIC_ATTEMPTS))
 
-        async def work() -> tuple[list[Level], bool]:
-            at_once = joined or next(attempts, None) is not None
+        async def replaced() -> tuple[list[Level], bool]:
             before = await self._in_order()
             after = change(before)
             if after is before:
-                return after, True
+                return after, False
             # Each of the old ones, so that two changes at once conflict; before the first, the unique indexes do it.
             await self._collection.delete_many({}, hint="by_order")
             await self._collection.insert_many([level.to_wire() for level in after])
-            if at_once:
-                await self._of(User).update_many({}, _follow([level.threshold for level in after]), hint="_id_")
-            return after, at_once
+            return after, True
 
-        after, followed = await self._connection.transaction(work)
-        if not followed:
-            try:
-                await self._follow_in_batches()
-            except PyMongoError as error:
-                raise OutcomeUnknownError("The levels are changed, but not all users follow them.") from error
-        return after
+        async def follow(change: tuple[list[Level], bool]) -> None:
+            levels, changed = change
+            if changed:
+                await self._of(User).update_many({}, _follow([level.threshold for level in levels]), hint="_id_")
+
+        levels, _ = await at_once_or_in_batches(
+            self._connection,
+            replaced,
+            follow,
+            self._follow_in_batches,
+            attempts=ATOMIC_ATTEMPTS,
+            incomplete="The levels are changed, but not all users follow them.",
+        )
+        return levels
 
     async def _in_order(self) -> list[Level]:
         return await self._all({}, sort={"order": 1})

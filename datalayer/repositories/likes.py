@@ -2,21 +2,20 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from operator import itemgetter
 from typing import Any, Literal, TypeAlias, TypeVar
 
-from datalayer.documents.base import Document
 from datalayer.documents.comments import Comment
 from datalayer.documents.likes import Like, LikeTarget
 from datalayer.documents.posts import Post
 from datalayer.documents.users import User
+from datalayer.engine.boundary import Cursor, Limit, Many
+from datalayer.engine.connection import Connection
+from datalayer.engine.document import Document
+from datalayer.engine.group_commit import GroupCommit
+from datalayer.engine.pages import Page
+from datalayer.engine.repository import ALIVE, AT_ONCE, Repository, lookup_alive, not_found
 from datalayer.ids import CommentId, LikeId, PostId, UserId
-from datalayer.pages import Page
-from datalayer.repositories.base import ALIVE, AT_ONCE, Repository, lookup_alive, not_found
-from datalayer.repositories.boundary import Cursor, Limit, Many
-from datalayer.repositories.connection import Connection
-from datalayer.repositories.group_commit import GroupCommit
 
 TARGETS: Mapping[LikeTarget, type[Document]] = {"post": Post, "comment": Comment}
 
@@ -49,7 +48,7 @@ class Likes(Repository[Like, LikeId]):
 
     def __init__(self, connection: Connection) -> None:
         super().__init__(connection)
-        self._groups = GroupCommit[_Key, tuple[UserId, _Wish], LikeResult](self._commit)
+        self._groups = GroupCommit[_Key, tuple[UserId, _Wish], LikeResult](connection, self._apply)
 
     async def like(self, user_id: UserId, target_type: LikeTarget, target_id: PostId | CommentId) -> LikeResult:
         """Make the user like the target; safe to repeat.
@@ -59,7 +58,7 @@ class Likes(Repository[Like, LikeId]):
         Raises:
             NotFoundError: There is no such user or target.
         """
-        return await self._change(user_id, "like", (target_type, target_id))
+        return await self._groups.submit((target_type, target_id), (user_id, "like"))
 
     async def unlike(self, user_id: UserId, target_type: LikeTarget, target_id: PostId | CommentId) -> LikeResult:
         """Make the user not like the target; safe to repeat.
@@ -69,7 +68,7 @@ class Likes(Repository[Like, LikeId]):
         Raises:
             NotFoundError: There is no such user or target.
         """
-        return await self._change(user_id, "unlike", (target_type, target_id))
+        return await self._groups.submit((target_type, target_id), (user_id, "unlike"))
 
     async def toggle(self, user_id: UserId, target_type: LikeTarget, target_id: PostId | CommentId) -> LikeResult:
         """Like the target, or stop liking it.
@@ -79,7 +78,7 @@ class Likes(Repository[Like, LikeId]):
         Raises:
             NotFoundError: There is no such user or target.
         """
-        return await self._change(user_id, "toggle", (target_type, target_id))
+        return await self._groups.submit((target_type, target_id), (user_id, "toggle"))
 
     async def delete(self, id: LikeId) -> None:
         """Remove the like; the target's counter follows. A transaction of 3 round trips.
@@ -138,17 +137,6 @@ class Likes(Repository[Like, LikeId]):
             filter, {"_id": 0, "targetId": 1}, batch_size=AT_ONCE, hint="by_userId_and_target"
         )
         return {wire["targetId"] for wire in await cursor.to_list()}
-
-    async def _change(self, user_id: UserId, wish: _Wish, key: _Key) -> LikeResult:
-        if not self._connection.transaction_is_open():
-            return await self._groups.submit(key, (user_id, wish))
-        (answer,) = await self._apply(key, [(user_id, wish)])
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
-
-    async def _commit(self, key: _Key, requests: Sequence[tuple[UserId, _Wish]]) -> Sequence[LikeResult | Exception]:
-        return await self._connection.transaction(partial(self._apply, key, requests))
 
     async def _apply(self, key: _Key, requests: Sequence[tuple[UserId, _Wish]]) -> Sequence[LikeResult | Exception]:
         """Do the requests one after the other, and write what comes out of it. In a transaction."""

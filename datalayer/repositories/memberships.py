@@ -5,13 +5,13 @@ from typing import Any
 
 from pymongo import ReturnDocument
 
-from datalayer.documents.fields import ExternalId, Name, Timestamp
 from datalayer.documents.memberships import MAX_EVENTS_AT_ONCE, Membership, MembershipStatus
 from datalayer.documents.users import User
+from datalayer.engine.connection import Collection
+from datalayer.engine.fields import ExternalId, Name, Timestamp
+from datalayer.engine.repository import Repository
 from datalayer.errors import InvalidInputError, NotFoundError
 from datalayer.ids import MembershipId, UserId
-from datalayer.repositories.base import Repository
-from datalayer.repositories.connection import Collection
 
 FREE = "free"
 """The tier of those who pay for none."""

@@ -7,14 +7,14 @@ from typing import Any
 from bson import ObjectId
 
 from datalayer.documents.conversations import PREVIEW_LENGTH, Conversation, Message
-from datalayer.documents.fields import Saying
 from datalayer.documents.users import User
+from datalayer.engine.boundary import Cursor, Limit
+from datalayer.engine.fields import Saying
+from datalayer.engine.pages import Page
+from datalayer.engine.repository import ALIVE, SoftDeletingRepository, not_found
 from datalayer.errors import NotAParticipantError, NotFoundError
 from datalayer.ids import ConversationId, MessageId, UserId
-from datalayer.pages import Page
-from datalayer.repositories.authors import lock_author
-from datalayer.repositories.base import ALIVE, SoftDeletingRepository, not_found
-from datalayer.repositories.boundary import Cursor, Limit
+from datalayer.repositories.shared.authors import lock_author
 
 UNREAD: Mapping[str, None] = {"readAt": None, **ALIVE}
 """The filter of what has not been read, and is not deleted."""

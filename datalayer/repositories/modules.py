@@ -3,12 +3,12 @@
 from bson import ObjectId
 
 from datalayer.documents.courses import Course, Lesson, Module
-from datalayer.documents.fields import Title
+from datalayer.engine.boundary import Many
+from datalayer.engine.fields import Title
+from datalayer.engine.repository import ALIVE, AT_ONCE, not_found
 from datalayer.ids import CourseId, LessonId, ModuleId
-from datalayer.repositories.base import ALIVE, AT_ONCE, not_found
-from datalayer.repositories.boundary import Many
-from datalayer.repositories.curriculum import forget_lessons
-from datalayer.repositories.ordered import OrderedRepository
+from datalayer.repositories.shared.curriculum import forget_lessons
+from datalayer.repositories.shared.ordered import OrderedRepository
 
 
 class Modules(OrderedRepository[Module, ModuleId]):

@@ -2,14 +2,14 @@
 
 from bson import ObjectId
 
-from datalayer.documents.fields import Json, Name
 from datalayer.documents.notifications import Notification
 from datalayer.documents.users import User
+from datalayer.engine.boundary import Cursor, Limit, Many
+from datalayer.engine.fields import Json, Name
+from datalayer.engine.pages import Page
+from datalayer.engine.repository import Repository, not_found
 from datalayer.ids import NotificationId, UserId
-from datalayer.pages import Page
-from datalayer.repositories.authors import Author
-from datalayer.repositories.base import Repository, not_found
-from datalayer.repositories.boundary import Cursor, Limit, Many
+from datalayer.repositories.shared.authors import Author
 
 BATCH = 1_000
 """How many users are notified with one command."""

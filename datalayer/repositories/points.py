@@ -3,16 +3,16 @@
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeAlias
 
-from datalayer.clock import DAY
-from datalayer.documents.fields import Integer, Key, Name
 from datalayer.documents.points import GamificationRule, PointsEntry
 from datalayer.documents.points import Level as LevelDocument
 from datalayer.documents.users import User
+from datalayer.engine.boundary import Cursor, Limit
+from datalayer.engine.clock import DAY
+from datalayer.engine.fields import Integer, Key, Name
+from datalayer.engine.pages import Page
+from datalayer.engine.repository import AT_ONCE, Repository, not_found
 from datalayer.errors import InvalidInputError
 from datalayer.ids import PointsEntryId, UserId
-from datalayer.pages import Page
-from datalayer.repositories.base import AT_ONCE, Repository, not_found
-from datalayer.repositories.boundary import Cursor, Limit
 from datalayer.repositories.levels import level_of
 
 Period: TypeAlias = Literal["all", "month", "week"]

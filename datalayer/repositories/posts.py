@@ -5,17 +5,17 @@ from typing import Annotated, Literal
 from bson import ObjectId
 from pydantic import Field
 
-from datalayer.documents.fields import Body, File, Html, Text, Timestamp
 from datalayer.documents.follows import Follow
 from datalayer.documents.posts import MAX_MEDIA, Post
 from datalayer.documents.spaces import Space
 from datalayer.documents.users import User
+from datalayer.engine.boundary import UNSET, Cursor, Limit, Many, Unset
+from datalayer.engine.fields import Body, File, Html, Text, Timestamp
+from datalayer.engine.pages import Page
+from datalayer.engine.repository import ALIVE, AT_ONCE, SoftDeletingRepository
 from datalayer.errors import PinLimitError
 from datalayer.ids import PostId, SpaceId, UserId
-from datalayer.pages import Page
-from datalayer.repositories.authors import lock_author
-from datalayer.repositories.base import ALIVE, AT_ONCE, SoftDeletingRepository
-from datalayer.repositories.boundary import UNSET, Cursor, Limit, Many, Unset
+from datalayer.repositories.shared.authors import lock_author
 
 MAX_PINNED = 3
 

@@ -6,16 +6,16 @@ from typing import Annotated, Any, Literal
 
 from bson import ObjectId
 
-from datalayer.documents.base import Document
 from datalayer.documents.comments import Comment
-from datalayer.documents.fields import Text
 from datalayer.documents.posts import Post
 from datalayer.documents.reports import Report, ReportTarget, Resolution
 from datalayer.documents.users import User
+from datalayer.engine.boundary import Cursor, Limit
+from datalayer.engine.document import Document
+from datalayer.engine.fields import Text
+from datalayer.engine.pages import Number, Page, decode_cursor
+from datalayer.engine.repository import AT_ONCE, Repository, page_of
 from datalayer.ids import CommentId, PostId, ReportId, UserId
-from datalayer.pages import Number, Page, decode_cursor
-from datalayer.repositories.base import AT_ONCE, Repository, page_of
-from datalayer.repositories.boundary import Cursor, Limit
 
 TARGETS: Mapping[ReportTarget, type[Document]] = {"post": Post, "comment": Comment, "user": User}
 

@@ -10,14 +10,14 @@ from pymongo import DeleteOne, InsertOne, UpdateOne
 
 from datalayer.documents.events import Event, Rsvp, RsvpStatus
 from datalayer.documents.users import User
+from datalayer.engine.boundary import Cursor, Limit
+from datalayer.engine.connection import Connection
+from datalayer.engine.group_commit import GroupCommit
+from datalayer.engine.pages import Page
+from datalayer.engine.repository import ALIVE, Repository, lookup_alive, not_found
 from datalayer.errors import EventFullError, EventOverError
 from datalayer.ids import EventId, RsvpId, UserId
-from datalayer.pages import Page
-from datalayer.repositories.base import ALIVE, Repository, lookup_alive, not_found
-from datalayer.repositories.boundary import Cursor, Limit
-from datalayer.repositories.connection import Connection
-from datalayer.repositories.group_commit import GroupCommit
-from datalayer.repositories.recurrence import Schedule
+from datalayer.repositories.shared.recurrence import Schedule
 
 _Wish: TypeAlias = RsvpStatus | Literal["withdraw"]
 _Request: TypeAlias = tuple[UserId, _Wish]
@@ -44,7 +44,7 @@ class Rsvps(Repository[Rsvp, RsvpId]):
 
     def __init__(self, connection: Connection) -> None:
         super().__init__(connection)
-        self._groups = GroupCommit[EventId, _Request, Rsvp | None](self._commit)
+        self._groups = GroupCommit[EventId, _Request, Rsvp | None](connection, self._apply)
 
     async def withdraw(self, user_id: UserId, event_id: EventId) -> bool:
         """Take the user's answer back; whether there was one.
@@ -55,7 +55,7 @@ class Rsvps(Repository[Rsvp, RsvpId]):
             NotFoundError: There is no such event.
             EventOverError: It is over.
         """
-        return await self._answer(event_id, user_id, "withdraw") is not None
+        return await self._groups.submit(event_id, (user_id, "withdraw")) is not None
 
     async def delete(self, id: RsvpId) -> None:
         """Remove the answer, even when the event is over. A transaction of 3 round trips.
@@ -118,18 +118,7 @@ class Rsvps(Repository[Rsvp, RsvpId]):
             EventFullError: All seats are taken; the answer stays as it was.
             EventOverError: The event is over; a series, when its last occurrence is.
         """
-        return cast("Rsvp", await self._answer(event_id, user_id, status))
-
-    async def _answer(self, event_id: EventId, user_id: UserId, wish: _Wish) -> Rsvp | None:
-        if not self._connection.transaction_is_open():
-            return await self._groups.submit(event_id, (user_id, wish))
-        (answer,) = await self._apply(event_id, [(user_id, wish)])
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
-
-    async def _commit(self, event_id: EventId, requests: Sequence[_Request]) -> Sequence[_Answer]:
-        return await self._connection.transaction(partial(self._apply, event_id, requests))
+        return cast("Rsvp", await self._groups.submit(event_id, (user_id, status)))
 
     async def _apply(self, event_id: EventId, requests: Sequence[_Request]) -> Sequence[_Answer]:
         """Do the requests one after the other, and write what comes out of it. In a transaction."""

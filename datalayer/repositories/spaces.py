@@ -6,13 +6,13 @@ from typing import Annotated, Any
 from bson import ObjectId
 from pymongo import ReturnDocument, UpdateOne
 
-from datalayer.documents.fields import Name, Text
 from datalayer.documents.spaces import PostPermission, Space, SpaceVisit, Visibility
 from datalayer.documents.users import User
+from datalayer.engine.boundary import UNSET, Many, Unset
+from datalayer.engine.fields import Name, Text
+from datalayer.engine.repository import ALIVE, AT_ONCE, Repository, SoftDeletingRepository, not_found
 from datalayer.errors import InvalidInputError
 from datalayer.ids import SpaceId, SpaceVisitId, UserId
-from datalayer.repositories.base import ALIVE, AT_ONCE, Repository, SoftDeletingRepository, not_found
-from datalayer.repositories.boundary import UNSET, Many, Unset
 
 UNREAD_CAP = 100
 """Unread posts of a space are counted up to here."""

@@ -5,13 +5,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from datalayer.documents.fields import Title
 from datalayer.documents.scenes import Scene, SceneStatus
 from datalayer.documents.stories import CHAPTERS, Chapter, Character, Story
+from datalayer.engine.boundary import Cursor, Limit
+from datalayer.engine.fields import Title
+from datalayer.engine.pages import Page
+from datalayer.engine.repository import AT_ONCE, Repository, not_found
 from datalayer.ids import ChapterId, GenerationToken, SceneId, StoryId
-from datalayer.pages import Page
-from datalayer.repositories.base import AT_ONCE, Repository, not_found
-from datalayer.repositories.boundary import Cursor, Limit
 
 _COMMON_SPACES = " \n\t\r"
 _RARE_SPACES = (

@@ -1,23 +1,24 @@
 """The people of the community."""
 
+from functools import partial
 from typing import Annotated, Literal, Unpack
 
 from bson import ObjectId
 from pydantic import with_config
-from pymongo.errors import PyMongoError
 from typing_extensions import TypedDict
 
-from datalayer.documents.fields import ExternalId, File, Name, Text
 from datalayer.documents.memberships import Membership
 from datalayer.documents.points import PointsEntry
 from datalayer.documents.users import DigestFrequency, NotificationPrefs, ProfileVisibility, Role, User
-from datalayer.errors import LastAdminError, OutcomeUnknownError
+from datalayer.engine.batches import at_once_or_in_batches
+from datalayer.engine.boundary import UNSET, Cursor, Limit, Unset
+from datalayer.engine.fields import ExternalId, File, Name, Text
+from datalayer.engine.pages import Page
+from datalayer.engine.repository import Repository
+from datalayer.errors import LastAdminError
 from datalayer.ids import UserId
-from datalayer.pages import Page
-from datalayer.repositories.authors import Author, update_copies, update_copies_in_batches
-from datalayer.repositories.base import Repository
-from datalayer.repositories.boundary import UNSET, Cursor, Limit, Unset
 from datalayer.repositories.memberships import ensure_free
+from datalayer.repositories.shared.authors import Author, update_copies, update_copies_in_batches
 
 ATOMIC_ATTEMPTS = 8
 """How often a new name is carried to all copies in one transaction, before it is done in many."""
@@ -132,26 +133,14 @@ class Users(Repository[User, UserId]):
         if name is UNSET and avatar_storage_id is UNSET:
             return await self._update({"_id": id}, changes)
 
-        async def at_once() -> User:
-            user = await self._update({"_id": id}, changes)
-            await update_copies(self._connection, id, Author.of(user.to_wire()))
-            return user
-
-        if self._connection.transaction_is_open():
-            return await at_once()
-        attempts = iter(range(ATOMIC_ATTEMPTS))
-
-        async def work() -> User | None:
-            return None if next(attempts, None) is None else await at_once()
-
-        user = await self._connection.transaction(work)
-        if user is None:
-            user = await self._update({"_id": id}, changes)
-            try:
-                await update_copies_in_batches(self._connection, id)
-            except PyMongoError as error:
-                raise OutcomeUnknownError("The profile is changed, but not all copies of it.") from error
-        return user
+        return await at_once_or_in_batches(
+            self._connection,
+            partial(self._update, {"_id": id}, changes),
+            lambda user: update_copies(self._connection, id, Author.of(user.to_wire())),
+            partial(update_copies_in_batches, self._connection, id),
+            attempts=ATOMIC_ATTEMPTS,
+            incomplete="The profile is changed, but not all copies of it.",
+        )
 
     async def update_notification_prefs(self, id: UserId, **changes: Unpack[PrefChanges]) -> User:
         """Change some of the user's choices; those never made are all mails and a daily digest. One round trip.

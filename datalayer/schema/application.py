@@ -9,8 +9,8 @@ from typing import Protocol
 
 from pymongo.errors import PyMongoError
 
-from datalayer.documents.base import Document
-from datalayer.errors import SchemaDriftError
+from datalayer.engine.document import Document
+from datalayer.engine.errors import SchemaDriftError
 from datalayer.schema import lock
 from datalayer.schema.live import Database, live_tables
 from datalayer.schema.performing import perform

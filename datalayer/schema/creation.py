@@ -2,19 +2,17 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from typing import Literal, TypeAlias
 
 from pymongo.errors import DuplicateKeyError
 
-from datalayer.documents.base import Document
-from datalayer.errors import SchemaDriftError
+from datalayer.engine.database import SchemaMode
+from datalayer.engine.document import Document
+from datalayer.engine.errors import SchemaDriftError
 from datalayer.schema.live import Database, live_tables
 from datalayer.schema.performing import perform
 from datalayer.schema.plan import Action, Step, plan
 from datalayer.schema.problems import violations
 from datalayer.schema.tables import Table, declared_tables
-
-SchemaMode: TypeAlias = Literal["create", "verify", "skip"]
 
 
 async def ensure_schema(database: Database, documents: Sequence[type[Document]], mode: SchemaMode) -> None:

@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 
 from pymongo.asynchronous.database import AsyncDatabase
 
-from datalayer.errors import SchemaDriftError
+from datalayer.engine.errors import SchemaDriftError
 from datalayer.schema.tables import IndexShape, Table
 
 Database: TypeAlias = AsyncDatabase[dict[str, Any]]

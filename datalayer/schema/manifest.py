@@ -3,8 +3,8 @@
 import json
 from collections.abc import Mapping, Sequence
 
-from datalayer.documents.base import Document
-from datalayer.documents.indexes import ORIGINAL, Index
+from datalayer.engine.document import Document
+from datalayer.engine.indexes import ORIGINAL, Index
 from datalayer.schema.tables import IndexShape
 from datalayer.schema.validators import validator
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from datalayer.documents.base import Document
+from datalayer.engine.document import Document
 
 
 def forbidden_indexes(documents: Sequence[type[Document]]) -> Iterator[str]:

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from datalayer.documents.base import Document
-from datalayer.documents.indexes import Index
+from datalayer.engine.document import Document
+from datalayer.engine.indexes import Index
 from datalayer.schema.validators import validator
 
 Keys: TypeAlias = tuple[tuple[str, object], ...]

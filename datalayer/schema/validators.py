@@ -12,8 +12,8 @@ from bson import ObjectId
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from datalayer.documents.base import Document
-from datalayer.documents.fields import Integer, Json, Text, unwrap
+from datalayer.engine.document import Document
+from datalayer.engine.fields import Integer, Json, Text, unwrap
 
 JsonSchema: TypeAlias = dict[str, object]
 

@@ -11,11 +11,11 @@ from pymongo import ReadPreference, WriteConcern
 from pymongo.asynchronous.collection import AsyncCollection
 
 from datalayer.database import Community, Stories
+from datalayer.engine.translation import TRANSLATED, translate
 from datalayer.errors import AlreadyExistsError
 from datalayer.schema import ensure_schema
 from datalayer.seeding.plan import Table, plan
 from datalayer.seeding.world import World
-from datalayer.translation import TRANSLATED, translate
 
 BATCH = 1_000
 IN_FLIGHT = 3

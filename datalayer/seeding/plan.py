@@ -7,7 +7,7 @@ from typing import Any
 
 from datalayer import documents
 from datalayer.documents import Document
-from datalayer.repositories.gamification import DEFAULT_VALUES
+from datalayer.repositories.gamification_config import DEFAULT_VALUES
 from datalayer.repositories.levels import DEFAULT_LEVELS
 from datalayer.seeding.tables.comments import Comments
 from datalayer.seeding.tables.conversations import Conversations

@@ -5,7 +5,7 @@ from typing import Annotated
 from annotated_types import Ge, Le
 from pydantic import BaseModel, ConfigDict, model_validator
 
-from datalayer.clock import DAY
+from datalayer.engine.clock import DAY
 
 Number = Annotated[int, Ge(0)]
 Some = Annotated[int, Ge(1)]

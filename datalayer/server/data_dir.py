@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 from typing import Any, cast
 
-from datalayer.errors import ServerStartError
+from datalayer.engine.errors import ServerStartError
 
 _WORDS = 3
 _WORDS_LENGTH = 1500

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import cast
 
-from datalayer.errors import InvalidInputError
+from datalayer.engine.errors import InvalidInputError
 from datalayer.server.replica_set import ReplicaSet
 
 _MAX_PATH = 4_096

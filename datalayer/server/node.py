@@ -10,7 +10,7 @@ from typing import Any
 from pymongo import AsyncMongoClient
 from pymongo.errors import PyMongoError
 
-from datalayer.errors import ServerStartError
+from datalayer.engine.errors import ServerStartError
 from datalayer.server import data_dir as data
 from datalayer.server.ports import HOST, check_port, free_port, port_taken
 from datalayer.server.process import spawn

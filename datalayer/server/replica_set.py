@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 from pymongo import AsyncMongoClient
 from pymongo.errors import OperationFailure, PyMongoError
 
-from datalayer.errors import InvalidInputError, ServerStartError, UnavailableError
+from datalayer.engine.errors import InvalidInputError, ServerStartError, UnavailableError
 from datalayer.server import data_dir as data
 from datalayer.server.node import REPLICA_SET, START_SECONDS, TICK, Node
 

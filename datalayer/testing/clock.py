@@ -1,6 +1,6 @@
 """Time that a test is in charge of."""
 
-from datalayer.clock import system_clock
+from datalayer.engine.clock import system_clock
 
 
 class FrozenClock:
@@ -26,7 +26,7 @@ class FrozenClock:
         return f"FrozenClock({self.now})"
 
     def advance(self, milliseconds: int) -> None:
-        """Let time pass: `datalayer_clock.advance(3 * DAY)`, with the units of `datalayer.clock`."""
+        """Let time pass: `datalayer_clock.advance(3 * DAY)`, with the units of `datalayer.engine.clock`."""
         self.now += milliseconds
 
     def set(self, now: int) -> None:

@@ -2,7 +2,6 @@
 
 import html
 
-from datalayer.clock import DAY, HOUR
 from datalayer.database import Community
 from datalayer.documents import (
     Comment,
@@ -32,13 +31,14 @@ from datalayer.documents import (
 )
 from datalayer.documents.courses import CourseStatus
 from datalayer.documents.events import RsvpStatus
-from datalayer.documents.fields import Json, StorageId
 from datalayer.documents.memberships import MembershipStatus
 from datalayer.documents.spaces import PostPermission, Visibility
 from datalayer.documents.users import ProfileVisibility, Role
+from datalayer.engine.boundary import UNSET, Unset
+from datalayer.engine.clock import DAY, HOUR
+from datalayer.engine.fields import Json, StorageId
 from datalayer.errors import InvalidInputError
 from datalayer.ids import CommentId, ConversationId, CourseId, EventId, LessonId, ModuleId, PostId, SpaceId, UserId
-from datalayer.repositories.boundary import UNSET, Unset
 from datalayer.repositories.levels import DEFAULT_LEVELS, LevelFields
 from datalayer.testing.references import Numbers, document_of, id_of, stored
 

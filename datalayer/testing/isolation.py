@@ -12,8 +12,8 @@ from pymongo import AsyncMongoClient, MongoClient, WriteConcern
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.monitoring import CommandFailedEvent, CommandListener, CommandStartedEvent, CommandSucceededEvent
 
-from datalayer.clock import Clock
 from datalayer.database import Database
+from datalayer.engine.clock import Clock
 from datalayer.errors import InvalidInputError
 from datalayer.testing.commands import CommandLog
 

@@ -4,7 +4,7 @@ It is there wherever the library is installed, and costs nothing before a test a
 
 - `community` and `stories`: open databases, empty for each test whoever wrote what before;
 - `datalayer_clock`: the clock of both, which stands still until the test moves it. A fixture of this name in a
-  `conftest.py` that gives `datalayer.clock.system_clock` lets time pass;
+  `conftest.py` that gives `datalayer.engine.clock.system_clock` lets time pass;
 - `datalayer_uri`: where they are, for an application that opens its own connection.
 
 The databases are on a real server that the run starts itself; with pytest-xdist, each worker has one. The tests are
@@ -24,7 +24,7 @@ import pytest
 
 if TYPE_CHECKING:
     from datalayer import Community, Stories
-    from datalayer.clock import Clock
+    from datalayer.engine.clock import Clock
     from datalayer.testing.sandbox import Sandbox
 
 

@@ -9,7 +9,7 @@ from bson import ObjectId
 
 from datalayer.database import Database
 from datalayer.documents import Document
-from datalayer.repositories.base import Repository, not_found
+from datalayer.engine.repository import Repository, not_found
 
 D = TypeVar("D", bound=Document)
 I = TypeVar("I", bound=ObjectId)  # noqa: E741

@@ -14,8 +14,8 @@ from typing import Any, Protocol, TypeVar
 
 from pymongo import AsyncMongoClient
 
-from datalayer.clock import Clock, system_clock
 from datalayer.database import Database
+from datalayer.engine.clock import Clock, system_clock
 from datalayer.errors import NotSupportedInMemory
 from datalayer.server import embedded_server
 from datalayer.testing.commands import CommandLog

@@ -10,14 +10,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from datalayer import Community
-from datalayer.clock import DAY, HOUR
 from datalayer.documents import Event, Recurrence
-from datalayer.documents.fields import MAX_INTEGER
+from datalayer.engine.clock import DAY, HOUR
+from datalayer.engine.fields import MAX_INTEGER
+from datalayer.engine.pages import encode_cursor
 from datalayer.errors import InvalidCursorError, InvalidInputError, NotFoundError
 from datalayer.ids import EventId
-from datalayer.pages import encode_cursor
 from datalayer.repositories.events import MAX_OCCURRENCES
-from datalayer.repositories.recurrence import Schedule
+from datalayer.repositories.shared.recurrence import Schedule
 from datalayer.testing import Command, count_commands
 from datalayer.testing.explained import statements
 from tests.community.test_pages import read_all

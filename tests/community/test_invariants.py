@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from datalayer import Community
-from datalayer.clock import DAY, HOUR
+from datalayer.engine.clock import DAY, HOUR
 from datalayer.errors import AlreadyExistsError, InvalidInputError, NotFoundError, RuleViolationError
 from tests.community.world import people
 from tests.seeding.invariants import violations

@@ -8,9 +8,9 @@ import pytest
 from bson import ObjectId
 
 from datalayer import Community
-from datalayer.clock import DAY
 from datalayer.documents import Membership, User
 from datalayer.documents.memberships import MAX_EVENTS_AT_ONCE
+from datalayer.engine.clock import DAY
 from datalayer.errors import AlreadyExistsError, InvalidInputError, NotFoundError
 from datalayer.ids import MembershipId, UserId
 from datalayer.testing import count_commands

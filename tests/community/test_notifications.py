@@ -9,7 +9,7 @@ from bson import ObjectId
 
 from datalayer import Community
 from datalayer.documents import Notification, User
-from datalayer.documents.fields import StorageId
+from datalayer.engine.fields import StorageId
 from datalayer.errors import InvalidInputError, NotFoundError
 from datalayer.ids import NotificationId, UserId
 from datalayer.testing import count_commands

@@ -7,11 +7,11 @@ import pytest
 from bson import ObjectId
 
 from datalayer import Community
-from datalayer.clock import DAY
+from datalayer.engine.clock import DAY
 from datalayer.errors import InvalidInputError, NotFoundError
 from datalayer.ids import LevelId, PointsEntryId, UserId
 from datalayer.repositories import levels as levels_module
-from datalayer.repositories.gamification import DEFAULT_VALUES
+from datalayer.repositories.gamification_config import DEFAULT_VALUES
 from datalayer.repositories.points import Award
 from datalayer.testing import count_commands
 from tests.commands import keys_and_stages

@@ -9,7 +9,7 @@ from bson import ObjectId
 from datalayer import Community
 from datalayer.errors import InvalidInputError, NotEnrolledError, NotFoundError
 from datalayer.ids import CourseId, LessonId, LessonProgressId, UserId
-from datalayer.repositories.progress import Completion, CourseProgress
+from datalayer.repositories.lesson_progress import Completion, CourseProgress
 from datalayer.testing import count_commands
 from tests.commands import keys_and_stages
 from tests.community.curricula import Curriculum, curriculum

@@ -7,8 +7,8 @@ import pytest
 from bson import ObjectId
 
 from datalayer import Community
-from datalayer.clock import DAY, HOUR
 from datalayer.documents import Event, Recurrence
+from datalayer.engine.clock import DAY, HOUR
 from datalayer.errors import EventFullError, EventOverError, InvalidInputError, NotFoundError
 from datalayer.ids import EventId, RsvpId, UserId
 from datalayer.repositories.rsvps import RsvpCounts

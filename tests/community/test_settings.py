@@ -7,8 +7,8 @@ import pytest
 from bson import ObjectId
 
 from datalayer import Community
-from datalayer.documents.fields import StorageId
-from datalayer.documents.settings import SETTINGS_ID
+from datalayer.documents.community_settings import SETTINGS_ID
+from datalayer.engine.fields import StorageId
 from datalayer.errors import InvalidInputError, NotFoundError
 from datalayer.ids import CommunitySettingsId
 from datalayer.testing import count_commands

@@ -11,7 +11,7 @@ from datalayer import Community
 from datalayer.documents import Comment, Message, Post
 from datalayer.errors import AlreadyExistsError, InvalidInputError, LastAdminError, NotFoundError, OutcomeUnknownError
 from datalayer.ids import UserId
-from datalayer.repositories import authors
+from datalayer.repositories.shared import authors
 from datalayer.testing import count_commands
 from tests.community.test_pages import read_all
 from tests.community.world import people, person, post, space

@@ -14,8 +14,8 @@ from bson import ObjectId
 from pydantic import BaseModel
 
 from datalayer import Community, Stories
+from datalayer.engine.pages import _CHECK_BYTES, Page
 from datalayer.errors import DataLayerError, NotSupportedInMemory
-from datalayer.pages import _CHECK_BYTES, Page
 from datalayer.testing.memory import open_in_memory
 from tests.plans.calls import Call
 from tests.plans.observing import written

@@ -11,7 +11,7 @@ import pytest
 from datalayer import Community, DataLayerError, Stories
 from datalayer.database import Database
 from datalayer.documents import COMMUNITY_DOCUMENTS, STORIES_DOCUMENTS
-from datalayer.repositories.base import Repository, SoftDeletingRepository
+from datalayer.engine.repository import Repository, SoftDeletingRepository
 from tests.documentation.markdown import ROOT
 
 REFERENCE = ROOT / "docs/reference"

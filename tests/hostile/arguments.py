@@ -11,10 +11,10 @@ from bson import ObjectId
 from datalayer import ids
 from datalayer.documents import Document
 from datalayer.documents.events import Recurrence
-from datalayer.documents.fields import Integer, Json, Text
 from datalayer.documents.points import Level
-from datalayer.repositories.base import Repository
-from datalayer.repositories.boundary import UNSET, Unset
+from datalayer.engine.boundary import UNSET, Unset
+from datalayer.engine.fields import Integer, Json, Text
+from datalayer.engine.repository import Repository
 from datalayer.repositories.levels import DEFAULT_LEVELS, LevelFields
 from datalayer.repositories.users import PrefChanges
 from tests.examples import ALL_DOCUMENTS

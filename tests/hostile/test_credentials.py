@@ -20,9 +20,9 @@ from pymongo import AsyncMongoClient
 from datalayer import Community, DataLayerError, Stories
 from datalayer.cli import cli
 from datalayer.database import open_client
+from datalayer.engine.settings import Settings
+from datalayer.engine.translation import without_credentials
 from datalayer.errors import InvalidInputError, UnavailableError
-from datalayer.settings import Settings
-from datalayer.translation import without_credentials
 from seed.__main__ import command as seed
 
 SECRET = "s3cretQ"  # noqa: S105 - it is what is looked for

@@ -10,9 +10,10 @@ from bson import Code, Decimal128, Int64, MaxKey, MinKey, ObjectId, Regex
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datalayer import Page, pages
+from datalayer import Page
+from datalayer.engine import pages
+from datalayer.engine.pages import Number, decode_cursor, encode_cursor
 from datalayer.errors import InvalidCursorError
-from datalayer.pages import Number, decode_cursor, encode_cursor
 from tests.hostile.arguments import ALL_METHODS, Named
 from tests.hostile.place import Place
 from tests.hostile.values import MARK

@@ -13,7 +13,7 @@ from pymongo import AsyncMongoClient
 from pymongo.asynchronous.database import AsyncDatabase
 
 from datalayer.documents import COMMUNITY_DOCUMENTS, STORIES_DOCUMENTS
-from datalayer.documents.indexes import ORIGINAL
+from datalayer.engine.indexes import ORIGINAL
 from indexes import writing
 from indexes.serves import serves
 

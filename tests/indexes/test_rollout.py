@@ -13,9 +13,9 @@ from pymongo.errors import DuplicateKeyError
 
 from datalayer import Community, Stories
 from datalayer.documents import Document, Index
-from datalayer.documents.base import new_id
-from datalayer.documents.fields import Count, Name
-from datalayer.documents.indexes import TableSettings
+from datalayer.engine.document import new_id
+from datalayer.engine.fields import Count, Name
+from datalayer.engine.indexes import TableSettings
 from datalayer.errors import SchemaDriftError
 from datalayer.ids import UserId
 from datalayer.schema import application, ensure_schema, lock

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from datalayer.clock import DAY, HOUR
+from datalayer.engine.clock import DAY, HOUR
 from tests.plans.calls import Call, Cost, pages
 from tests.plans.world import World
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from unittest.mock import MagicMock
 
 from datalayer import Community, Stories
-from datalayer.clock import system_clock
-from datalayer.repositories.base import Repository, SoftDeletingRepository
+from datalayer.engine.clock import system_clock
+from datalayer.engine.repository import Repository, SoftDeletingRepository
 from tests.plans import learning, meeting, people, rewards, telling, writing
 from tests.plans.calls import Call, Cost
 from tests.plans.world import World

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from datalayer.repositories.gamification import DEFAULT_VALUES
+from datalayer.repositories.gamification_config import DEFAULT_VALUES
 from datalayer.repositories.levels import DEFAULT_LEVELS
 from tests.plans.calls import Call, pages
 from tests.plans.world import World

@@ -15,7 +15,7 @@ import re
 import pytest
 
 from datalayer.documents import COMMUNITY_DOCUMENTS, STORIES_DOCUMENTS
-from datalayer.documents.indexes import ORIGINAL
+from datalayer.engine.indexes import ORIGINAL
 from tests.plans import docstrings
 from tests.plans.calls import FACTOR, SEEKS
 from tests.plans.observing import Observed, Observer

@@ -10,7 +10,7 @@ from typing import Any
 from pymongo import AsyncMongoClient
 
 from datalayer import Community, Stories
-from datalayer.database import SERVER_SELECTION_MS
+from datalayer.engine.client import SERVER_SELECTION_MS
 from datalayer.errors import DataLayerError, OutcomeUnknownError, UnavailableError
 from tests.reliability.commands import Attempts
 from tests.reliability.ledger import Ledger

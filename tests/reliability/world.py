@@ -7,7 +7,7 @@ from typing import Any, Self
 from bson import ObjectId
 
 from datalayer import Community, Stories
-from datalayer.clock import DAY
+from datalayer.engine.clock import DAY
 
 SEATS = 5
 

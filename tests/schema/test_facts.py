@@ -9,7 +9,7 @@ from bson import ObjectId
 
 from datalayer import Community, Stories
 from datalayer.documents import Document
-from datalayer.documents.fields import Json, unwrap
+from datalayer.engine.fields import Json, unwrap
 from datalayer.schema.validators import validator
 from tests.examples import ALL_DOCUMENTS
 

@@ -10,7 +10,7 @@ from pymongo.errors import WriteError
 
 from datalayer import Community, Stories
 from datalayer.documents import Document
-from datalayer.documents.fields import Integer, Json, unwrap
+from datalayer.engine.fields import Integer, Json, unwrap
 from tests.examples import ALL_DOCUMENTS, full_wire
 
 

@@ -14,6 +14,7 @@ from pymongo.asynchronous.database import AsyncDatabase
 
 from datalayer import Community, Stories
 from datalayer.documents import Post, User
+from datalayer.engine.repository import Repository
 from datalayer.errors import (
     AlreadyExistsError,
     ConcurrentTransactionError,
@@ -25,7 +26,6 @@ from datalayer.errors import (
     StandaloneServerError,
     UnavailableError,
 )
-from datalayer.repositories.base import Repository
 from datalayer.schema.live import live_tables
 from datalayer.server.ports import free_port
 from datalayer.server.program import find_mongod

@@ -6,8 +6,8 @@ from time import perf_counter
 
 import pytest
 
+from datalayer.engine import connection, transactions
 from datalayer.errors import UnavailableError
-from datalayer.repositories import connection, transactions
 from tests.faults.stage import Stage, staged
 from tests.faults.trials import MOMENTS, cancelled, cancelled_after, faults_of, spoiled
 from tests.plans.calls import Call

@@ -9,7 +9,7 @@ from pathlib import Path
 from pymongo import AsyncMongoClient
 
 from datalayer import Stories
-from datalayer.clock import system_clock
+from datalayer.engine.clock import system_clock
 from tests.seeding.invariants import violations
 
 ROOT = Path(__file__).parents[2]

@@ -14,10 +14,10 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from datalayer import Stories
 from datalayer.documents import Chapter, Scene
+from datalayer.engine.boundary import UNSET
 from datalayer.errors import DataLayerError
 from datalayer.ids import GenerationToken, SceneId
-from datalayer.repositories.boundary import UNSET
-from datalayer.repositories.generation import GenerationTicket
+from datalayer.repositories.scenes import GenerationTicket
 from tests.seeding.invariants import violations
 from tests.stories.world import chapter
 

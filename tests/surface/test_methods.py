@@ -9,7 +9,7 @@ from typing import Any, Literal, NewType, TypeVar, Union, get_args, get_origin
 
 import pytest
 
-from datalayer.repositories.base import Repository
+from datalayer.engine.repository import Repository
 from tests.plans.registry import METHODS, REPOSITORIES
 
 API: dict[str, dict[str, str]] = tomllib.loads((Path(__file__).parent / "api.toml").read_text())

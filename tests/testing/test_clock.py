@@ -3,7 +3,7 @@
 import time
 
 from datalayer import Community
-from datalayer.clock import DAY
+from datalayer.engine.clock import DAY
 from datalayer.testing import FrozenClock
 
 

@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from datalayer import Community, Stories
-from datalayer.clock import DAY
 from datalayer.documents import COMMUNITY_DOCUMENTS, STORIES_DOCUMENTS, Document
+from datalayer.engine.clock import DAY
 from datalayer.errors import InvalidInputError
 from datalayer.testing import Factories, FrozenClock, StoriesFactories
 from tests.seeding.invariants import violations

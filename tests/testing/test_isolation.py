@@ -3,8 +3,8 @@
 import pytest
 
 from datalayer import Community, Stories
-from datalayer.clock import system_clock
 from datalayer.documents import User
+from datalayer.engine.clock import system_clock
 from datalayer.errors import InvalidInputError
 from datalayer.testing.isolation import IsolatedDatabase, _with_database
 from tests.examples import full_wire

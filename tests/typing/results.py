@@ -12,11 +12,11 @@ from datalayer.repositories.comments import CommentThread
 from datalayer.repositories.conversations import InboxEntry
 from datalayer.repositories.courses import CourseOutline, ModuleOutline
 from datalayer.repositories.events import Occurrence
-from datalayer.repositories.generation import GenerationTicket
+from datalayer.repositories.lesson_progress import CourseProgress
 from datalayer.repositories.likes import LikeResult
 from datalayer.repositories.points import Award, LeaderboardEntry
-from datalayer.repositories.progress import CourseProgress
 from datalayer.repositories.reports import ModerationCase
+from datalayer.repositories.scenes import GenerationTicket
 from datalayer.repositories.stories import ChapterNode, SceneSummary, StoryTree
 
 

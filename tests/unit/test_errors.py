@@ -4,6 +4,7 @@ import pickle
 
 from pymongo.errors import ConfigurationError
 
+from datalayer.engine.translation import translate
 from datalayer.errors import (
     DataLayerError,
     InvalidCursorError,
@@ -11,7 +12,6 @@ from datalayer.errors import (
     OutcomeUnknownError,
     PinLimitError,
 )
-from datalayer.translation import translate
 
 
 def _kinds(error: type[DataLayerError]) -> list[type[DataLayerError]]:

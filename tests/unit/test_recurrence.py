@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datalayer.clock import DAY, HOUR
 from datalayer.documents import Recurrence
-from datalayer.documents.fields import MAX_INTEGER
-from datalayer.repositories.recurrence import Schedule
+from datalayer.engine.clock import DAY, HOUR
+from datalayer.engine.fields import MAX_INTEGER
+from datalayer.repositories.shared.recurrence import Schedule
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 

@@ -5,8 +5,8 @@ from typing import Any
 
 from bson import ObjectId
 
-from datalayer.clock import MINUTE, SECOND
 from datalayer.documents.conversations import PREVIEW_LENGTH
+from datalayer.engine.clock import MINUTE, SECOND
 from datalayer.seeding.draws import Every, Ids, source
 from datalayer.seeding.phrases import Writer
 from datalayer.seeding.tables.users import People

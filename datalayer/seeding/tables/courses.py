@@ -7,7 +7,7 @@ from typing import Any
 
 from bson import ObjectId
 
-from datalayer.clock import DAY, HOUR
+from datalayer.engine.clock import DAY, HOUR
 from datalayer.seeding.draws import Every, Ids, source
 from datalayer.seeding.phrases import Writer, markup, paragraphs, phrases
 from datalayer.seeding.world import World

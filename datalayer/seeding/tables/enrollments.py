@@ -6,7 +6,7 @@ from typing import Any
 
 from bson import ObjectId
 
-from datalayer.clock import HOUR
+from datalayer.engine.clock import HOUR
 from datalayer.seeding.draws import Ids, source
 from datalayer.seeding.tables.courses import Courses, Curriculum
 from datalayer.seeding.tables.users import People

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from datalayer.clock import DAY, HOUR
 from datalayer.documents.events import Recurrence
-from datalayer.repositories.recurrence import Schedule
+from datalayer.engine.clock import DAY, HOUR
+from datalayer.repositories.shared.recurrence import Schedule
 from datalayer.seeding.draws import Every, Ids, source
 from datalayer.seeding.phrases import Writer, markup
 from datalayer.seeding.tables.users import People

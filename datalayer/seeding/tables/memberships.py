@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from random import Random
 from typing import Any
 
-from datalayer.clock import DAY
+from datalayer.engine.clock import DAY
 from datalayer.seeding.draws import Ids, happens, source
 from datalayer.seeding.tables.users import People
 from datalayer.seeding.world import World

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from bson import ObjectId
 
-from datalayer.clock import DAY
+from datalayer.engine.clock import DAY
 from datalayer.seeding.draws import Ids
 from datalayer.seeding.tables.comments import Comments
 from datalayer.seeding.tables.follows import Follows

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from bson import ObjectId
 
-from datalayer.repositories.gamification import DEFAULT_VALUES
+from datalayer.repositories.gamification_config import DEFAULT_VALUES
 from datalayer.repositories.levels import DEFAULT_LEVELS
 from datalayer.seeding.draws import Ids
 from datalayer.seeding.tables.comments import Comments

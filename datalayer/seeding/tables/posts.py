@@ -7,7 +7,7 @@ from typing import Any
 
 from bson import ObjectId
 
-from datalayer.clock import HOUR, MINUTE
+from datalayer.engine.clock import HOUR, MINUTE
 from datalayer.seeding.draws import Deck, Every, Ids, happens, source
 from datalayer.seeding.phrases import Writer, markup, paragraphs
 from datalayer.seeding.tables.spaces import Spaces

@@ -6,7 +6,7 @@ from typing import Any
 
 from bson import ObjectId
 
-from datalayer.clock import DAY, HOUR
+from datalayer.engine.clock import DAY, HOUR
 from datalayer.seeding.draws import Ids, source
 from datalayer.seeding.phrases import Writer
 from datalayer.seeding.tables.comments import Comments

@@ -7,7 +7,7 @@ from typing import Any
 
 from bson import ObjectId
 
-from datalayer.clock import MINUTE, SECOND
+from datalayer.engine.clock import MINUTE, SECOND
 from datalayer.seeding.draws import Ids, happens, source
 from datalayer.seeding.phrases import Writer, paragraphs, phrases
 from datalayer.seeding.world import World

@@ -6,7 +6,7 @@ from typing import Any
 
 from bson import ObjectId
 
-from datalayer.clock import DAY
+from datalayer.engine.clock import DAY
 from datalayer.seeding.draws import Ids, happens, source
 from datalayer.seeding.phrases import Writer, phrases
 from datalayer.seeding.world import World

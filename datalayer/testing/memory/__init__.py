@@ -15,8 +15,8 @@ from importlib import import_module
 from typing import Any, Self, TypeVar, cast
 
 from datalayer import database
-from datalayer.clock import Clock, system_clock
-from datalayer.documents.base import Document
+from datalayer.engine.clock import Clock, system_clock
+from datalayer.engine.document import Document
 from datalayer.errors import NotSupportedInMemory
 from datalayer.testing.memory.collections import Collection, Refusing
 from datalayer.testing.memory.transactions import Client

@@ -10,8 +10,8 @@ from pymongo import DeleteOne, InsertOne, ReturnDocument, UpdateOne
 from pymongo.errors import BulkWriteError, DuplicateKeyError, WriteError
 from pymongo.results import BulkWriteResult
 
-from datalayer.documents.base import Document
-from datalayer.documents.indexes import Index
+from datalayer.engine.document import Document
+from datalayer.engine.indexes import Index
 from datalayer.testing.memory import language
 from datalayer.testing.memory.language import Wire, sent, unsupported
 from datalayer.testing.memory.transactions import Client

@@ -11,7 +11,7 @@ import bson
 from bson import Int64, ObjectId
 from pymongo.errors import DocumentTooLarge
 
-from datalayer.documents.base import Document
+from datalayer.engine.document import Document
 from datalayer.errors import NotSupportedInMemory
 from datalayer.schema.validators import validator
 

@@ -22,7 +22,7 @@ from pymongo.errors import (
     WriteConcernError,
 )
 
-from datalayer.errors import (
+from datalayer.engine.errors import (
     AlreadyExistsError,
     DataLayerError,
     InvalidInputError,

@@ -3,10 +3,10 @@
 from bson import ObjectId
 from pymongo import ReturnDocument, UpdateOne
 
-from datalayer.documents.fields import Count, Name
 from datalayer.documents.points import GamificationRule
+from datalayer.engine.fields import Count, Name
+from datalayer.engine.repository import Repository
 from datalayer.ids import GamificationRuleId
-from datalayer.repositories.base import Repository
 
 DEFAULT_VALUES = {
     "post": 10,

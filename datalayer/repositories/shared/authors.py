@@ -5,15 +5,15 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from datalayer.documents.base import Document
 from datalayer.documents.comments import Comment
 from datalayer.documents.conversations import Message
-from datalayer.documents.fields import StorageId
 from datalayer.documents.posts import Post
 from datalayer.documents.users import User
+from datalayer.engine.connection import Collection, Connection
+from datalayer.engine.document import Document
+from datalayer.engine.fields import StorageId
+from datalayer.engine.repository import not_found
 from datalayer.ids import UserId
-from datalayer.repositories.base import not_found
-from datalayer.repositories.connection import Collection, Connection
 
 NAMELESS = "Member"
 """What a user without a name is called."""

@@ -11,9 +11,9 @@ from pydantic import ConfigDict, GetCoreSchemaHandler, ValidationError, validate
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 from pymongo.errors import PyMongoError
 
-from datalayer.documents.fields import Integer, Text
-from datalayer.repositories.transactions import transaction_failed
-from datalayer.translation import TRANSLATED, invalid_input, translate
+from datalayer.engine.fields import Integer, Text
+from datalayer.engine.transactions import transaction_failed
+from datalayer.engine.translation import TRANSLATED, invalid_input, translate
 
 P = ParamSpec("P")
 T = TypeVar("T")

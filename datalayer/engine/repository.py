@@ -7,11 +7,11 @@ from typing import Any, Generic, TypeVar
 from bson import MaxKey, MinKey, ObjectId
 from pymongo import ReturnDocument
 
-from datalayer.documents.base import Document
-from datalayer.errors import NotFoundError
-from datalayer.pages import Number, Page, PositionValue, decode_cursor, encode_cursor
-from datalayer.repositories.boundary import UNSET, Many, guard_public_methods
-from datalayer.repositories.connection import Collection, Connection
+from datalayer.engine.boundary import UNSET, Many, guard_public_methods
+from datalayer.engine.connection import Collection, Connection
+from datalayer.engine.document import Document
+from datalayer.engine.errors import NotFoundError
+from datalayer.engine.pages import Number, Page, PositionValue, decode_cursor, encode_cursor
 
 D = TypeVar("D", bound=Document)
 I = TypeVar("I", bound=ObjectId)  # noqa: E741

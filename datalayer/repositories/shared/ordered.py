@@ -6,8 +6,8 @@ from typing import ClassVar
 from bson import ObjectId
 from pymongo import UpdateOne
 
+from datalayer.engine.repository import AT_ONCE, D, I, Repository
 from datalayer.errors import InvalidInputError
-from datalayer.repositories.base import AT_ONCE, D, I, Repository
 
 
 class OrderedRepository(Repository[D, I]):

@@ -13,9 +13,9 @@ from bson import ObjectId
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from datalayer.documents.codec import Codec, Wire
-from datalayer.documents.indexes import TableSettings
-from datalayer.ids import AnyId
+from datalayer.engine.codec import Codec, Wire
+from datalayer.engine.ids import AnyId
+from datalayer.engine.indexes import TableSettings
 
 
 def _wire_name(name: str) -> str:

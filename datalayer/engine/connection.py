@@ -12,10 +12,10 @@ from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.read_concern import ReadConcern
 
-from datalayer.clock import Clock
-from datalayer.documents.base import Document
-from datalayer.errors import ConcurrentTransactionError, DataLayerError
-from datalayer.repositories.transactions import TRANSACTION_SECONDS, attempt, current_transaction
+from datalayer.engine.clock import Clock
+from datalayer.engine.document import Document
+from datalayer.engine.errors import ConcurrentTransactionError, DataLayerError
+from datalayer.engine.transactions import TRANSACTION_SECONDS, attempt, current_transaction
 
 T = TypeVar("T")
 Collection: TypeAlias = AsyncCollection[dict[str, Any]]

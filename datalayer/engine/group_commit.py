@@ -3,7 +3,10 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Hashable, Sequence
 from contextvars import Context
+from functools import partial
 from typing import Generic, TypeVar
+
+from datalayer.engine.connection import Connection
 
 K = TypeVar("K", bound=Hashable)
 R = TypeVar("R")
@@ -14,33 +17,43 @@ MAX_GROUP = 500
 
 
 class GroupCommit(Generic[K, R, T]):
-    """Commits requests for one key together.
+    """Commits concurrent requests for one key in one transaction.
 
     Transactions that write to the same document conflict, and each retry costs more than the work. So the first request
-    for a key is committed at once, and those that arrive meanwhile wait for it and go together into the next commit.
+    for a key is committed immediately, and those that arrive meanwhile wait for it and go together into the next
+    commit.
 
     Args:
-        commit: Does the requests of one key in one transaction; gives a result, or the error that is the request's
-            own, for each in their order. What it raises is the error of all of them.
+        connection: Where the transactions run.
+        apply: Does the requests of one key, in the transaction that is open. Returns, for each request in order, its
+            result or the error that is its own. An error that it raises is the error of all of them.
     """
 
-    def __init__(self, commit: Callable[[K, Sequence[R]], Awaitable[Sequence[T | Exception]]]) -> None:
-        self._commit = commit
+    def __init__(
+        self, connection: Connection, apply: Callable[[K, Sequence[R]], Awaitable[Sequence[T | Exception]]]
+    ) -> None:
+        self._connection = connection
+        self._apply = apply
         self._waiting: dict[K, list[tuple[R, asyncio.Future[T]]]] = {}
         self._workers: set[asyncio.Task[None]] = set()
 
     async def submit(self, key: K, request: R) -> T:
-        """Have the request committed, and give its result.
+        """Do the request and return its result: with others in one commit, or in the transaction that is open.
 
-        A caller that is cancelled withdraws a request that still waits; one that is being committed may happen. Nobody
-        else's is touched.
+        A caller that is cancelled withdraws a request that still waits; one that is being committed may happen. Other
+        callers are not affected.
         """
+        if self._connection.transaction_is_open():
+            (answer,) = await self._apply(key, [request])
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
         result: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         if key in self._waiting:
             self._waiting[key].append((request, result))
         else:
             self._waiting[key] = [(request, result)]
-            # In a context of its own: the first caller's transaction, deadline and cancellation are not the others'.
+            # In a context of its own: the first caller's deadline and cancellation are not the others'.
             worker = asyncio.get_running_loop().create_task(self._work(key), context=Context())
             self._workers.add(worker)
             worker.add_done_callback(self._workers.discard)
@@ -51,8 +64,9 @@ class GroupCommit(Generic[K, R, T]):
         group: list[tuple[R, asyncio.Future[T]]] = []
         try:
             while group := self._next_group(key):
+                requests = [request for request, _ in group]
                 try:
-                    answers = await self._commit(key, [request for request, _ in group])
+                    answers = await self._connection.transaction(partial(self._apply, key, requests))
                 except Exception as error:  # noqa: BLE001 - it is the callers' error, not this task's
                     answers = [error] * len(group)
                 for (_, result), answer in zip(group, answers, strict=True):

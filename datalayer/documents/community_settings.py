@@ -2,9 +2,9 @@
 
 from bson import ObjectId
 
-from datalayer.documents.base import Document, new_id
-from datalayer.documents.fields import ExternalId, File, Name, Timestamp
-from datalayer.documents.indexes import TableSettings
+from datalayer.engine.document import Document, new_id
+from datalayer.engine.fields import ExternalId, File, Name, Timestamp
+from datalayer.engine.indexes import TableSettings
 from datalayer.ids import CommunitySettingsId
 
 SETTINGS_ID = CommunitySettingsId(ObjectId("000000000000000000000001"))

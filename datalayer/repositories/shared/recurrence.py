@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Protocol
 
-from datalayer.clock import DAY
 from datalayer.documents.events import Recurrence
-from datalayer.documents.fields import MAX_INTEGER
+from datalayer.engine.clock import DAY
+from datalayer.engine.fields import MAX_INTEGER
 
 _STEPS = {"daily": DAY, "weekly": 7 * DAY}
 

@@ -16,7 +16,7 @@ import bson
 from bson import ObjectId
 from bson.errors import BSONError
 
-from datalayer.errors import InvalidCursorError
+from datalayer.engine.errors import InvalidCursorError
 
 T = TypeVar("T")
 

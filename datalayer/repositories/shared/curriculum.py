@@ -4,12 +4,12 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from datalayer.documents.base import Document
 from datalayer.documents.courses import Course, Lesson, Module
 from datalayer.documents.enrollments import Enrollment, LessonProgress
+from datalayer.engine.connection import Connection
+from datalayer.engine.document import Document
+from datalayer.engine.repository import ALIVE, AT_ONCE, not_found
 from datalayer.ids import CourseId, LessonId, ModuleId, UserId
-from datalayer.repositories.base import ALIVE, AT_ONCE, not_found
-from datalayer.repositories.connection import Connection
 
 Stages = Sequence[Mapping[str, Any]]
 

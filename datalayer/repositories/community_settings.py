@@ -2,11 +2,11 @@
 
 from pymongo import ReturnDocument
 
-from datalayer.documents.fields import ExternalId, File, Name
-from datalayer.documents.settings import SETTINGS_ID, CommunitySettings
+from datalayer.documents.community_settings import SETTINGS_ID, CommunitySettings
+from datalayer.engine.boundary import UNSET, Unset
+from datalayer.engine.fields import ExternalId, File, Name
+from datalayer.engine.repository import Repository
 from datalayer.ids import CommunitySettingsId
-from datalayer.repositories.base import Repository
-from datalayer.repositories.boundary import UNSET, Unset
 
 DEFAULT_NAME = "Community"
 

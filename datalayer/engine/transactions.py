@@ -12,7 +12,7 @@ from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import InvalidOperation, PyMongoError
 
-from datalayer.translation import commit_is_unknown, is_transient, translate
+from datalayer.engine.translation import commit_is_unknown, is_transient, translate
 
 T = TypeVar("T")
 

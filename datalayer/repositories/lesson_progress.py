@@ -4,12 +4,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from datalayer.documents.enrollments import Enrollment, LessonProgress
+from datalayer.engine.boundary import Cursor, Limit, Many
+from datalayer.engine.pages import Page
+from datalayer.engine.repository import Repository
 from datalayer.errors import NotEnrolledError
 from datalayer.ids import CourseId, LessonId, LessonProgressId, UserId
-from datalayer.pages import Page
-from datalayer.repositories.base import Repository
-from datalayer.repositories.boundary import Cursor, Limit, Many
-from datalayer.repositories.curriculum import (
+from datalayer.repositories.shared.curriculum import (
     Curriculum,
     course_with,
     curricula_of,

@@ -3,14 +3,14 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 from types import UnionType
-from typing import Annotated, NewType, TypeAlias, Union, cast, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, NewType, TypeAlias, Union, cast, get_args, get_origin
 
 from bson import ObjectId
 from pydantic import Discriminator, GetCoreSchemaHandler, Tag
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 from typing_extensions import TypeAliasType
 
-from datalayer.ids import AnyId
+from datalayer.engine.ids import AnyId
 
 MAX_INTEGER = 2**53 - 1
 """The largest integer that a service in JavaScript reads without loss."""
@@ -159,26 +159,31 @@ _ARMS = {
     "none": type(None),
 }
 
-_Json = TypeAliasType(
-    "_Json",
-    Annotated[
-        Annotated[bool, Tag("bool")]
-        | Annotated[int, Integer(minimum=-MAX_INTEGER), Tag("int")]
-        | Annotated[float, _Double(), Tag("float")]
-        | Annotated[str, Text(0, 100_000), Tag("str")]
-        | Annotated[AnyId, Tag("ObjectId")]
-        | Annotated[list["_Json"], Tag("List")]
-        | Annotated[dict[Annotated[str, _FieldName()], "_Json"], Tag("Dict")]
-        | Annotated[None, Tag("none")],
-        Discriminator(
-            _arm,
-            custom_error_type="json",
-            custom_error_message="must be a string, a number, a boolean, null, an ObjectId, or a list or dict of them",
-        ),
-    ],
-)
+_JSON_MESSAGE = "must be a string, a number, a boolean, null, an ObjectId, or a list or dict of them"
 
-Json = TypeAliasType("Json", Annotated[_Json, _Bounded()])
+if TYPE_CHECKING:
+    # What it is for a type checker: pyright loses the annotated one below where another module asks for it first.
+    Json: TypeAlias = bool | int | float | str | ObjectId | list["Json"] | dict[str, "Json"] | None
+else:
+    _Json = TypeAliasType(
+        "_Json",
+        Annotated[
+            Annotated[bool, Tag("bool")]
+            | Annotated[int, Integer(minimum=-MAX_INTEGER), Tag("int")]
+            | Annotated[float, _Double(), Tag("float")]
+            | Annotated[str, Text(0, 100_000), Tag("str")]
+            | Annotated[AnyId, Tag("ObjectId")]
+            | Annotated[list["_Json"], Tag("List")]
+            | Annotated[dict[Annotated[str, _FieldName()], "_Json"], Tag("Dict")]
+            | Annotated[None, Tag("none")],
+            Discriminator(
+                _arm,
+                custom_error_type="json",
+                custom_error_message=_JSON_MESSAGE,
+            ),
+        ],
+    )
+    Json = TypeAliasType("Json", Annotated[_Json, _Bounded()])
 """What the original schema calls `any`: JSON, and ids as they are; at most 100 levels deep, and 10,000 values."""
 
 

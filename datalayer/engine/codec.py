@@ -10,8 +10,8 @@ from typing import Any, Generic, TypeAlias, TypeVar
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
-from datalayer.documents.fields import unwrap
-from datalayer.errors import InvalidDocumentError
+from datalayer.engine.errors import InvalidDocumentError
+from datalayer.engine.fields import unwrap
 
 Wire: TypeAlias = Mapping[str, object]
 """A document as the driver returns it."""
