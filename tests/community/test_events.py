@@ -248,7 +248,7 @@ rows = st.lists(
 )
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=settings().max_examples // 2, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(drawn=rows, low=st.integers(0, 40), width=st.integers(1, 20), limit=st.integers(1, 4))
 async def test_lists_are_those_of_all_events(
     community: Community, drawn: list[tuple[Any, ...]], low: int, width: int, limit: int

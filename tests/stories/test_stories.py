@@ -196,7 +196,7 @@ async def test_the_tree_of_a_thousand_scenes(stories: Stories) -> None:
     assert not any("prose" in row for row in batch)
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=settings().max_examples // 5, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     proses=st.lists(
         st.text(
