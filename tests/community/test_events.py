@@ -195,6 +195,7 @@ async def test_a_deleted_event_is_not_there(community: Community) -> None:
         await community.events.restore(EventId(ObjectId()))
 
 
+@pytest.mark.quick("events")
 async def test_a_range_is_half_open(community: Community) -> None:
     """What ends when it begins, or begins when it ends, is outside; what overlaps it has its own times."""
     before = await event(community, 8 * DAY, DAY)

@@ -15,6 +15,7 @@ from tests.community.test_pages import read_all
 from tests.community.world import people, person
 
 
+@pytest.mark.quick("follows")
 async def test_following_is_safe_to_repeat(community: Community) -> None:
     """One document for each pair, however many ask at once."""
     a, b = await people(community, 2)

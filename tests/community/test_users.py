@@ -141,6 +141,7 @@ async def test_notification_prefs_merge(community: Community) -> None:
     assert (prefs.email_dms, prefs.email_comments, prefs.digest_frequency) == (False, True, "off")
 
 
+@pytest.mark.quick("users")
 async def test_there_is_always_an_admin(community: Community) -> None:
     """Once there is one: also when all depose each other at once."""
     admins = [await community.users.create(role="admin") for _ in range(3)]

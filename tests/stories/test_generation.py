@@ -103,6 +103,7 @@ async def test_a_failed_run_keeps_the_old_prose_until_the_next_succeeds(stories:
     await assert_sound(stories)
 
 
+@pytest.mark.quick("scenes")
 async def test_an_outdated_token_changes_nothing(timed: Stories, clock: Clock) -> None:
     """Of a run that was released, of one that was replaced, and one that there never was."""
     scene = await scene_of(timed)

@@ -20,6 +20,7 @@ WORDS = [f"a{chr(code)}b{chr(code)}" for code in range(1, 0x3001) if chr(code).i
 """Two words between each character that Python takes for white space."""
 
 
+@pytest.mark.quick("stories")
 async def test_a_story_has_its_24_chapters(stories: Stories) -> None:
     story = await stories.stories.create("The lighthouse")
     chapters = await stories.chapters.in_story(story.id)
@@ -157,6 +158,7 @@ async def test_growth_and_removal_conflict(
     )
 
 
+@pytest.mark.quick("chapters")
 async def test_a_deleted_chapter_leaves_no_gap(stories: Stories) -> None:
     """Also when several go at once; their scenes go with them."""
     story = await filled_story(stories, scenes_in_all=48)

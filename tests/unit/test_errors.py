@@ -2,6 +2,7 @@
 
 import pickle
 
+import pytest
 from pymongo.errors import ConfigurationError
 
 from datalayer.engine.translation import translate
@@ -12,6 +13,8 @@ from datalayer.errors import (
     OutcomeUnknownError,
     PinLimitError,
 )
+
+pytestmark = pytest.mark.quick
 
 
 def _kinds(error: type[DataLayerError]) -> list[type[DataLayerError]]:

@@ -9,6 +9,8 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from datalayer.documents import SpaceVisit
 from datalayer.ids import PostId, SpaceId
 
+pytestmark = pytest.mark.quick
+
 IDS = TypeAdapter(PostId)
 
 
