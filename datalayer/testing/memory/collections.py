@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from functools import partialmethod
 from typing import Any, Self, cast
 
-from bson import MaxKey, MinKey
+from bson import MaxKey, MinKey, encode
 from pydantic import ValidationError
 from pymongo import DeleteOne, InsertOne, ReturnDocument, UpdateOne
 from pymongo.errors import BulkWriteError, DuplicateKeyError, WriteError
@@ -278,7 +278,8 @@ class Collection(Refusing):
                 self._check_new(inserted, before)
                 result = await change()
                 for wire in await self._engine.find().to_list():
-                    if before.get(wire["_id"]) != wire:
+                    # As they are stored: in Python, `True` is 1 and 1.0.
+                    if wire["_id"] not in before or encode(before[wire["_id"]]) != encode(wire):
                         self._validate(sent(wire))
                 await self._refuse_duplicates()
             except BaseException as error:
