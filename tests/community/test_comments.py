@@ -70,6 +70,7 @@ async def test_the_count_follows_by_many_at_once(community: Community) -> None:
     assert (await community.posts.get(target.id)).comment_count == 6
 
 
+@pytest.mark.quick("comments")
 async def test_a_deleted_comment_with_replies_stays_empty(community: Community) -> None:
     """Without replies it goes; and when its replies go, so does it."""
     target, user = await post(community), await person(community)

@@ -91,6 +91,7 @@ async def test_published_and_drafts(community: Community) -> None:
         assert (await keys_and_stages(community.database, command))[1].isdisjoint({"SORT", "COLLSCAN"})
 
 
+@pytest.mark.quick("courses")
 async def test_a_deleted_course_comes_back_as_it_was(community: Community) -> None:
     world, user = await curriculum(community, 2), await person(community)
     await community.enrollments.enroll(user.id, world.course.id)

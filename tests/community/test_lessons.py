@@ -34,6 +34,7 @@ async def pausing(client: AsyncMongoClient[Any]) -> AsyncIterator[None]:
 # Orders
 
 
+@pytest.mark.quick("modules")
 async def test_modules_have_an_order_without_gaps(community: Community) -> None:
     course = (await curriculum(community)).course
     a, b, c, d = [await community.modules.create(course.id, title) for title in "abcd"]
@@ -45,6 +46,7 @@ async def test_modules_have_an_order_without_gaps(community: Community) -> None:
     assert await module_titles(community, course) == ["d", "a", "c", "e"]
 
 
+@pytest.mark.quick("lessons")
 async def test_lessons_have_an_order_without_gaps(community: Community) -> None:
     world = await curriculum(community, 0, 2)
     one, two = world.modules

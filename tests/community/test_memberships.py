@@ -36,6 +36,7 @@ async def of(community: Community, user: User) -> Membership:
     return membership
 
 
+@pytest.mark.quick("memberships")
 async def test_there_is_one_for_each_user(community: Community) -> None:
     """Free when it is new, and the same however many ask at once."""
     user = await person(community)

@@ -93,6 +93,7 @@ async def test_sending_is_four_round_trips(community: Community) -> None:
     assert names == ["findAndModify", "findAndModify", "insert", "commitTransaction"]
 
 
+@pytest.mark.quick("messages")
 async def test_only_the_two_take_part(community: Community) -> None:
     """A stranger neither writes, nor reads, nor marks; nothing changes by the attempt."""
     opened, one, _ = await _talk(community)

@@ -25,6 +25,7 @@ from tests.interleaving.changes import changed_after_snapshot
 NOW = 1_700_000_000_000
 
 
+@pytest.mark.quick("gamification_config")
 async def test_an_action_gives_what_its_rule_says(community: Community) -> None:
     """Nothing where there is no rule, or one of 0."""
     user = await person(community)
@@ -41,6 +42,7 @@ async def test_an_action_gives_what_its_rule_says(community: Community) -> None:
     assert await community.gamification_config.value_of("post") == 0
 
 
+@pytest.mark.quick("points")
 async def test_a_cause_is_rewarded_once(community: Community) -> None:
     """Whoever asks at once; other causes, users and actions are their own; without a reference it is every time."""
     await community.gamification_config.install_defaults()
@@ -348,6 +350,7 @@ async def test_default_levels_never_replace_others(community: Community) -> None
     assert [level.threshold for level in await community.levels.list()] == [0, 5, 9]
 
 
+@pytest.mark.quick("levels")
 async def test_deleting_levels_keeps_the_others(community: Community) -> None:
     """Two at once are both gone, and the rest are the same documents."""
     before = await community.levels.install_defaults()

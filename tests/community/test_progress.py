@@ -38,6 +38,7 @@ async def completed_at(community: Community, user_id: UserId, course_id: CourseI
     return enrollment.completed_at
 
 
+@pytest.mark.quick("lesson_progress")
 async def test_the_last_lesson_completes_the_course(community: Community) -> None:
     """Safe to repeat; the answer tells what is new."""
     user, world = await enrolled(community, 2, 1)

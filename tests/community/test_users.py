@@ -145,6 +145,7 @@ async def test_a_change_is_noted_with_its_time(community: Community, datalayer_c
             await missing
 
 
+@pytest.mark.quick("users")
 async def test_there_is_always_an_admin(community: Community) -> None:
     """Once there is one: also when all depose each other at once."""
     admins = [await community.users.create(role="admin") for _ in range(3)]

@@ -5,7 +5,7 @@ from functools import partialmethod
 from itertools import product
 from typing import Any, Self, cast
 
-from bson import MaxKey, MinKey
+from bson import MaxKey, MinKey, encode
 from pydantic import ValidationError
 from pymongo import DeleteOne, InsertOne, ReturnDocument, UpdateOne
 from pymongo.errors import BulkWriteError, DuplicateKeyError, WriteError
@@ -282,7 +282,8 @@ class Collection(Refusing):
                 result = await change()
                 after = {wire["_id"]: wire for wire in await self._engine.find().to_list()}
                 for id, wire in after.items():
-                    if before.get(id) != wire:
+                    # As they are stored: in Python, `True` is 1 and 1.0.
+                    if id not in before or encode(before[id]) != encode(wire):
                         self._validate(sent(wire))
                 await self._refuse_duplicates()
             except BaseException as error:

@@ -136,6 +136,8 @@ def check_update(update: Any, kinds: Kinds, upserted: Mapping[str, Any] | None =
             wanted = {"anything": None, "value": kind, "number": "number"}.get(UPDATES.get(operator, ""), "")
             if wanted == "" or (wanted is not None and {wanted, kind} != {_kind_of(operand)}):
                 raise unsupported(f"{operator} of {name} by {operand!r}")
+            if kind == "number" and isinstance(operand, float):
+                raise unsupported(f"{operator} of {name} by {operand!r}, which may equal the number that is there")
             if "." in name or name in changed:
                 raise unsupported(f"a change of {name} besides that of another part of it, or of it alone")
             changed.add(name)
