@@ -223,7 +223,7 @@ async def test_no_orphans_when_creation_and_removal_meet(community: Community) -
     assert await violations(community.database) == []
 
 
-@pytest.mark.parametrize("removal", ["lesson", "module"])
+@pytest.mark.parametrize("removal", ["lesson", pytest.param("module", marks=pytest.mark.thorough)])
 @pytest.mark.parametrize("removal_is_first", [True, False])
 @pytest.mark.parametrize("what", ["complete", "complete the rest", "complete an added one", "open", "enroll"])
 async def test_nothing_outlives_a_lesson_that_is_removed(

@@ -40,10 +40,13 @@ METHODS: dict[str, Method] = {
 _FIRST = {method: name for name, method in reversed(METHODS.items())}
 
 
-def about(name: str, *values: object, id: str | None = None) -> Any:
-    """The parameters of a test about a method; one that several repositories inherit has its turn with the first."""
-    is_again = _FIRST[METHODS[name]] != name
-    return pytest.param(*values or (name,), id=id or name, marks=[pytest.mark.thorough] if is_again else [])
+def about(name: str, *values: object, id: str | None = None, thorough: bool = False) -> Any:
+    """The parameters of a test about a method: its name, or what is given.
+
+    Of a method that several repositories inherit, the test of the first is enough for a run that is not thorough.
+    """
+    is_thorough = thorough or _FIRST[METHODS[name]] != name
+    return pytest.param(*values or (name,), id=id or name, marks=[pytest.mark.thorough] if is_thorough else [])
 
 
 def _of(world: World, attribute: str) -> Repository:

@@ -31,6 +31,9 @@ FEW = {
     "stories": 4,
     "founders": 20,
     "users": 22,
+    "likes_per_post": 2.5,
+    "enrollments_per_course": 8,
+    "follows_per_user": 4,
 }
 """The sizes of a world in which each query still finds something, for tests to which plans do not matter."""
 

@@ -17,8 +17,8 @@ async def test_a_killed_client_leaves_what_was_acknowledged_and_no_locks(servers
         await site.client.admin.command("setParameter", 1, transactionLifetimeLimitSeconds=LIMIT)
         world = await World.create(site.community, site.stories)
         ledger = await site.ledger()
-        async with Child.running(servers.uri, world, ledger) as child:
-            await child.works(500)
+        async with Child.running(servers.uri, world, ledger, tasks=SOME_TASKS) as child:
+            await child.works(200)
             await child.hold()
             child.kill()
         begun = time.monotonic()

@@ -25,15 +25,15 @@ DOCUMENTS = (*Community.documents, *Stories.documents)
 # The very large world in its proportions, at a size for tests: most of its posts are from before the rewards.
 LOAD = world("load", 1).model_copy(
     update={
-        "users": 300,
-        "founders": 120,
-        "posts": 1_500,
-        "rewarded_posts": 200,
-        "courses": 6,
-        "events": 20,
-        "enrollments_per_course": 30,
+        "users": 100,
+        "founders": 60,
+        "posts": 500,
+        "rewarded_posts": 70,
+        "courses": 4,
+        "events": 10,
+        "enrollments_per_course": 20,
         "rsvps_per_event": 20,
-        "conversations": 50,
+        "conversations": 30,
         "reports": 30,
         "stories": 2,
     }
