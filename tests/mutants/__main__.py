@@ -18,11 +18,8 @@ from tests.mutants.trials import Copy, copied
 ROOT = Path(__file__).parent.parent.parent
 RECORD = ROOT / ".data" / "mutants.json"
 
-# Those that are left out start processes and kill servers, build wheels, or take long.
-SUITE = [f"tests/{name}" for name in (
-    "unit", "engine", "community", "stories", "schema", "indexes", "surface", "contract", "hostile", "plans", "server",
-    "testing", "faults", "seeding", "interop",
-)]  # fmt: skip
+# They build wheels and sites, and call the library in processes of their own only.
+LEFT_OUT = {"documentation", "mutants", "packaging"}
 
 
 def main() -> None:
@@ -41,8 +38,9 @@ async def _main(options: argparse.Namespace) -> int:
         copies = [stack.enter_context(copied(ROOT)) for _ in range(options.jobs)]
         if options.record or not RECORD.exists():
             print("Recording which functions each test calls: this takes longer than the suite.", flush=True)
-            await copies[0].record(SUITE, options.jobs, RECORD)
-        sample = _sample(options.places, options.seed, options.sample)
+            await copies[0].record(_suite(copies[0].root), options.jobs, RECORD)
+        # Of the copy: the working tree may change meanwhile.
+        sample = _sample(copies[0].root, options.places, options.seed, options.sample)
         lived = await _try(sample, copies, Record.load(RECORD), options.seconds)
     print(f"\n{len(sample)} mutants: {len(sample) - len(lived)} were killed, {len(lived)} lived.")
     for mutant in sorted(lived):
@@ -61,22 +59,28 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _sample(places: Sequence[str], seed: int, size: int) -> list[Mutant]:
+def _suite(root: Path) -> list[str]:
+    """The folders with tests that are recorded."""
+    folders = {file.parent for file in (root / "tests").rglob("test_*.py") if file.parent.name not in LEFT_OUT}
+    return sorted(str(folder.relative_to(root)) for folder in folders)
+
+
+def _sample(root: Path, places: Sequence[str], seed: int, size: int) -> list[Mutant]:
     """Draw lines, and one mutant of each: else those lines would be drawn most that have the most mutants."""
     lines: defaultdict[tuple[Path, int], list[Mutant]] = defaultdict(list)
     for place in places:
         path, _, line = place.partition(":")
-        for file in python_files(ROOT, [Path(path)]):
-            for mutant in mutants(ROOT, file):
+        for file in python_files(root, [Path(path)]):
+            for mutant in mutants(root, file):
                 if not line or mutant.line == int(line):
                     lines[file, mutant.line].append(mutant)
     draw = random.Random(seed)  # noqa: S311
     if size == 0:
-        return [mutant for line in lines.values() for mutant in line if is_valid(ROOT, mutant)]
+        return [mutant for line in lines.values() for mutant in line if is_valid(root, mutant)]
     order = draw.sample(sorted(lines), len(lines))
     drawn = (draw.choice(lines[line]) for line in order)
     return [
-        mutant for mutant, _ in zip(filter(lambda mutant: is_valid(ROOT, mutant), drawn), range(size), strict=False)
+        mutant for mutant, _ in zip(filter(lambda mutant: is_valid(root, mutant), drawn), range(size), strict=False)
     ]
 
 

@@ -72,7 +72,9 @@ class Copy:
         """Run the tests without a mutant, and record what they call."""
         folder = self.root / ".mutants"
         with (self.root / ".mutants.log").open("w+b") as log:
-            await self._run(log, "--mutants-record", str(folder), "-n", str(processes), "-rfE", *suite)
+            await self._run(
+                log, "--mutants-record", str(folder), "-n", str(processes), "--dist", "worksteal", "-rfE", *suite
+            )
             print(_text(log))
         found: dict[str, dict[str, Any]] = {}
         for file in folder.glob("*.json"):
