@@ -29,6 +29,7 @@ DataLayerError
 │   └── AuthenticationError
 ├── UnavailableError
 │   ├── OutcomeUnknownError
+│   │   └── IncompleteError
 │   ├── ServerStartError
 │   └── StandaloneServerError
 └── NotSupportedInMemory            datalayer.testing
@@ -45,6 +46,7 @@ from datalayer.engine.errors import (
     DatabaseClosedError,
     DataLayerError,
     DirectWriteError,
+    IncompleteError,
     InvalidCursorError,
     InvalidDocumentError,
     InvalidInputError,
@@ -72,6 +74,7 @@ __all__ = [
     "DirectWriteError",
     "EventFullError",
     "EventOverError",
+    "IncompleteError",
     "InvalidCursorError",
     "InvalidDocumentError",
     "InvalidInputError",

@@ -68,12 +68,18 @@ ADDED: Mapping[str, Mapping[str, str]] = {
         "series are over."
     },
     "memberships": {
-        "stripeEventAt": "The time of the newest event of Stripe that was applied: an older one changes nothing.",
+        "stripeEventAt": "The time of the newest event of the subscription that the membership follows.",
         "stripeEventIds": "The events of that time that were applied: none is applied twice.",
+        "stripeSubscriptions": "What the newest event of each of the user's subscriptions says: the end of one that "
+        "was replaced does not end the membership.",
     },
     "conversations": {
         "revision": "Lock: sending, deleting and restoring messages conflict, so that `lastMessageAt` and the preview "
         "are those of the newest."
+    },
+    "levels": {
+        "usersPending": "The mark of a change of all levels that not every user has followed yet: the next change of "
+        "levels completes it."
     },
     "stories": {"revision": "Lock: a character that is made conflicts with the removal of the story."},
     "chapters": {"revision": "Lock: changes of the numbers of its scenes conflict, with each other and its removal."},

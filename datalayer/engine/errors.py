@@ -218,11 +218,20 @@ class UnavailableError(DataLayerError):
 class OutcomeUnknownError(UnavailableError):
     """The server did not confirm the change: it happened as a whole, or it did not happen.
 
-    Whoever needs to know looks, or asks for the change again where that is safe to repeat. Every other error means that
-    nothing has happened.
+    Whoever needs to know looks, or asks for the change again where that is safe to repeat. Every other error but
+    `IncompleteError` means that nothing has happened.
     """
 
     code = "outcome_unknown"
+
+
+class IncompleteError(OutcomeUnknownError):
+    """A part of the change is made; calling the method again completes it.
+
+    A change of very many documents is made in batches. What readers must not see any more is hidden by the first one.
+    """
+
+    code = "incomplete"
 
 
 class ServerStartError(UnavailableError):

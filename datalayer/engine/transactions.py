@@ -10,10 +10,11 @@ from typing import Any, TypeVar
 
 import pymongo
 from bson.errors import BSONError
-from pymongo import ReadPreference
+from pymongo import ReadPreference, WriteConcern
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import InvalidOperation, PyMongoError
+from pymongo.read_concern import ReadConcern
 
 from datalayer.engine.driver import earlier_error, lost_an_answer
 from datalayer.engine.errors import DataLayerError
@@ -172,7 +173,7 @@ async def _supersede(session: AsyncClientSession, database: AsyncDatabase[dict[s
     until = time.monotonic() + LAST_SECONDS
     while time.monotonic() < until:
         try:
-            await session.start_transaction(read_preference=ReadPreference.PRIMARY)
+            await session.start_transaction(ReadConcern("local"), WriteConcern(1), ReadPreference.PRIMARY)
             await database["nothing"].find_one(session=session)
             # The driver hides the errors of an abort, not those of a commit; there is nothing to commit.
             await session.commit_transaction()

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, cast
 
-from bson.errors import BSONError
+from bson.errors import BSONError, InvalidBSON
 from pydantic import ValidationError
 from pymongo import AsyncMongoClient
 from pymongo.errors import (
@@ -28,6 +28,7 @@ from datalayer.engine.errors import (
     AlreadyExistsError,
     DatabaseClosedError,
     DataLayerError,
+    InvalidDocumentError,
     InvalidInputError,
     OutcomeUnknownError,
     UnavailableError,
@@ -121,7 +122,7 @@ def translate(error: Exception, client: AsyncMongoClient[Any] | None = None) -> 
     if isinstance(error, PyMongoError) and (commit_is_unknown(error) or _lacks_a_majority(error)):
         return unconfirmed(error)
     if is_transient(error):
-        return UnavailableError("The transaction kept conflicting with others, or lost its server.")
+        return UnavailableError("The transaction kept conflicting with others, took too long, or lost its server.")
     if isinstance(error, OperationFailure) and (known := _by_code(error, client)) is not None:
         return known
     for kinds, translation in _TRANSLATIONS:
@@ -238,6 +239,7 @@ _TRANSLATIONS: tuple[tuple[tuple[type[Exception], ...], Callable[[Any], DataLaye
     ((DuplicateKeyError,), lambda error: _already_exists(error.details or {}, str(error))),
     ((InvalidURI, ConfigurationError), _configuration_error),
     ((InvalidOperation,), _invalid_operation),
+    ((InvalidBSON,), lambda error: InvalidDocumentError(f"A document in the database cannot be read: {error}.")),
     (
         (DocumentTooLarge, BSONError, OverflowError),
         lambda error: InvalidInputError("document", f"it cannot be stored: {error}"),

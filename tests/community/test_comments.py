@@ -17,6 +17,20 @@ from tests.community.test_pages import read_all
 from tests.community.world import people, person, post
 
 
+async def test_nobody_replies_below_a_deleted_comment(community: Community) -> None:
+    """Neither to it nor to a reply to it, although those are still listed."""
+    on, author = await post(community), await person(community)
+    top = await community.comments.create(on.id, author.id, "top")
+    reply = await community.comments.create(on.id, author.id, "reply", parent_id=top.id)
+    await community.comments.delete(top.id)
+    for parent in (top, reply):
+        with pytest.raises(NotFoundError, match=str(top.id)):
+            await community.comments.create(on.id, author.id, "late", parent_id=parent.id)
+    assert (await community.posts.get(on.id)).comment_count == 1
+    await community.comments.restore(top.id)
+    assert (await community.comments.create(on.id, author.id, "again", parent_id=reply.id)).parent_id == top.id
+
+
 async def test_replies_are_two_levels_deep(community: Community) -> None:
     """A reply to a reply belongs to the top-level comment."""
     target, user = await post(community), await person(community)
@@ -56,6 +70,7 @@ async def test_the_count_follows_by_many_at_once(community: Community) -> None:
     assert (await community.posts.get(target.id)).comment_count == 6
 
 
+@pytest.mark.quick("comments")
 async def test_a_deleted_comment_with_replies_stays_empty(community: Community) -> None:
     """Without replies it goes; and when its replies go, so does it."""
     target, user = await post(community), await person(community)

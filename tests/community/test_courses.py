@@ -15,7 +15,7 @@ from datalayer.testing import count_commands
 from tests.commands import keys_and_stages
 from tests.community.curricula import curriculum
 from tests.community.world import person
-from tests.interleaving import changed_before
+from tests.interleaving.changes import changed_before
 from tests.seeding.invariants import violations
 
 COURSE, MODULE, LESSON = CourseId(ObjectId()), ModuleId(ObjectId()), LessonId(ObjectId())
@@ -37,7 +37,7 @@ async def test_a_course_is_made_as_a_draft(community: Community) -> None:
 
 @pytest.mark.usefixtures("clock")
 async def test_an_update_changes_what_is_given(community: Community) -> None:
-    """What is left out stays, `None` removes, `updatedAt` follows; a counter or an order is no change."""
+    """What is left out stays, `None` removes, `updatedAt` follows, also another place; a counter is no change."""
     course = await community.courses.create(title="Sailing", description="On water", thumbnail_storage_id="file")
     updated = await community.courses.update(course.id, title="Rowing", description=None)
     assert (updated.title, updated.description, updated.thumbnail_storage_id) == ("Rowing", None, "file")
@@ -54,7 +54,10 @@ async def test_an_update_changes_what_is_given(community: Community) -> None:
     assert changed.updated_at > lesson.updated_at
     other = await community.lessons.create(module.id, "Second")
     await community.lessons.reorder(module.id, [other.id, lesson.id])
-    assert (await community.lessons.get(lesson.id)).updated_at == changed.updated_at
+    moved = await community.lessons.get(lesson.id)
+    assert moved.updated_at > changed.updated_at
+    await community.lessons.reorder(module.id, [other.id, lesson.id])
+    assert await community.lessons.get(lesson.id) == moved
     assert (await community.modules.rename(module.id, "Uno")).title == "Uno"
     assert (await community.lessons.move(lesson.id, module.id)).updated_at > changed.updated_at
     await community.courses.delete(course.id)
@@ -88,6 +91,7 @@ async def test_published_and_drafts(community: Community) -> None:
         assert (await keys_and_stages(community.database, command))[1].isdisjoint({"SORT", "COLLSCAN"})
 
 
+@pytest.mark.quick("courses")
 async def test_a_deleted_course_comes_back_as_it_was(community: Community) -> None:
     world, user = await curriculum(community, 2), await person(community)
     await community.enrollments.enroll(user.id, world.course.id)

@@ -20,7 +20,7 @@ from datalayer.testing import count_commands
 from tests.commands import keys_and_stages
 from tests.community.curricula import curriculum
 from tests.community.world import people, person
-from tests.interleaving import changed_before
+from tests.interleaving.changes import changed_before
 from tests.seeding.invariants import violations
 
 USER, COURSE, LESSON = UserId(ObjectId()), CourseId(ObjectId()), LessonId(ObjectId())
@@ -38,6 +38,7 @@ async def test_enroll_and_withdraw_are_safe_to_repeat(community: Community) -> N
     assert (await community.courses.get(course.id)).enrollment_count == 0
 
 
+@pytest.mark.quick("enrollments")
 async def test_only_a_published_course_is_open(community: Community) -> None:
     """A draft is refused, also one that was open before; who is enrolled by then stays."""
     users = await people(community, 2)

@@ -199,6 +199,7 @@ async def test_a_deleted_event_is_not_there(community: Community) -> None:
         await community.events.restore(EventId(ObjectId()))
 
 
+@pytest.mark.quick("events")
 async def test_a_range_is_half_open(community: Community) -> None:
     """What ends when it begins, or begins when it ends, is outside; what overlaps it has its own times."""
     before = await event(community, 8 * DAY, DAY)
@@ -274,7 +275,7 @@ rows = st.lists(
 )
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=settings().max_examples // 2, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(drawn=rows, low=st.integers(0, 40), width=st.integers(1, 20), limit=st.integers(1, 4))
 async def test_lists_are_those_of_all_events(
     community: Community, drawn: list[tuple[Any, ...]], low: int, width: int, limit: int

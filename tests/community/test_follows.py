@@ -15,6 +15,7 @@ from tests.community.test_pages import read_all
 from tests.community.world import people, person
 
 
+@pytest.mark.quick("follows")
 async def test_following_is_safe_to_repeat(community: Community, datalayer_clock: FrozenClock) -> None:
     """One document for each pair, however many ask at once; a repetition does not change it."""
     a, b = await people(community, 2)

@@ -25,6 +25,7 @@ async def test_like_and_unlike_are_safe_to_repeat(community: Community) -> None:
     assert not await community.likes.is_liked(*pair)
 
 
+@pytest.mark.quick("likes")
 async def test_many_at_once_are_counted_exactly(community: Community) -> None:
     """32 tasks on one post share transactions: each gets its own place in the count, in far fewer commits."""
     users, target = await people(community, 32), await post(community)

@@ -19,7 +19,7 @@ from datalayer.testing import count_commands
 from tests.commands import keys_and_stages
 from tests.community.test_pages import read_all
 from tests.community.world import people, person
-from tests.interleaving import changed_after_snapshot
+from tests.interleaving.changes import changed_after_snapshot
 from tests.seeding.invariants import violations
 
 Talk = tuple[Conversation, User, User]
@@ -93,6 +93,7 @@ async def test_sending_is_four_round_trips(community: Community) -> None:
     assert names == ["findAndModify", "findAndModify", "insert", "commitTransaction"]
 
 
+@pytest.mark.quick("messages")
 async def test_only_the_two_take_part(community: Community) -> None:
     """A stranger neither writes, nor reads, nor marks; nothing changes by the attempt."""
     opened, one, _ = await _talk(community)

@@ -72,6 +72,7 @@ async def test_a_nameless_actor_and_none(community: Community) -> None:
     assert await violations(community.database) == []
 
 
+@pytest.mark.quick("notifications")
 async def test_nobody_is_told_what_they_did(community: Community) -> None:
     user = await person(community)
     assert await community.notifications.notify(user.id, "like", actor_id=user.id) is None

@@ -50,7 +50,7 @@ times = st.lists(
 )
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=settings().max_examples // 3, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(posts=times, limit=st.integers(1, 5))
 async def test_every_list_is_its_sorted_documents(
     community: Community, posts: list[dict[str, int]], limit: int

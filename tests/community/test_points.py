@@ -8,11 +8,11 @@ from bson import ObjectId
 from pymongo import AsyncMongoClient
 
 from datalayer import Community
+from datalayer.engine import batches
 from datalayer.engine.clock import DAY
 from datalayer.engine.ids import new_object_id
 from datalayer.errors import InvalidInputError, NotFoundError, OutcomeUnknownError
 from datalayer.ids import LevelId, PointsEntryId, UserId
-from datalayer.repositories import levels as levels_module
 from datalayer.repositories.gamification_config import DEFAULT_VALUES
 from datalayer.repositories.levels import LevelFields
 from datalayer.repositories.points import Award
@@ -20,11 +20,12 @@ from datalayer.testing import count_commands
 from tests.commands import keys_and_stages
 from tests.community.test_pages import read_all
 from tests.community.world import people, person
-from tests.interleaving import changed_after_snapshot
+from tests.interleaving.changes import changed_after_snapshot
 
 NOW = 1_700_000_000_000
 
 
+@pytest.mark.quick("gamification_config")
 async def test_an_action_gives_what_its_rule_says(community: Community) -> None:
     """Nothing where there is no rule, or one of 0."""
     user = await person(community)
@@ -41,6 +42,7 @@ async def test_an_action_gives_what_its_rule_says(community: Community) -> None:
     assert await community.gamification_config.value_of("post") == 0
 
 
+@pytest.mark.quick("points")
 async def test_a_cause_is_rewarded_once(community: Community) -> None:
     """Whoever asks at once; other causes, users and actions are their own; without a reference it is every time."""
     await community.gamification_config.install_defaults()
@@ -123,9 +125,9 @@ async def test_awards_while_the_levels_change(community: Community, monkeypatch:
     await community.gamification_config.set("post", 30)
     await community.levels.install_defaults()
     users = await people(community, 4)
-    monkeypatch.setattr(levels_module, "BATCH", 2)
+    monkeypatch.setattr(batches, "BATCH", 2)
     for attempts in (4, 0):
-        monkeypatch.setattr(levels_module, "ATOMIC_ATTEMPTS", attempts)
+        monkeypatch.setattr(batches, "AT_ONCE_ATTEMPTS", attempts)
         steps = [0, 20 + attempts, 70, 110]
         fields: Any = [{"name": f"{step}", "threshold": step} for step in steps]
         await asyncio.gather(
@@ -161,7 +163,8 @@ async def test_an_award_that_read_the_old_levels_conflicts(community: Community)
 
 async def test_users_follow_new_levels_in_batches(community: Community, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where one transaction does not succeed: all of them, also those who are awarded between two batches."""
-    monkeypatch.setattr(levels_module, "BATCH", 2)
+    monkeypatch.setattr(batches, "AT_ONCE_ATTEMPTS", 0)
+    monkeypatch.setattr(batches, "BATCH", 2)
     await community.gamification_config.set("post", 60)
     await community.levels.install_defaults()
     users = [await person(community) for _ in range(8)]
@@ -191,7 +194,7 @@ async def test_users_that_did_not_follow_do_so_when_it_is_called_again(
     community: Community, client: AsyncMongoClient[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The outcome of a change whose batches fail is unknown."""
-    monkeypatch.setattr(levels_module, "ATOMIC_ATTEMPTS", 0)
+    monkeypatch.setattr(batches, "AT_ONCE_ATTEMPTS", 0)
     await community.gamification_config.set("post", 60)
     await community.levels.install_defaults()
     await community.points.award((await person(community)).id, "post")
@@ -347,6 +350,7 @@ async def test_default_levels_never_replace_others(community: Community) -> None
     assert [level.threshold for level in await community.levels.list()] == [0, 5, 9]
 
 
+@pytest.mark.quick("levels")
 async def test_deleting_levels_keeps_the_others(community: Community) -> None:
     """Two at once are both gone, and the rest are the same documents."""
     before = await community.levels.install_defaults()

@@ -16,7 +16,7 @@ from datalayer.testing import FrozenClock, count_commands
 from tests.commands import keys_and_stages
 from tests.community.curricula import Curriculum, curriculum
 from tests.community.world import people, person
-from tests.interleaving import changed_after_snapshot, changed_before
+from tests.interleaving.changes import changed_after_snapshot, changed_before
 from tests.seeding.invariants import violations
 
 USER, COURSE, LESSON = UserId(ObjectId()), CourseId(ObjectId()), LessonId(ObjectId())
@@ -38,6 +38,7 @@ async def completed_at(community: Community, user_id: UserId, course_id: CourseI
     return enrollment.completed_at
 
 
+@pytest.mark.quick("lesson_progress")
 async def test_the_last_lesson_completes_the_course(community: Community) -> None:
     """Safe to repeat; the answer tells what is new."""
     user, world = await enrolled(community, 2, 1)

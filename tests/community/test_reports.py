@@ -17,6 +17,7 @@ from tests.community.test_pages import read_all
 from tests.community.world import people, person, post
 
 
+@pytest.mark.quick("reports")
 async def test_one_pending_report_for_each_reporter_and_target(community: Community) -> None:
     """Also when several are filed at once; after it is settled there may be another."""
     reporter, target = await person(community), await post(community)

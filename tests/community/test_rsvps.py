@@ -93,6 +93,7 @@ async def test_an_answer_can_be_changed(community: Community, now: Now) -> None:
     assert await community.database.rsvps.count_documents({}) == 1
 
 
+@pytest.mark.quick("rsvps")
 async def test_a_seat_that_is_given_back_can_be_taken(community: Community) -> None:
     """By another answer, by a withdrawal, by a deletion; and who has no seat may still say maybe."""
     one, two = await people(community, 2)

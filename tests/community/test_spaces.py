@@ -13,7 +13,7 @@ from datalayer.errors import InvalidInputError, NotFoundError
 from datalayer.ids import SpaceId, UserId
 from datalayer.testing import FrozenClock, count_commands
 from tests.community.world import person, post, space
-from tests.interleaving import changed_within
+from tests.interleaving.changes import changed_within
 
 
 async def names(community: Community) -> list[str]:
@@ -23,6 +23,7 @@ async def names(community: Community) -> list[str]:
     return [item.name for item in spaces]
 
 
+@pytest.mark.quick("spaces")
 async def test_the_order_has_no_gaps(community: Community) -> None:
     a, b, c, d = [await community.spaces.create(name=name) for name in "abcd"]
     assert await names(community) == ["a", "b", "c", "d"]
@@ -147,6 +148,7 @@ async def test_unread_counts_posts_by_others_since_the_last_visit(
         await community.space_visits.unread(UserId(ObjectId()))
 
 
+@pytest.mark.quick("space_visits")
 async def test_visits_never_move_backwards(community: Community) -> None:
     """One for each user and space, however many are recorded at once, with whatever clock."""
     user, room = await person(community), await space(community)

@@ -69,7 +69,6 @@ async def test_reads_see_the_last_write(community: Community, datalayer_uri: str
     ]
 
 
-@pytest.mark.xfail(reason="the driver takes the client's read preference for a transaction that is given none")
 async def test_a_transaction_reads_one_snapshot_of_the_primary(community: Community, datalayer_uri: str) -> None:
     """Also where the URI asks for a secondary, on which a transaction cannot run."""
     user = await Factories(community).user()

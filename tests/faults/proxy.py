@@ -2,13 +2,17 @@
 
 import asyncio
 import struct
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 
 _HEADER = struct.Struct("<iiii")
 _OP_MSG = 2013
 _BODY = 4 + 1 + 4 + 1
 """Flags, the kind of the section, the document's length and its first field's type: then comes that field's name."""
+
+
+async def at_once(_command: str) -> None:
+    """Hold nothing back."""
 
 
 class Held:
@@ -29,6 +33,7 @@ class Proxy:
     Attributes:
         lose: The command whose next reply is lost, together with its connection.
         passed: Called with the command that has been passed on.
+        before: Awaited with each command before it is passed on.
     """
 
     def __init__(self, port: int) -> None:
@@ -38,6 +43,7 @@ class Proxy:
         self._held: dict[str, Held] = {}
         self.lose: str | None = None
         self.passed: Callable[[str], None] = lambda _: None
+        self.before: Callable[[str], Awaitable[None]] = at_once
 
     @asynccontextmanager
     async def listening(self) -> AsyncIterator[int]:
@@ -82,6 +88,7 @@ class Proxy:
         while True:
             message, id, _ = await _read(source)
             command = _command(message)
+            await self.before(command)
             if self.lose is not None and command == self.lose:
                 self.lose = None
                 link.lost.add(id)

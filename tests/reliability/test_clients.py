@@ -3,7 +3,7 @@
 import time
 
 from datalayer.server import ReplicaSet
-from tests.reliability.load import PATIENCE, Site
+from tests.reliability.load import PATIENCE, SOME_TASKS, Site
 from tests.reliability.process import Child
 from tests.reliability.world import World
 
@@ -24,6 +24,6 @@ async def test_a_killed_client_leaves_what_was_acknowledged_and_no_locks(servers
         begun = time.monotonic()
         await site.community.posts.edit(world.still[0], content="hot-3 0")
         assert time.monotonic() - begun < LIMIT + PATIENCE
-        async with site.load(world, ledger, "d") as load:
+        async with site.load(world, ledger, "d", tasks=SOME_TASKS) as load:
             await load.everybody_wrote()
         await site.assert_sound(ledger)

@@ -136,6 +136,7 @@ async def test_data_survives_a_restart_on_another_port(tmp_path: Path) -> None:
             servers.kill()
 
 
+@pytest.mark.thorough  # tests/reliability kills a server under load
 async def test_acknowledged_writes_survive_a_crash(tmp_path: Path) -> None:
     """`kill -9` in the middle of writes loses none that was acknowledged; the client goes on with the same URI."""
     servers = ReplicaSet(tmp_path)

@@ -112,6 +112,7 @@ async def test_a_completed_run_leaves_no_error(stories: Stories) -> None:
     await assert_sound(stories)
 
 
+@pytest.mark.quick("scenes")
 async def test_an_outdated_token_changes_nothing(timed: Stories, clock: Clock) -> None:
     """Of a run that was released, of one that was replaced, and one that there never was."""
     scene = await scene_of(timed)

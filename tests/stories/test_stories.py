@@ -15,13 +15,14 @@ from datalayer.documents import Chapter, Scene
 from datalayer.errors import InvalidInputError, NotFoundError
 from datalayer.ids import StoryId
 from datalayer.testing import count_commands
-from tests.interleaving import changed_within
+from tests.interleaving.changes import changed_within
 from tests.stories.world import assert_sound, chapter, filled_story
 
 WORDS = [f"a{chr(code)}b{chr(code)}" for code in range(1, 0x3001) if chr(code).isspace()]
 """Two words between each character that Python takes for white space."""
 
 
+@pytest.mark.quick("stories")
 async def test_a_story_has_its_24_chapters(stories: Stories) -> None:
     story = await stories.stories.create("The lighthouse")
     chapters = await stories.chapters.in_story(story.id)
@@ -177,6 +178,7 @@ async def test_growth_and_removal_conflict(
     )
 
 
+@pytest.mark.quick("chapters")
 async def test_a_deleted_chapter_leaves_no_gap(stories: Stories) -> None:
     """Also when several go at once; their scenes go with them, and another story keeps its own."""
     story, other = [await filled_story(stories, scenes_in_all=48) for _ in range(2)]
@@ -219,7 +221,7 @@ async def test_the_tree_of_a_thousand_scenes(stories: Stories) -> None:
     assert not any("prose" in row for row in batch)
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=settings().max_examples // 5, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     proses=st.lists(
         st.text(

@@ -57,14 +57,15 @@ def test_a_test_finds_nothing_of_the_others(pytester: pytest.Pytester, servers: 
     _configure(pytester, "strict")
     pytester.makepyfile(
         test_loop_for_each=_tests("asyncio", 12),
-        test_loop_of_the_run=_tests("asyncio(loop_scope='session')", 5),
-        test_anyio=_tests("anyio", 5),
+        test_loop_of_the_run=_tests("asyncio(loop_scope='session')", 3),
+        test_anyio=_tests("anyio", 3),
     )
-    pytester.runpytest_subprocess().assert_outcomes(passed=19, xfailed=3)
+    pytester.runpytest_subprocess().assert_outcomes(passed=15, xfailed=3)
     (server,) = set(servers.read_text().split())
     wait_until_gone(int(server))
 
 
+@pytest.mark.thorough
 def test_each_process_has_a_server(pytester: pytest.Pytester, servers: Path) -> None:
     """With the same isolation in each, and nothing left running."""
     _configure(pytester, "auto")
@@ -75,7 +76,7 @@ def test_each_process_has_a_server(pytester: pytest.Pytester, servers: Path) -> 
     wait_until_gone(int(other))
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGKILL, marks=pytest.mark.thorough)])
 def test_a_run_that_is_stopped_leaves_no_server(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
 ) -> None:

@@ -21,6 +21,8 @@ _DUMP = (
     "$clusterTime: { clusterTime: Timestamp(1, 8), signature: { hash: BinData(0, CAE5) } } }"
 )
 
+pytestmark = pytest.mark.quick
+
 
 def _kinds(error: type[DataLayerError]) -> list[type[DataLayerError]]:
     return [error, *(kind for child in error.__subclasses__() for kind in _kinds(child))]
