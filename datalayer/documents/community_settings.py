@@ -3,6 +3,8 @@
 from typing import ClassVar
 
 from bson import ObjectId
+from pydantic import field_validator
+from pydantic_core import PydanticCustomError
 
 from datalayer.engine.document import Document
 from datalayer.engine.fields import ExternalId, File, Name, Timestamp
@@ -24,6 +26,14 @@ class CommunitySettings(Document):
     custom_domain: ExternalId | None = None
     stripe_connected_account_id: ExternalId | None = None
     updated_at: Timestamp
+
+    @field_validator("id")
+    @classmethod
+    def _is_the_one(cls, id: CommunitySettingsId) -> CommunitySettingsId:
+        """As `check`, for what never reaches the server."""
+        if id != SETTINGS_ID:
+            raise PydanticCustomError("settings_id", "must be the id of the settings")
+        return id
 
     class Settings(TableSettings):
         """The collection."""

@@ -2,7 +2,8 @@
 
 from typing import Annotated, ClassVar
 
-from pydantic import Field
+from pydantic import Field, field_validator
+from pydantic_core import PydanticCustomError
 
 from datalayer.engine.document import Document, new_id
 from datalayer.engine.fields import Count, Name, Saying, Text, Timestamp
@@ -20,6 +21,15 @@ class Conversation(Document):
     last_message_at: Timestamp
     last_message_preview: Annotated[str, Text(0, PREVIEW_LENGTH)] | None = None
     revision: Count | None = None
+
+    @field_validator("participant_ids")
+    @classmethod
+    def _are_in_order(cls, participant_ids: list[UserId]) -> list[UserId]:
+        """As `check`, for what never reaches the server."""
+        one, other = participant_ids
+        if one >= other:
+            raise PydanticCustomError("ascending", "must be two different users in ascending order")
+        return participant_ids
 
     class Settings(TableSettings):
         """The collection."""

@@ -2,6 +2,9 @@
 
 from typing import ClassVar
 
+from pydantic import ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
+
 from datalayer.engine.document import Document, new_id
 from datalayer.engine.fields import Timestamp
 from datalayer.engine.indexes import Index, TableSettings
@@ -15,6 +18,14 @@ class Follow(Document):
     follower_id: UserId
     following_id: UserId
     created_at: Timestamp
+
+    @field_validator("following_id")
+    @classmethod
+    def _is_another_one(cls, following_id: UserId, info: ValidationInfo) -> UserId:
+        """As `check`, for what never reaches the server."""
+        if following_id == info.data.get("follower_id"):
+            raise PydanticCustomError("self_follow", "must be another user")
+        return following_id
 
     class Settings(TableSettings):
         """The collection."""

@@ -61,7 +61,11 @@ async def _create(database: Database, declared: Mapping[str, Table], added: Sequ
     unguarded = [declared[step.collection] for step in added if step.action is Action.SET_VALIDATOR]
     await _refuse_violations(database, unguarded)
     by_table = {name: [step for step in added if step.collection == name] for name in declared}
-    await asyncio.gather(*(_create_table(database, declared[name], steps) for name, steps in by_table.items() if steps))
+    creating = (_create_table(database, declared[name], steps) for name, steps in by_table.items() if steps)
+    # All of them are awaited: what went on in the background would change the database after the error.
+    for result in await asyncio.gather(*creating, return_exceptions=True):
+        if result is not None:
+            raise result
 
 
 async def _refuse_violations(database: Database, tables: Sequence[Table]) -> None:

@@ -34,7 +34,7 @@ REQUIRED: dict[str, dict[str, st.SearchStrategy[Any]]] = {
         "updatedAt": few,
     },
     "conversations": {
-        "participantIds": st.lists(ids, min_size=2, max_size=2, unique=True),
+        "participantIds": st.lists(ids, min_size=2, max_size=2, unique=True).map(sorted),
         "lastMessageAt": few,
     },
 }

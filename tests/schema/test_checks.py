@@ -22,7 +22,7 @@ from datalayer.engine.document import Record, new_id
 from datalayer.engine.fields import MAX_DEPTH, MAX_INTEGER, MAX_KEY, MAX_STRING, MAX_VALUES, Json, Name
 from datalayer.engine.indexes import TableSettings
 from datalayer.engine.translation import translate
-from datalayer.ids import UserId
+from datalayer.ids import CommunitySettingsId, UserId
 from datalayer.schema import ensure_schema
 from datalayer.schema.application import apply
 from tests.examples import full_wire
@@ -49,6 +49,8 @@ async def test_there_is_one_settings_document(community: Community) -> None:
     with pytest.raises(DuplicateKeyError):
         await community.database.communitySettings.insert_one(full_wire(CommunitySettings))
     assert CommunitySettings(name="Ours", updated_at=0).id == SETTINGS_ID
+    with pytest.raises(ValidationError, match="must be the id of the settings"):
+        CommunitySettings(id=CommunitySettingsId(ObjectId()), name="Ours", updated_at=0)
 
 
 async def test_there_is_one_conversation_for_each_pair(community: Community) -> None:
@@ -63,6 +65,7 @@ async def test_there_is_one_conversation_for_each_pair(community: Community) -> 
             continue
         assert (refused is None) == (pair[0] < pair[1])
         assert refused in (None, "participantIds")
+        assert refused is None or _class_refuses(Conversation, participant_ids=list(pair), last_message_at=1)
         taken += refused is None
     assert taken == 3
     for wrong in (5, [people[0]], people, [str(people[0]), str(people[1])]):
@@ -73,6 +76,13 @@ async def test_nobody_follows_themselves(community: Community) -> None:
     one, other = ObjectId(), ObjectId()
     assert await refusal(community.database, Follow, {"followerId": one, "followingId": one}) == "followerId"
     assert await refusal(community.database, Follow, {"followerId": one, "followingId": other}) is None
+    assert _class_refuses(Follow, follower_id=one, following_id=one, created_at=1)
+
+
+def _class_refuses(document: type[Document], **values: Any) -> bool:
+    with pytest.raises(ValidationError, match="must be"):
+        document(**values)
+    return True
 
 
 _words = st.text(st.sampled_from("a$.\0é"), max_size=3)
