@@ -18,7 +18,7 @@ from pymongo.read_concern import ReadConcern
 
 from datalayer.engine.driver import earlier_error, lost_an_answer
 from datalayer.engine.errors import DataLayerError
-from datalayer.engine.translation import commit_is_unknown, is_transient, translate, unconfirmed
+from datalayer.engine.translation import commit_is_unknown, is_not_committed, is_transient, translate, unconfirmed
 
 T = TypeVar("T")
 
@@ -200,10 +200,9 @@ async def _commit(session: AsyncClientSession) -> None:
         try:
             await session.commit_transaction()
         except PyMongoError as error:
-            if is_transient(error):
-                # The server knows no such transaction, or has undone it: also where an earlier attempt got no answer.
-                raise
             is_unknown = is_unknown or commit_is_unknown(error) or earlier_error(error) is not None
+            if is_transient(error) and (not is_unknown or is_not_committed(error)):
+                raise
             if is_unknown and (isinstance(error, InvalidOperation) or time.monotonic() > until):
                 raise unconfirmed(error) from error
             if isinstance(error, InvalidOperation):
