@@ -17,15 +17,22 @@ def community(stage: Stage) -> Community:
     return stage.world.c
 
 
-@pytest.mark.parametrize("resets", range(1, 8))
-async def test_undoing_goes_on_in_a_storm_of_resets(stage: Stage, community: Community, resets: int) -> None:
+ENDINGS = ["abortTransaction", "find", "commitTransaction"]
+"""What is sent to undo a transaction."""
+
+STORMS: list[dict[str, Any]] = [{"closeConnection": True}, {"errorCode": 11601}, {"errorCode": 189}]
+
+
+@pytest.mark.parametrize("times", [1, 2, 3, 6])
+@pytest.mark.parametrize("storm", STORMS, ids=str)
+async def test_undoing_goes_on_in_a_storm(
+    stage: Stage, community: Community, storm: dict[str, Any], times: int
+) -> None:
     """Until the server confirms it: an open transaction would keep its documents locked."""
 
     async def work() -> None:
         await community.users.update_profile(stage.world.author, bio="Undone")
-        stage.injector._fail(
-            {"times": resets}, failCommands=["abortTransaction", "find", "commitTransaction"], closeConnection=True
-        )
+        stage.injector._fail({"times": times}, failCommands=ENDINGS, **storm)
         raise LookupError
 
     with stage.injector.action(lambda _: None, 100, "on its way"), pytest.raises(LookupError):
@@ -35,15 +42,16 @@ async def test_undoing_goes_on_in_a_storm_of_resets(stage: Stage, community: Com
     assert (await community.users.get(stage.world.author)).bio != "Undone"
 
 
+@pytest.mark.parametrize("storm", STORMS, ids=str)
 async def test_an_error_of_the_work_is_not_replaced_by_one_of_its_end(
-    stage: Stage, community: Community, monkeypatch: pytest.MonkeyPatch
+    stage: Stage, community: Community, storm: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also where the server is gone for the time that is given to undoing."""
     monkeypatch.setattr(transactions, "LAST_SECONDS", 0.3)
 
     async def work() -> None:
         await community.users.update_profile(stage.world.author, bio="Undone")
-        stage.injector._fail("alwaysOn", failCommands=["abortTransaction", "find"], closeConnection=True)
+        stage.injector._fail("alwaysOn", failCommands=ENDINGS, **storm)
         raise LookupError
 
     with stage.injector.action(lambda _: None, 100, "on its way"), pytest.raises(LookupError):
@@ -77,6 +85,7 @@ async def test_a_failed_end_whose_caller_is_gone_is_not_reported(
             await asyncio.wait(tasks)
             await stage.rest()
         assert tasks[0].cancelled()
+        assert not list(stage.leaks())
         tasks.clear()
         gc.collect()
         await asyncio.sleep(0)
