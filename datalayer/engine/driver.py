@@ -15,8 +15,11 @@ import pymongo.network_layer
 import pymongo.pool_shared
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.mongo_client import _ClientConnectionRetryable  # pyright: ignore[reportPrivateUsage]
+from pymongo.errors import OperationFailure, PyMongoError
 
 T = TypeVar("T")
+
+_NO_SUCH_TRANSACTION = 251
 
 
 def deliver_cancellations() -> None:
@@ -33,8 +36,8 @@ def deliver_cancellations() -> None:
             _replace(module, "asyncio", _Asyncio("asyncio"))
 
 
-def _replace(module: ModuleType, name: str, value: object) -> None:
-    setattr(module, name, value)
+def _replace(owner: object, name: str, value: object) -> None:
+    setattr(owner, name, value)
 
 
 class _Asyncio(ModuleType):
@@ -63,12 +66,30 @@ def earlier_error(error: BaseException) -> BaseException | None:
     return None
 
 
-def lost_an_answer(session: AsyncClientSession) -> bool:
-    """Whether a network error has left open what the server did with one of the session's commands.
+async def abort(session: AsyncClientSession) -> bool:
+    """Abort the session's transaction, and return whether the server has confirmed that it is over.
 
-    `abort_transaction` does not tell: it raises no such error.
+    `abort_transaction` hides most errors: those of the network, and those with which the server answers.
     """
     if not isinstance(session, AsyncClientSession):  # pyright: ignore[reportUnnecessaryIsInstance] - a stand-in
-        return False
-    server_session: Any = session._server_session  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
-    return bool(server_session.dirty)
+        await session.abort_transaction()
+        return True
+    confirmed = True
+    finish = session._finish_transaction_with_retry  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
+
+    async def noting(command: str) -> dict[str, Any]:
+        nonlocal confirmed
+        try:
+            return await finish(command)
+        except PyMongoError as error:
+            confirmed = isinstance(error, OperationFailure) and error.code == _NO_SUCH_TRANSACTION
+            raise
+
+    _replace(session, "_finish_transaction_with_retry", noting)
+    try:
+        await session.abort_transaction()
+    except PyMongoError:
+        confirmed = False
+    finally:
+        _replace(session, "_finish_transaction_with_retry", finish)
+    return confirmed

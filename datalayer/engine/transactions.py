@@ -1,7 +1,6 @@
 """One attempt at a transaction, from its first operation to its end."""
 
 import asyncio
-import contextlib
 import time
 from collections.abc import Awaitable, Callable
 from contextvars import Context, ContextVar
@@ -16,9 +15,9 @@ from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import InvalidOperation, PyMongoError
 from pymongo.read_concern import ReadConcern
 
-from datalayer.engine.driver import earlier_error, lost_an_answer
+from datalayer.engine.driver import abort, earlier_error
 from datalayer.engine.errors import DataLayerError
-from datalayer.engine.translation import commit_is_unknown, is_transient, translate, unconfirmed
+from datalayer.engine.translation import commit_is_unknown, is_not_committed, is_transient, translate, unconfirmed
 
 T = TypeVar("T")
 
@@ -114,7 +113,7 @@ async def attempt(
         in_flight = _is_interruption(error) or _is_interruption(transaction.failure)
         await _to_the_end(lambda: _undo(session, database, in_flight=in_flight), LAST_SECONDS)
         raise
-    await _to_the_end(lambda: _commit(session), TRANSACTION_SECONDS)
+    await _to_the_end(lambda: _commit(session, database), TRANSACTION_SECONDS)
     return result
 
 
@@ -156,16 +155,14 @@ def _is_interruption(error: BaseException | None) -> bool:
 
 
 async def _undo(session: AsyncClientSession, database: AsyncDatabase[dict[str, Any]], *, in_flight: bool) -> None:
-    # The error that led here is the one to raise.
-    with contextlib.suppress(InvalidOperation):
-        # The driver tries it twice, and does not say so when both attempts fail.
-        await session.abort_transaction()
-        if in_flight or lost_an_answer(session):
-            await _supersede(session, database)
+    if not await abort(session) or in_flight:
+        await _supersede(session, database)
 
 
 async def _supersede(session: AsyncClientSession, database: AsyncDatabase[dict[str, Any]]) -> None:
     """Let the server end the session's transaction by a later one; repeated until the server confirms it.
+
+    It raises no error of the driver: the error that led here is the one to raise.
 
     From then on the server also refuses a statement of the earlier transaction that arrives late. Such a statement
     would begin the transaction again, and nobody would end it.
@@ -178,16 +175,27 @@ async def _supersede(session: AsyncClientSession, database: AsyncDatabase[dict[s
             # The driver hides the errors of an abort, not those of a commit; there is nothing to commit.
             await session.commit_transaction()
         except InvalidOperation:
-            raise
+            # The client is closed.
+            return
         except PyMongoError:
             if session.in_transaction:
-                await session.abort_transaction()
+                await abort(session)
             await asyncio.sleep(_PAUSE)
         else:
             return
 
 
-async def _commit(session: AsyncClientSession) -> None:
+async def _commit(session: AsyncClientSession, database: AsyncDatabase[dict[str, Any]]) -> None:
+    try:
+        await _confirmed(session)
+    except Exception as error:
+        if not is_transient(error):
+            # Where the server has refused to commit it, it is still open there.
+            await _supersede(session, database)
+        raise
+
+
+async def _confirmed(session: AsyncClientSession) -> None:
     """Ask for the commit until it is known what came of it: that is safe to repeat.
 
     Raises:
@@ -200,10 +208,9 @@ async def _commit(session: AsyncClientSession) -> None:
         try:
             await session.commit_transaction()
         except PyMongoError as error:
-            if is_transient(error):
-                # The server knows no such transaction, or has undone it: also where an earlier attempt got no answer.
-                raise
             is_unknown = is_unknown or commit_is_unknown(error) or earlier_error(error) is not None
+            if is_transient(error) and (not is_unknown or is_not_committed(error)):
+                raise
             if is_unknown and (isinstance(error, InvalidOperation) or time.monotonic() > until):
                 raise unconfirmed(error) from error
             if isinstance(error, InvalidOperation):

@@ -46,6 +46,7 @@ _NO_SESSIONS = "Sessions are not supported"
 _CLOSED = "after close"
 
 _DOCUMENT_VALIDATION_FAILURE = 121
+_NO_SUCH_TRANSACTION = 251
 _DUPLICATE_KEY = 11000
 # These say that the first attempt has not written: the server looks for that before it carries a statement out.
 _STATEMENT_REFUSED = {_DOCUMENT_VALIDATION_FAILURE, _DUPLICATE_KEY}
@@ -84,6 +85,11 @@ def is_transient(error: BaseException | None) -> bool:
 def commit_is_unknown(error: PyMongoError) -> bool:
     """Whether the error of a commit leaves open what came of it; asking once more may tell."""
     return error.has_error_label(_UNKNOWN_COMMIT)
+
+
+def is_not_committed(error: PyMongoError) -> bool:
+    """Whether the error of a commit says that no earlier attempt at the commit was successful either."""
+    return isinstance(error, OperationFailure) and error.code == _NO_SUCH_TRANSACTION
 
 
 def may_have_happened(error: PyMongoError) -> bool:

@@ -40,9 +40,14 @@ def writes(command: Command) -> bool:
     return command.name in _WRITES
 
 
+def is_single_write(command: Command) -> bool:
+    """Whether the driver sends it again where its answer is lost."""
+    return writes(command) and not in_transaction(command)
+
+
 def is_confirmed(command: Command) -> bool:
     """Whether its answer waits for a majority."""
-    return command.name == "commitTransaction" or (writes(command) and not in_transaction(command))
+    return command.name == "commitTransaction" or is_single_write(command)
 
 
 @dataclass(frozen=True)
@@ -52,18 +57,21 @@ class Fault:
     Attributes:
         data: What the server's fail point does.
         at: Which commands can meet it.
+        loses_reply: The server does what it was asked for, and nobody hears of it; then the fail point is met by the
+            second attempt.
     """
 
     name: str
     data: Mapping[str, Any]
     at: Callable[[Command], bool] = lambda _: True
+    loses_reply: bool = False
 
 
-LOST_REPLY = Fault("the reply lost", {})
-"""The server has done it; nobody hears of it."""
+LOST_REPLY = Fault("the reply lost", {}, loses_reply=True)
 
 FAULTS = (
     LOST_REPLY,
+    Fault("the reply lost, and the second attempt refused", {"errorCode": 13}, is_single_write, loses_reply=True),
     Fault("the connection closed", {"closeConnection": True}),
     Fault("a step-down", {"errorCode": 189}),
     Fault("a conflict", {"errorCode": 112, "errorLabels": ["TransientTransactionError"]}, in_transaction),
@@ -86,10 +94,10 @@ class Injector(CommandListener):
         """The command meets the fault; only this one, and not when it is sent again."""
 
         def meet(command: str) -> None:
-            if fault is LOST_REPLY:
+            if fault.loses_reply:
                 self._proxy.lose = command
-            else:
-                self._fail({"times": 1}, failCommands=[command], **fault.data)
+            if fault.data:
+                self._fail({"skip": 1} if fault.loses_reply else {"times": 1}, failCommands=[command], **fault.data)
 
         with self.action(meet, at, "on its way"):
             yield

@@ -13,7 +13,7 @@ from tests.faults.trials import cancelled, spoiled
 from tests.plans.calls import Call
 from tests.plans.world import World
 
-CLOSED = FAULTS[1]
+CLOSED = FAULTS[2]
 
 
 def _level(number: int) -> dict[str, Any]:

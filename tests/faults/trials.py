@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
-from datalayer.errors import DataLayerError, UnavailableError
+from datalayer.errors import DataLayerError, OutcomeUnknownError, UnavailableError
 from tests.faults.injecting import FAULTS, Fault, Moment
 from tests.faults.stage import Scene, Stage
 
@@ -24,7 +24,10 @@ async def spoiled(stage: Stage, scene: Scene, at: int, fault: Fault) -> list[str
     """Let the call meet the fault."""
     with stage.injector.fault(fault, at):
         outcome = await scene.outcome()
-    return [f"{fault.name} at {at}: {said}" for said in (*outcome.faults(scene.usual), *stage.leaks())]
+    found = [*outcome.faults(scene.usual), *stage.leaks()]
+    if not scene.is_writing and isinstance(outcome.error, OutcomeUnknownError):
+        found.append("it says that what happened is unknown, and it only reads")
+    return [f"{fault.name} at {at}: {said}" for said in found]
 
 
 async def cancelled(stage: Stage, scene: Scene, at: int, moment: Moment) -> list[str]:
