@@ -29,7 +29,7 @@ class Lessons(OrderedRepository[Lesson, LessonId]):
         content: Body | None = None,
         content_html: Html | None = None,
         video_url: Note | None = None,
-        attachment_ids: Annotated[list[File], Field(max_length=MAX_ATTACHMENTS)] | None = None,
+        attachment_ids: Annotated[Many[File], Field(max_length=MAX_ATTACHMENTS)] | None = None,
     ) -> Lesson:
         """Make a lesson, the last of its module. It reopens the course for nobody.
 
@@ -49,7 +49,7 @@ class Lessons(OrderedRepository[Lesson, LessonId]):
                     content=content,
                     content_html=content_html,
                     video_url=video_url,
-                    attachment_ids=attachment_ids,
+                    attachment_ids=None if attachment_ids is None else [*attachment_ids],
                     order=order,
                     created_at=now,
                     updated_at=now,
@@ -66,7 +66,7 @@ class Lessons(OrderedRepository[Lesson, LessonId]):
         content: Body | Unset | None = UNSET,
         content_html: Html | Unset | None = UNSET,
         video_url: Note | Unset | None = UNSET,
-        attachment_ids: Annotated[list[File], Field(max_length=MAX_ATTACHMENTS)] | Unset | None = UNSET,
+        attachment_ids: Annotated[Many[File], Field(max_length=MAX_ATTACHMENTS)] | Unset | None = UNSET,
     ) -> Lesson:
         """Change some of the lesson's fields. One round trip.
 

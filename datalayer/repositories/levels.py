@@ -1,5 +1,6 @@
 """The levels that points lead to."""
 
+import builtins  # Python 3.14 takes a `list` in an annotation of the class for its method
 from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import pairwise
@@ -57,7 +58,7 @@ class Levels(Repository[Level, LevelId]):
         wire = await self._collection.find_one(reached, sort={"threshold": -1}, hint="by_threshold")
         return None if wire is None else Level.from_wire(wire)
 
-    async def replace(self, levels: Many[Level | LevelFields]) -> list[Level]:
+    async def replace(self, levels: Many[Level | LevelFields]) -> builtins.list[Level]:
         """Put these levels in place of all that there are; every user's level follows.
 
         A transaction of 5 round trips, by_order, that writes to every user. Where there are very many users, or others
@@ -74,7 +75,7 @@ class Levels(Repository[Level, LevelId]):
         new = _checked(list(levels))
         return await self._change(lambda _: new)
 
-    async def install_defaults(self) -> list[Level]:
+    async def install_defaults(self) -> builtins.list[Level]:
         """Put the ten default levels in place where there are none, and return all.
 
         A transaction of 5 round trips, by_order, as `replace`; of 2 where there are levels.
@@ -106,7 +107,7 @@ class Levels(Repository[Level, LevelId]):
 
         await self._change(without)
 
-    async def _change(self, change: Callable[[list[Level]], list[Level]]) -> list[Level]:
+    async def _change(self, change: Callable[[builtins.list[Level]], builtins.list[Level]]) -> builtins.list[Level]:
         """Put what a function makes of the levels in their place, and let all users follow."""
         mark = new_object_id()
 
@@ -131,10 +132,10 @@ class Levels(Repository[Level, LevelId]):
         )
         return [level.model_copy(update={"users_pending": None}) for level in levels]
 
-    async def _in_order(self) -> list[Level]:
+    async def _in_order(self) -> builtins.list[Level]:
         return await self._all({}, sort={"order": 1})
 
-    async def _follow_batch(self, after: ObjectId | None, size: int) -> list[ObjectId]:
+    async def _follow_batch(self, after: ObjectId | None, size: int) -> Sequence[ObjectId]:
         """Write to the users: an award, or another batch, that still saw older levels conflicts with that."""
         users, behind = self._of(User), {} if after is None else {"_id": {"$gt": after}}
         found = await users.find(behind, {"_id": 1}, sort={"_id": 1}, limit=size, batch_size=AT_ONCE).to_list()
@@ -143,13 +144,12 @@ class Levels(Repository[Level, LevelId]):
         await users.update_many({"_id": {"$in": ids}}, _follow(thresholds))
         return ids
 
-    async def _settle(self, mark: ObjectId, _after: ObjectId | None, _size: int) -> list[ObjectId]:
+    async def _settle(self, mark: ObjectId, _after: ObjectId | None, _size: int) -> Sequence[ObjectId]:
         """Note that all users have followed, unless the levels were changed again."""
         await self._collection.update_many({"usersPending": mark}, {"$unset": {"usersPending": ""}}, hint="by_order")
         return []
 
-    # Last: behind it, `list` in this class would be this method.
-    async def list(self) -> list[Level]:
+    async def list(self) -> builtins.list[Level]:
         """The levels in order. One round trip, by_order."""
         return await self._in_order()
 

@@ -1,5 +1,6 @@
 """The spaces, and who has been there when."""
 
+import builtins  # Python 3.14 takes a `list` in an annotation of the class for its method
 from collections.abc import Mapping
 from typing import Annotated, Any
 
@@ -116,7 +117,7 @@ class Spaces(SoftDeletingRepository[Space, SpaceId]):
 
         return await self._connection.transaction(work)
 
-    async def by_visibility(self, visibility: Visibility) -> list[Space]:
+    async def by_visibility(self, visibility: Visibility) -> builtins.list[Space]:
         """The spaces of a visibility, in order. One round trip, by_visibility."""
         async with self._connection.snapshot():
             spaces = await self._all({"visibility": visibility, **ALIVE}, hint="by_visibility")
@@ -143,8 +144,7 @@ class Spaces(SoftDeletingRepository[Space, SpaceId]):
 
         await self._connection.transaction(work)
 
-    # Last of the public ones: behind it, `list` in an annotation of this class would be this method.
-    async def list(self, *, include_deleted: bool = False) -> list[Space]:
+    async def list(self, *, include_deleted: bool = False) -> builtins.list[Space]:
         """All spaces in order. One round trip, by_deletedAt_and_order; with the deleted ones by_order."""
         async with self._connection.snapshot():
             if include_deleted:

@@ -137,7 +137,6 @@ class StoryRepository(Repository[Story, StoryId]):
         nodes = [ChapterNode(Chapter.from_wire(wire), of_chapter[wire["_id"]]) for wire in chapters]
         return StoryTree(story, nodes)
 
-    # Last of the public ones: behind it, `list` in an annotation of this class would be this method.
     async def list(self, *, limit: Limit = 20, after: Cursor | None = None) -> Page[Story]:
         """The stories, newest first. One round trip, by_createdAt."""
         return await self._page({}, "by_createdAt", limit, after)
