@@ -53,7 +53,10 @@ def _refuse(steps: Sequence[Step]) -> None:
 def _hint(steps: Sequence[Step]) -> str:
     if all(step.automatic for step in steps):
         drop = " --drop" if any(step.needs_drop for step in steps) else ""
-        return f"`datalayer schema plan` shows what is to be done, and `datalayer schema apply{drop}` does it."
+        return (
+            f"`datalayer schema plan` shows what is to be done, and `datalayer schema apply{drop}` does it; "
+            "`--only` limits them to one product."
+        )
     return "The kind of a collection cannot be changed: copy its documents into a plain one of this name."
 
 
