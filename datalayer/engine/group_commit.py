@@ -73,8 +73,7 @@ class GroupCommit(Generic[K, R, T]):
                     try:
                         answers = await self._connection.transaction(partial(self._apply, key, requests))
                     except Exception as error:  # noqa: BLE001 - it is the callers' error, not this task's
-                        # Each caller raises one of its own: a traceback grows with each that raises it.
-                        answers = [error, *(copy.copy(error) for _ in requests[1:])]
+                        answers = [error, *(_copied(error) for _ in requests[1:])]
                     for (_, result), answer in zip(group, answers, strict=True):
                         _settle(result, answer)
         except DataLayerError as error:
@@ -88,7 +87,7 @@ class GroupCommit(Generic[K, R, T]):
                     result.cancel()
             else:
                 for _, result in group:
-                    _settle(result, copy.copy(failure))
+                    _settle(result, _copied(failure))
                 for _, result in waiting:
                     _settle(result, closed())
 
@@ -96,6 +95,16 @@ class GroupCommit(Generic[K, R, T]):
         waiting = [item for item in self._waiting[key] if not item[1].done()]
         self._waiting[key] = waiting[MAX_GROUP:]
         return waiting[:MAX_GROUP]
+
+
+def _copied(error: Exception) -> Exception:
+    """An error for another caller to raise: each that raises an error adds to its traceback."""
+    try:
+        copied = copy.copy(error)
+    except Exception:  # noqa: BLE001 - a class whose arguments are not those of its `__init__`
+        return error
+    copied.__cause__ = error.__cause__
+    return copied
 
 
 def _settle(result: asyncio.Future[T], answer: T | Exception) -> None:
