@@ -173,6 +173,11 @@ async def test_every_repository_reads_by_id(community: Community, stories: Stori
         wire = full_wire(repository.document)
         id, soft = wire["_id"], "deletedAt" in wire
         database = community.database if repository.document in Community.documents else stories.database
+        if repository.belongs_to is not None:
+            # Without what it is a part of, it is being removed.
+            parent, field = repository.belongs_to
+            parents = database.get_collection(parent.Settings.name)
+            await parents.insert_one({"_id": wire[field]}, bypass_document_validation=True)
         await database[repository.document.Settings.name].insert_one(wire)
         if soft:
             assert await repository.find(id) is None

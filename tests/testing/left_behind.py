@@ -50,8 +50,8 @@ async def connection_of_the_application(community: Community, _stories: Stories,
 
 async def beanie(community: Community, _stories: Stories, _uri: str) -> None:
     user = User.model_validate(ROW)
-    await user.insert()
-    assert await community.users.get(user.id) == user
+    await community.database.users.insert_one(user.to_wire())
+    assert await User.get(user.id) == await community.users.get(user.id) == user
 
 
 async def transaction(community: Community, _stories: Stories, _uri: str) -> None:

@@ -85,7 +85,7 @@ class Session:
             self._has_begun = True
             self.client.in_transaction = self.in_transaction
 
-    async def start_transaction(self, **_concerns: object) -> None:
+    async def start_transaction(self, *_concerns: object) -> None:
         """What follows is a transaction."""
         self.in_transaction = self.lasts = True
 
