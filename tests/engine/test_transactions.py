@@ -225,6 +225,7 @@ async def test_a_commit_that_is_not_answered_in_time_has_an_unknown_outcome(
     remote: Remote, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(transactions, "TRANSACTION_SECONDS", 0.05)
+    monkeypatch.setattr(transactions, "LAST_SECONDS", 0.05)
     held = remote.proxy.hold("commitTransaction")
     work = asyncio.create_task(remote.community.transaction(lambda: remote.community.users.create(name="Ada")))
     await asyncio.wait([work], timeout=5)
