@@ -1,22 +1,28 @@
 # `make seed` and `make test` do all the set-up: Python 3.11 to 3.13 is all that they need.
 PYTHON ?= python3
 BIN := .venv/bin
-# Each has a server of its own.
-WORKERS := -n auto --maxprocesses 4
+# Each has a server of its own, and takes a half of the suite, so that most worlds are made in one of them only.
+WORKERS := -n auto --maxprocesses 4 --dist worksteal
 
-.PHONY: test test-wheel seed check format bench soak docs clean
+.PHONY: quick test test-wheel seed check format bench soak docs clean
 
+# While a change is made: the units, one rule of every repository, and the plans of all queries.
+quick: .venv/ready
+	$(BIN)/pytest $(WORKERS) -m quick tests/unit tests/community tests/stories tests/plans $(ARGS)
+
+# Before it is committed: every test but the thorough ones.
 test: .venv/ready
 	$(BIN)/pytest $(WORKERS) $(ARGS)
 
-# The suite against the built wheel, beside everything that the sdist holds but the package.
+# The thorough run: every test, with more examples of each property, against the built wheel, beside everything that the
+# sdist holds but the package.
 test-wheel: .venv-wheel/ready
 	rm -rf .venv-wheel/dist .venv-wheel/suite && mkdir .venv-wheel/suite
 	$(BIN)/python -m build --no-isolation --outdir .venv-wheel/dist
 	.venv-wheel/bin/python -m pip install --quiet --force-reinstall --no-deps .venv-wheel/dist/*.whl
 	tar -xzf .venv-wheel/dist/*.tar.gz -C .venv-wheel/suite --strip-components=1
 	rm -r .venv-wheel/suite/datalayer .venv-wheel/suite/tests/packaging
-	cd .venv-wheel/suite && ../bin/pytest $(WORKERS) $(ARGS)
+	cd .venv-wheel/suite && ../bin/pytest $(WORKERS) --thorough $(ARGS)
 
 seed: .venv/ready
 	$(BIN)/python -m seed $(ARGS)
@@ -67,3 +73,8 @@ format: .venv/ready
 
 clean:
 	rm -rf .venv .venv-wheel .data dist site .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+# Changes the code in small ways, and names the changes that no test notices: ARGS="datalayer/engine --sample 60 --seed 2".
+.PHONY: mutants
+mutants: .venv/ready
+	$(BIN)/python -m tests.mutants $(ARGS)

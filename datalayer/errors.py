@@ -23,9 +23,13 @@ DataLayerError
 ├── DirectWriteError
 ├── SchemaDriftError
 │   └── InvalidDocumentError
+├── SchemaLockedError
 ├── ServerNotFoundError
+├── PermissionDeniedError
+│   └── AuthenticationError
 ├── UnavailableError
 │   ├── OutcomeUnknownError
+│   │   └── IncompleteError
 │   ├── ServerStartError
 │   └── StandaloneServerError
 └── NotSupportedInMemory            datalayer.testing
@@ -37,18 +41,22 @@ not pydantic's where it would name hundreds of wrong places, or a long one.
 
 from datalayer.engine.errors import (
     AlreadyExistsError,
+    AuthenticationError,
     ConcurrentTransactionError,
     DatabaseClosedError,
     DataLayerError,
     DirectWriteError,
+    IncompleteError,
     InvalidCursorError,
     InvalidDocumentError,
     InvalidInputError,
     NotFoundError,
     NotSupportedInMemory,
     OutcomeUnknownError,
+    PermissionDeniedError,
     RuleViolationError,
     SchemaDriftError,
+    SchemaLockedError,
     ServerNotFoundError,
     ServerStartError,
     StandaloneServerError,
@@ -58,6 +66,7 @@ from datalayer.engine.errors import (
 __all__ = [
     "AlreadyExistsError",
     "AlreadyGeneratingError",
+    "AuthenticationError",
     "ConcurrentTransactionError",
     "CourseNotOpenError",
     "DataLayerError",
@@ -65,6 +74,7 @@ __all__ = [
     "DirectWriteError",
     "EventFullError",
     "EventOverError",
+    "IncompleteError",
     "InvalidCursorError",
     "InvalidDocumentError",
     "InvalidInputError",
@@ -74,9 +84,11 @@ __all__ = [
     "NotFoundError",
     "NotSupportedInMemory",
     "OutcomeUnknownError",
+    "PermissionDeniedError",
     "PinLimitError",
     "RuleViolationError",
     "SchemaDriftError",
+    "SchemaLockedError",
     "SelfConversationError",
     "SelfFollowError",
     "ServerNotFoundError",

@@ -13,6 +13,7 @@ from datalayer.engine.ids import AnyId, register_id_types
 
 __all__ = [
     "AnyId",
+    "ChangeMark",
     "ChapterId",
     "CharacterId",
     "CommentId",
@@ -66,6 +67,8 @@ FollowId = NewType("FollowId", ObjectId)
 ReportId = NewType("ReportId", ObjectId)
 SpaceVisitId = NewType("SpaceVisitId", ObjectId)
 CommunitySettingsId = NewType("CommunitySettingsId", ObjectId)
+ChangeMark = NewType("ChangeMark", ObjectId)
+"""Tells a change of all levels, which the users follow in batches, from a later one."""
 
 StoryId = NewType("StoryId", ObjectId)
 ChapterId = NewType("ChapterId", ObjectId)

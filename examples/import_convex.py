@@ -29,7 +29,8 @@ from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.errors import BulkWriteError
 
 from datalayer import Community, DataLayerError, Stories
-from datalayer.documents import Document, Event
+from datalayer.documents import CommunitySettings, Document, Event
+from datalayer.documents.community_settings import SETTINGS_ID
 from datalayer.engine.fields import Json
 from datalayer.engine.translation import invalid_input
 from datalayer.repositories.shared.recurrence import Schedule
@@ -86,7 +87,10 @@ def object_id(table: str, row: Row) -> ObjectId:
     """The new id of a row. It sorts by the time of creation, as every index of Convex does at its end.
 
     Four bytes of seconds, three of the fraction, which tell any two times apart that a double can, and five of a hash.
+    The settings have an id of their own, since there is one document of them.
     """
+    if table == CommunitySettings.Settings.name:
+        return SETTINGS_ID
     seconds, milliseconds = divmod(row["_creationTime"], 1_000)
     fraction = int(milliseconds * 2**24 / 1_000)
     digest = blake2b(f"{table} {row['_id']}".encode(), digest_size=5).digest()

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import click
 
-from datalayer.cli.schema import schema
+from datalayer.cli.schema import SchemaGroup, schema
 from datalayer.errors import DataLayerError
 from indexes.writing import write
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=SchemaGroup, context_settings={"help_option_names": ["-h", "--help"]})
 def commands() -> None:
     """Write the manifests of the physical schema, and deploy it."""
 

@@ -68,12 +68,18 @@ ADDED: Mapping[str, Mapping[str, str]] = {
         "series are over."
     },
     "memberships": {
-        "stripeEventAt": "The time of the newest event of Stripe that was applied: an older one changes nothing.",
+        "stripeEventAt": "The time of the newest event of the subscription that the membership follows.",
         "stripeEventIds": "The events of that time that were applied: none is applied twice.",
+        "stripeSubscriptions": "What the newest event of each of the user's subscriptions says: the end of one that "
+        "was replaced does not end the membership.",
     },
     "conversations": {
         "revision": "Lock: sending, deleting and restoring messages conflict, so that `lastMessageAt` and the preview "
         "are those of the newest."
+    },
+    "levels": {
+        "usersPending": "The mark of a change of all levels that not every user has followed yet: the next change of "
+        "levels completes it."
     },
     "stories": {"revision": "Lock: a character that is made conflicts with the removal of the story."},
     "chapters": {"revision": "Lock: changes of the numbers of its scenes conflict, with each other and its removal."},
@@ -96,6 +102,8 @@ declare them and as the database enforces them. This file and its pictures are g
 - An optional field without a value is absent, never null. Unknown fields are refused.
 - Strings hold no NUL, and are not blank where at least one character is asked for; of this the repositories refuse all,
   and the database's validator what is too short or too long.
+- Any JSON is a string, a number, a boolean, null, an id, or a list or object of them: at most 100 levels deep, and
+  without dates, and without keys that begin with a dollar or hold a dot.
 - An index that is not unique ends in `_id`, so that equal keys have an order. "original schema" is why those are there
   that the original has.
 """
@@ -156,6 +164,9 @@ def _section(entity: Entity) -> Iterator[str]:
         yield _field_row(field)
         yield from (_field_row(inner) for inner in entity.inner if inner.name.startswith(f"{field.name}."))
     yield ""
+    if entity.check is not None:
+        condition = json.dumps(dict(entity.check), default=lambda value: {"$oid": str(value)})
+        yield from (f"Every document meets `{condition}`.", "")
     if entity.indexes:
         yield from ("| index | keys | options | why |", "|---|---|---|---|")
         yield from (_index_row(index) for index in entity.indexes)

@@ -1,7 +1,7 @@
 """What the pictures and the tables of the schema say, read from the documents."""
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import UnionType
 from typing import Any, Literal, NewType, Union, cast, get_args, get_origin
@@ -51,6 +51,7 @@ class Entity:
     inner: tuple[Field, ...]
     indexes: tuple[Index, ...]
     shard_key: tuple[str, ...]
+    check: Mapping[str, object] | None
 
 
 def entities(documents: Sequence[type[Document]]) -> list[Entity]:
@@ -76,6 +77,7 @@ def _entity(document: type[Document], tables: dict[object, str]) -> Entity:
         inner=tuple(inner),
         indexes=tuple(settings.indexes),
         shard_key=settings.shard_key or (),
+        check=settings.check,
     )
 
 

@@ -26,16 +26,21 @@ python -m indexes apply --uri ...    # does it; --drop also replaces, hides and 
 python -m indexes check --uri ...    # exits with 1 on any drift
 ```
 
-Where the library is installed, `datalayer schema plan`, `apply` and `check` are the same.
+Where the library is installed, `datalayer schema plan`, `apply` and `check` are the same. Their exit codes are in
+[the guide to production](../docs/how-to/production.md#deploy-the-schema-then-the-code).
 
-- New indexes are built before old ones go. MongoDB can rename and change no index: the old one is dropped, and the new
-  one built then; a unique one is guarded meanwhile by a second unique index on the same keys, so there is no moment
-  without the constraint. Queries that need the index wait for the build: where that matters, declare a changed index
-  under a new name.
+- New indexes are built before old ones go. MongoDB cannot rename or change an index: the old one is dropped, and the new
+  one built then. A unique one is guarded meanwhile by a second unique index on the same keys, so there is no moment
+  without the constraint. Guards are always built, also where one seems to be there, and have to be complete before
+  anything is dropped. Queries that need the index wait for the build: where that matters, declare a changed index under
+  a new name.
+- An index that is still being built does not count as there: `apply` waits for it, and `check` reports it.
 - Before a unique index is built, duplicates are looked for, and listed. A validator is set only when every document
   passes.
 - What nobody declares is hidden by the first `apply --drop`, and dropped by the next one.
 - `apply` can be interrupted and run again, and two at once take turns.
+- A release that runs can restart after the `apply` of the next one, as long as the live schema allows everything that
+  its own declares: [Deploying a schema](../docs/scaling.md#deploying-a-schema).
 """
 
 

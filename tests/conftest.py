@@ -1,4 +1,9 @@
-"""What the tests share, besides the fixtures of the library's own pytest plugin."""
+"""What the tests share, besides the fixtures of the library's own pytest plugin; and how much of them is run.
+
+- `pytest -m quick`: the tests that are marked `quick`, for a look at a change while it is made.
+- `pytest`: every test but those that are marked `thorough`, which repeat at length what another one proves.
+- `pytest --thorough`: every test, with more examples of each property, and every case where the others take turns.
+"""
 
 from collections.abc import AsyncIterator
 
@@ -11,10 +16,34 @@ pytest_plugins = ["pytester"]
 
 # How long an example takes is the machine's matter; benchmarks are elsewhere. The examples are the same in each run, so
 # that a change is what makes a difference.
-settings.register_profile("untimed", deadline=None, derandomize=True)
+settings.register_profile("usual", deadline=None, derandomize=True, max_examples=25)
+settings.register_profile("thorough", settings.get_profile("usual"), max_examples=100)
 # Others each time, for a long run: pytest --hypothesis-profile=soak
 settings.register_profile("soak", deadline=None, max_examples=5_000)
-settings.load_profile("untimed")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option."""
+    parser.addoption("--thorough", action="store_true", help="run every test, with more examples")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Choose how many examples of a property are tried, before the tests are imported."""
+    settings.load_profile("thorough" if config.getoption("thorough") else "usual")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out the tests that are marked `thorough`, unless they are asked for."""
+    if config.getoption("thorough"):
+        return
+    config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("thorough")])
+    items[:] = [item for item in items if not item.get_closest_marker("thorough")]
+
+
+@pytest.fixture(scope="session")
+def thorough(pytestconfig: pytest.Config) -> bool:
+    """Whether to try every case, instead of letting them take turns."""
+    return pytestconfig.getoption("thorough")
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 """Valid documents of every class, made from the annotations of their fields."""
 
+from collections.abc import Mapping
 from types import UnionType
 from typing import Any, Literal, NewType, Union, get_args, get_origin
 
@@ -8,31 +9,51 @@ from bson import ObjectId
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from datalayer.documents import COMMUNITY_DOCUMENTS, STORIES_DOCUMENTS, Document
+from datalayer.documents import (
+    COMMUNITY_DOCUMENTS,
+    STORIES_DOCUMENTS,
+    CommunitySettings,
+    Conversation,
+    Document,
+    Follow,
+)
+from datalayer.documents.community_settings import SETTINGS_ID
 from datalayer.engine.fields import Integer, Json, Text, unwrap
 
 ALL_DOCUMENTS: tuple[type[Document], ...] = COMMUNITY_DOCUMENTS + STORIES_DOCUMENTS
 
 _ids = st.binary(min_size=12, max_size=12).map(ObjectId)
+# What the types of the fields do not say.
+_FITTING: dict[type[BaseModel], dict[str, st.SearchStrategy[Any]]] = {
+    CommunitySettings: {"id": st.just(SETTINGS_ID)},
+    Conversation: {"participant_ids": st.sets(_ids, min_size=2, max_size=2).map(sorted)},
+    Follow: {"follower_id": st.just(ObjectId("0" * 24)), "following_id": st.just(ObjectId("1" * 24))},
+}
 _letters = st.characters(codec="utf-8", exclude_characters="\0")
 
 
 def documents(model: type[Document]) -> st.SearchStrategy[Any]:
     """Random valid instances of the class, made by pydantic's own validation."""
-    return _model(model)
+    return _model(model, _FITTING.get(model, {}))
 
 
 def full_wire(model: type[Document]) -> dict[str, Any]:
     """A valid document with every field, as it is on the wire."""
-    return {field.alias: _example(field.annotation, tuple(field.metadata)) for field in model.model_fields.values()}
+    fields = {field.alias: field for field in model.model_fields.values()}
+    wire = {name: _example(field.annotation, tuple(field.metadata)) for name, field in fields.items()}
+    # There is a table of one document, which has an id of its own.
+    return wire | {"_id": fields["_id"].get_default(call_default_factory=True)}
 
 
-def _model(model: type[BaseModel]) -> st.SearchStrategy[Any]:
+def _model(
+    model: type[BaseModel], fitting: Mapping[str, st.SearchStrategy[Any]] | None = None
+) -> st.SearchStrategy[Any]:
     required: dict[str, st.SearchStrategy[Any]] = {}
     optional: dict[str, st.SearchStrategy[Any]] = {}
     for name, field in model.model_fields.items():
         _, is_optional = unwrap(field.annotation)
         (optional if is_optional else required)[name] = _values(field.annotation, tuple(field.metadata))
+    required |= fitting or {}
     return st.fixed_dictionaries(required, optional=optional).map(lambda values: model(**values))
 
 

@@ -1,9 +1,31 @@
-"""Processes that have to end."""
+"""Programs that are called, and processes that have to end."""
 
+import asyncio
+import io
+import sys
 import time
+from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import pytest
+
+
+async def called(main: Callable[[], None], *arguments: str) -> tuple[int, str, str]:
+    """The exit status of a program with these arguments, and what it prints and complains of.
+
+    Its main function is called in this process, for another one would take a second to import the library.
+    """
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        redirect_stdout(io.StringIO()) as output,
+        redirect_stderr(io.StringIO()) as errors,
+    ):
+        patch.setattr(sys, "argv", ["program", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            # It runs an event loop of its own.
+            await asyncio.to_thread(main)
+    return int(ended.value.code or 0), output.getvalue(), errors.getvalue()
 
 
 def wait_until_gone(pid: int) -> None:

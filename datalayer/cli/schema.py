@@ -2,11 +2,13 @@
 
 import asyncio
 import json
+import signal
 import sys
-from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from typing import Any, Self
+from enum import IntEnum
+from typing import Any, NoReturn, Self
 
 import click
 from rich.console import Console
@@ -14,35 +16,83 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from datalayer.database import Community, Database, Stories, open_client
 from datalayer.engine.translation import TRANSLATED, translate
-from datalayer.schema.application import Outcome, apply, plan_for, problems_of
+from datalayer.errors import DataLayerError
+from datalayer.schema.application import Outcome, apply, plan_for, problems_of, rehearse
 from datalayer.schema.live import Database as Handle
-from datalayer.schema.plan import Step
-from datalayer.schema.sharding import shard_commands
+from datalayer.schema.lock import Holder
+from datalayer.schema.plan import Action, Step
+from datalayer.schema.sharding import is_sharded_cluster, shard_commands
 
 PRODUCTS: dict[str, type[Database]] = {"community": Community, "stories": Stories}
 
 _ALL_COLLECTIONS = frozenset(document.Settings.name for product in PRODUCTS.values() for document in product.documents)
 
 Command = Callable[..., Any]
+Found = dict[str, Any]
+
+
+class ExitCode(IntEnum):
+    """How the commands end."""
+
+    AS_DECLARED = 0
+    DRIFT = 1
+    BLOCKED = 2
+    COULD_NOT_LOOK = 3
+
+
+_INTERRUPTED = 128 + signal.SIGINT
+"""What a shell makes of it: neither drift nor an error."""
+
+
+class SchemaGroup(click.Group):
+    """A group of commands for which a misspelt option is no drift and blocks nothing: click would exit with 2."""
+
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:  # noqa: ANN401 - as click has it
+        """As in the base."""
+        with _usage_errors():
+            return super().make_context(*args, **kwargs)
+
+    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - as click has it
+        """As in the base."""
+        with _usage_errors():
+            return super().invoke(ctx)
+
+
+class _Misused(click.UsageError):
+    exit_code = ExitCode.COULD_NOT_LOOK
+
+
+@contextmanager
+def _usage_errors() -> Generator[None]:
+    try:
+        yield
+    except click.UsageError as error:
+        raise _Misused(error.format_message(), ctx=error.ctx) from error
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
     """A product's database, and what else may be in it; of two products in one database the first looks."""
 
+    name: str
     product: type[Database]
     database: Handle
     known: frozenset[str] | None
+
+    def lacks_everything(self, steps: Sequence[Step]) -> bool:
+        """Returns whether none of the product's collections is there."""
+        missing = [step for step in steps if step.action is Action.CREATE_COLLECTION]
+        return len(missing) == len(self.product.documents)
 
 
 def _options(command: Command) -> Command:
     only = click.option("--only", type=click.Choice(list(PRODUCTS)), help="One product.  [default: both]")
     uri = click.option("--uri", help="Where the database is.  [default: MONGODB_URI]")
-    as_json = click.option("--json", "as_json", is_flag=True, help="For machines.")
+    as_json = click.option("--json", "as_json", is_flag=True, help="For machines; errors, too.")
     return uri(only(as_json(command)))
 
 
-@click.group()
+@click.group(cls=SchemaGroup)
 def schema() -> None:
     """Compare, deploy and check collections, validators and indexes."""
 
@@ -50,116 +100,189 @@ def schema() -> None:
 @schema.command("plan")
 @_options
 def plan_command(uri: str | None, only: str | None, *, as_json: bool) -> None:
-    """Show what `apply` would do, in its order, and what stands in its way. Changes nothing."""
-    _run(_plan(uri, only, as_json=as_json))
+    """Show what `apply --drop` would do, in its order, and what stands in its way. Changes nothing.
+
+    Exits with 0 where nothing stands in the way, with 2 where something does, and with 3 where it could not look.
+    """
+    _run(lambda found: _plan(found, uri, only, quiet=as_json), as_json=as_json)
 
 
 @schema.command("apply")
 @click.option("--drop", is_flag=True, help="Replace different indexes; hide unknown ones, and drop hidden ones.")
+@click.option("--dry-run", is_flag=True, help="Show what would come of it, and change nothing.")
+@click.option(
+    "--lock-timeout",
+    type=click.FloatRange(min=0),
+    metavar="SECONDS",
+    help="How long to wait while another process changes the schema.  [default: until it is done]",
+)
 @_options
-def apply_command(uri: str | None, only: str | None, *, as_json: bool, drop: bool) -> None:
-    """Give the database the declared schema. Exits with 1 where something could not be done."""
-    if not _run(_apply(uri, only, as_json=as_json, drop=drop)):
-        sys.exit(1)
+def apply_command(
+    uri: str | None, only: str | None, *, as_json: bool, drop: bool, dry_run: bool, lock_timeout: float | None
+) -> None:
+    """Give the database the declared schema.
+
+    Exits with 0 where an application of this release starts now, with 1 where something is left that it does not start
+    without, with 2 where something could not be done, and with 3 where it could not look, or not finish.
+    """
+    _run(
+        lambda found: _apply(found, uri, only, quiet=as_json, drop=drop, dry_run=dry_run, lock_timeout=lock_timeout),
+        as_json=as_json,
+    )
 
 
 @schema.command("check")
 @_options
 def check_command(uri: str | None, only: str | None, *, as_json: bool) -> None:
-    """Exit with 1 where the database is not what is declared: missing, changed or unknown."""
-    if not _run(_check(uri, only, as_json=as_json)):
-        sys.exit(1)
+    """Compare the database with what is declared. Changes nothing.
+
+    Exits with 0 where it is as declared, with 1 where anything is missing, different or unknown, and with 3 where it
+    could not look.
+    """
+    _run(lambda found: _check(found, uri, only, quiet=as_json), as_json=as_json)
 
 
-def _run(work: Coroutine[Any, Any, Any]) -> Any:  # noqa: ANN401
+def _run(work: Callable[[Found], Coroutine[Any, Any, ExitCode]], *, as_json: bool) -> NoReturn:
+    """Do the work, which writes down what it finds, and end the program."""
+    found: Found = {}
     try:
-        return asyncio.run(work)
-    except TRANSLATED as error:
-        raise translate(error) from error
+        code = asyncio.run(work(found))
+    except DataLayerError as error:
+        found["error"] = {"code": error.code, "message": error.message, "hint": error.hint}
+        code = ExitCode.COULD_NOT_LOOK
+        if not as_json:
+            click.echo(f"error: {error}", err=True)
+    except KeyboardInterrupt:
+        click.echo("interrupted: run it again to go on", err=True)
+        sys.exit(_INTERRUPTED)
+    if as_json:
+        click.echo(json.dumps(found, indent=2, default=str))
+    sys.exit(code)
 
 
 @asynccontextmanager
 async def _targets(uri: str | None, only: str | None) -> AsyncGenerator[list[Target]]:
     async with open_client(uri) as client:
-        found: dict[str, Target] = {}
+        found: list[Target] = []
         for name, product in PRODUCTS.items():
             if only in (None, name):
                 database = client.get_default_database(product.default_name)
-                seen = any(target.database.name == database.name for target in found.values())
-                found[name] = Target(product, database, None if seen else _ALL_COLLECTIONS)
-        yield list(found.values())
+                seen = any(target.database.name == database.name for target in found)
+                found.append(Target(name, product, database, None if seen else _ALL_COLLECTIONS))
+        try:
+            yield found
+        except TRANSLATED as error:
+            raise translate(error, client) from error
 
 
-async def _steps(target: Target) -> list[Step]:
-    return await plan_for(target.database, target.product.documents, target.known)
+async def _steps(targets: Sequence[Target]) -> dict[Target, list[Step]]:
+    return {target: await plan_for(target.database, target.product.documents, target.known) for target in targets}
 
 
-async def _plan(uri: str | None, only: str | None, *, as_json: bool) -> None:
-    found: dict[str, Any] = {}
+async def _plan(found: Found, uri: str | None, only: str | None, *, quiet: bool) -> ExitCode:
+    blocked = False
     async with _targets(uri, only) as targets:
-        for target in targets:
-            steps = await _steps(target)
+        planned = await _steps(targets)
+        for target, steps in planned.items():
             problems = await problems_of(target.database, steps)
-            sharding = shard_commands(target.product.documents, target.database.name)
-            found[target.product.__name__.lower()] = {
+            blocked = blocked or bool(problems)
+            sharding: list[str] = []
+            if await is_sharded_cluster(target.database):
+                sharding = shard_commands(target.product.documents, target.database.name)
+            found[target.name] = {
                 "database": target.database.name,
                 "steps": [_as_data(step, problems.get(step)) for step in steps],
                 "sharding": sharding,
             }
-            if not as_json:
+            if not quiet:
                 _show(target, steps, problems)
-                click.echo("On a sharded cluster, once:\n  " + "\n  ".join(sharding) if sharding else "")
-    if as_json:
-        click.echo(json.dumps(found, indent=2, default=str))
+                if sharding:
+                    click.echo("Once, in mongosh:\n  " + "\n  ".join(sharding))
+    if not quiet:
+        _show_unused(planned)
+    return ExitCode.BLOCKED if blocked else ExitCode.AS_DECLARED
 
 
-async def _apply(uri: str | None, only: str | None, *, as_json: bool, drop: bool) -> bool:
-    outcomes: dict[str, Outcome] = {}
+async def _apply(
+    found: Found,
+    uri: str | None,
+    only: str | None,
+    *,
+    quiet: bool,
+    drop: bool,
+    dry_run: bool,
+    lock_timeout: float | None,
+) -> ExitCode:
+    codes = [ExitCode.AS_DECLARED]
     async with _targets(uri, only) as targets:
         for target in targets:
-            with _Reporter(target.database.name, quiet=as_json) as reporter:
-                outcome = await apply(
-                    target.database, target.product.documents, reporter, known=target.known, drop=drop
-                )
-            outcomes[target.product.__name__.lower()] = outcome
-            if not as_json:
-                _show_rest(outcome)
-    if as_json:
-        click.echo(json.dumps({name: _outcome_as_data(outcome) for name, outcome in outcomes.items()}, indent=2))
-    return not any(outcome.blocked for outcome in outcomes.values())
+            place, documents = target.database, target.product.documents
+            if dry_run:
+                outcome = await rehearse(place, documents, known=target.known, drop=drop)
+            else:
+                with _Reporter(place.name, quiet=quiet) as reporter:
+                    outcome = await apply(
+                        place, documents, reporter, known=target.known, drop=drop, lock_timeout=lock_timeout
+                    )
+            found[target.name] = _outcome_as_data(outcome, dry_run=dry_run)
+            codes.append(_exit_code(outcome))
+            if not quiet:
+                _show_outcome(place.name, outcome, dry_run=dry_run)
+    return max(codes)
 
 
-async def _check(uri: str | None, only: str | None, *, as_json: bool) -> bool:
+def _exit_code(outcome: Outcome) -> ExitCode:
+    if outcome.blocked:
+        return ExitCode.BLOCKED
+    return ExitCode.AS_DECLARED if outcome.ready else ExitCode.DRIFT
+
+
+async def _check(found: Found, uri: str | None, only: str | None, *, quiet: bool) -> ExitCode:
     async with _targets(uri, only) as targets:
-        drift = {target.product.__name__.lower(): await _steps(target) for target in targets}
-    if as_json:
-        data = {name: [_as_data(step) for step in steps] for name, steps in drift.items()}
-        click.echo(json.dumps(data, indent=2, default=str))
-    else:
-        for name, steps in drift.items():
-            for step in steps:
-                click.echo(f"{name}: {step}: {step.why}")
+        drift = await _steps(targets)
+    found.update({target.name: [_as_data(step) for step in steps] for target, steps in drift.items()})
     clean = not any(drift.values())
-    if clean and not as_json:
-        click.echo("The schema is as declared.")
-    return clean
+    if not quiet:
+        for target, steps in drift.items():
+            for step in steps:
+                click.echo(f"{target.name}: {step}: {step.why}")
+        _show_unused(drift)
+        if clean:
+            click.echo("The schema is as declared.")
+    return ExitCode.AS_DECLARED if clean else ExitCode.DRIFT
 
 
-def _show(target: Target, steps: Sequence[Step], problems: dict[Step, str]) -> None:
+def _show_unused(drift: Mapping[Target, Sequence[Step]]) -> None:
+    """Say how to leave out a product that nobody seems to use."""
+    used = [target.name for target, steps in drift.items() if not target.lacks_everything(steps)]
+    for target in drift:
+        if used and target.name not in used:
+            click.echo(f"{target.name}: none of its collections is there; without it: --only {used[0]}")
+
+
+def _show(target: Target, steps: Sequence[Step], problems: Mapping[Step, str]) -> None:
     click.echo(f"{target.database.name}: {len(steps)} steps" if steps else f"{target.database.name}: as declared")
     for step in steps:
         asked = "  [only with --drop]" if step.needs_drop else ""
-        click.echo(f"  {step}: {step.why}{asked}")
+        waits = "" if step.required else "  [can wait]"
+        click.echo(f"  {step}: {step.why}{asked}{waits}")
         if step in problems:
             click.echo(f"    blocked: {problems[step]}")
 
 
-def _show_rest(outcome: Outcome) -> None:
+def _show_outcome(name: str, outcome: Outcome, *, dry_run: bool) -> None:
+    if dry_run:
+        for step in outcome.done:
+            click.echo(f"{name}: would {step}: {step.why}")
     for step, why in outcome.blocked.items():
         click.echo(f"  blocked: {step}: {why}")
     for step in outcome.left:
-        how = "only with --drop" if step.needs_drop else "for you to look into"
+        how = "only with --drop" if step.needs_drop else "for you to look into" if not step.automatic else "blocked"
         click.echo(f"  left: {step}: {step.why} ({how})")
+    if not outcome.ready:
+        click.echo(f"{name}: an application of this release does not start with it.")
+    elif not (outcome.done or outcome.left):
+        click.echo(f"{name}: as declared, nothing to do")
 
 
 def _as_data(step: Step, problem: str | None = None) -> dict[str, Any]:
@@ -171,15 +294,18 @@ def _as_data(step: Step, problem: str | None = None) -> dict[str, Any]:
         "options": None if step.shape is None else dict(step.shape.options),
         "why": step.why,
         "needsDrop": step.needs_drop,
+        "required": step.required,
         "problem": problem,
     }
 
 
-def _outcome_as_data(outcome: Outcome) -> dict[str, Any]:
+def _outcome_as_data(outcome: Outcome, *, dry_run: bool) -> dict[str, Any]:
     return {
+        "dryRun": dry_run,
         "done": [_as_data(step) for step in outcome.done],
         "left": [_as_data(step) for step in outcome.left],
         "blocked": [_as_data(step, why) for step, why in outcome.blocked.items()],
+        "ready": outcome.ready,
     }
 
 
@@ -198,10 +324,19 @@ class _Reporter:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._bars.stop()
+        # Bars that were not started print a blank line when they are stopped.
+        if self._bars.live.is_started:
+            self._bars.stop()
+
+    def waiting(self, holder: Holder) -> None:
+        """Another process changes the schema, and is waited for."""
+        click.echo(f"{self._name}: waiting for another process that changes the schema: {holder}", err=True)
 
     def started(self, step: Step) -> None:
         """The step comes next."""
+        if self._bar is not None:
+            # The one before it could not be done.
+            self._bars.remove_task(self._bar)
         self._bar = self._bars.add_task(str(step), total=None)
 
     def progress(self, done: int, total: int) -> None:
@@ -213,5 +348,6 @@ class _Reporter:
         """The step is done."""
         if self._bar is not None:
             self._bars.remove_task(self._bar)
+            self._bar = None
         if not self._quiet:
             click.echo(f"{self._name}: {step}  ({seconds:.1f} s)")

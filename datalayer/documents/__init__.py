@@ -8,7 +8,7 @@ from datalayer.documents.enrollments import Enrollment, LessonProgress
 from datalayer.documents.events import Event, Recurrence, Rsvp
 from datalayer.documents.follows import Follow
 from datalayer.documents.likes import Like
-from datalayer.documents.memberships import Membership
+from datalayer.documents.memberships import Membership, StripeSubscription
 from datalayer.documents.notifications import Notification
 from datalayer.documents.points import GamificationRule, Level, PointsEntry
 from datalayer.documents.posts import Post
@@ -61,5 +61,6 @@ __all__ = [
     "Space",
     "SpaceVisit",
     "Story",
+    "StripeSubscription",
     "User",
 ]

@@ -1,8 +1,12 @@
 """The community's own settings."""
 
-from bson import ObjectId
+from typing import ClassVar
 
-from datalayer.engine.document import Document, new_id
+from bson import ObjectId
+from pydantic import field_validator
+from pydantic_core import PydanticCustomError
+
+from datalayer.engine.document import Document
 from datalayer.engine.fields import ExternalId, File, Name, Timestamp
 from datalayer.engine.indexes import TableSettings
 from datalayer.ids import CommunitySettingsId
@@ -14,7 +18,7 @@ SETTINGS_ID = CommunitySettingsId(ObjectId("000000000000000000000001"))
 class CommunitySettings(Document):
     """The settings; there is one such document."""
 
-    id: CommunitySettingsId = new_id()
+    id: CommunitySettingsId = SETTINGS_ID
     name: Name
     logo_storage_id: File | None = None
     favicon_storage_id: File | None = None
@@ -23,8 +27,17 @@ class CommunitySettings(Document):
     stripe_connected_account_id: ExternalId | None = None
     updated_at: Timestamp
 
+    @field_validator("id")
+    @classmethod
+    def _is_the_one(cls, id: CommunitySettingsId) -> CommunitySettingsId:
+        """As `check`, for what never reaches the server."""
+        if id != SETTINGS_ID:
+            raise PydanticCustomError("settings_id", "must be the id of the settings")
+        return id
+
     class Settings(TableSettings):
         """The collection."""
 
         name = "communitySettings"
+        check: ClassVar = {"_id": SETTINGS_ID}
         written_by = "community.community_settings: update"

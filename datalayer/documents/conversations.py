@@ -1,8 +1,9 @@
 """Conversations of two, and their messages."""
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
-from pydantic import Field
+from pydantic import Field, field_validator
+from pydantic_core import PydanticCustomError
 
 from datalayer.engine.document import Document, new_id
 from datalayer.engine.fields import Count, Name, Saying, Text, Timestamp
@@ -21,10 +22,29 @@ class Conversation(Document):
     last_message_preview: Annotated[str, Text(0, PREVIEW_LENGTH)] | None = None
     revision: Count | None = None
 
+    @field_validator("participant_ids")
+    @classmethod
+    def _are_in_order(cls, participant_ids: list[UserId]) -> list[UserId]:
+        """As `check`, for what never reaches the server."""
+        one, other = participant_ids
+        if one >= other:
+            raise PydanticCustomError("ascending", "must be two different users in ascending order")
+        return participant_ids
+
     class Settings(TableSettings):
         """The collection."""
 
         name = "conversations"
+        # In one order, so that the unique index sees each pair once; and not the same one twice.
+        check: ClassVar = {
+            "$expr": {
+                "$cond": [
+                    {"$isArray": "$participantIds"},
+                    {"$lt": [{"$first": "$participantIds"}, {"$last": "$participantIds"}]},
+                    False,
+                ]
+            }
+        }
         written_by = "community.conversations: open"
         indexes = (
             Index("by_lastMessageAt", "lastMessageAt"),

@@ -1,5 +1,10 @@
 """Who follows whom."""
 
+from typing import ClassVar
+
+from pydantic import ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
+
 from datalayer.engine.document import Document, new_id
 from datalayer.engine.fields import Timestamp
 from datalayer.engine.indexes import Index, TableSettings
@@ -14,10 +19,19 @@ class Follow(Document):
     following_id: UserId
     created_at: Timestamp
 
+    @field_validator("following_id")
+    @classmethod
+    def _is_another_one(cls, following_id: UserId, info: ValidationInfo) -> UserId:
+        """As `check`, for what never reaches the server."""
+        if following_id == info.data.get("follower_id"):
+            raise PydanticCustomError("self_follow", "must be another user")
+        return following_id
+
     class Settings(TableSettings):
         """The collection."""
 
         name = "follows"
+        check: ClassVar = {"$expr": {"$ne": ["$followerId", "$followingId"]}}
         written_by = "community.follows: follow, unfollow"
         shard_key = ("followerId",)
         indexes = (

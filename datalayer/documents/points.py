@@ -5,7 +5,7 @@ from typing import Annotated
 from datalayer.engine.document import Document, new_id
 from datalayer.engine.fields import Count, Key, Name, Positive, Text, Timestamp
 from datalayer.engine.indexes import Index, TableSettings
-from datalayer.ids import GamificationRuleId, LevelId, PointsEntryId, UserId
+from datalayer.ids import ChangeMark, GamificationRuleId, LevelId, PointsEntryId, UserId
 
 
 class PointsEntry(Document):
@@ -59,13 +59,17 @@ class GamificationRule(Document):
 
 
 class Level(Document):
-    """A level that users reach with `threshold` points; `order` counts from 1."""
+    """A level that users reach with `threshold` points; `order` counts from 1.
+
+    `users_pending` is the mark of a change of all levels that not every user has followed yet.
+    """
 
     id: LevelId = new_id()
     name: Annotated[str, Text(1, 50)]
     threshold: Count
     order: Positive
     color: Name | None = None
+    users_pending: ChangeMark | None = None
 
     class Settings(TableSettings):
         """The collection."""

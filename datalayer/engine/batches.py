@@ -1,59 +1,157 @@
-"""Changes that many documents follow: in one transaction where that succeeds, else in batches."""
+"""Changes of many documents: in one transaction where that succeeds soon, else in batches."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
-from pymongo.errors import PyMongoError
+import pymongo
+from bson import ObjectId
+from pymongo.errors import OperationFailure, PyMongoError
 
 from datalayer.engine.connection import Connection
-from datalayer.engine.errors import OutcomeUnknownError
+from datalayer.engine.errors import IncompleteError, OutcomeUnknownError
+from datalayer.engine.translation import commit_is_unknown, is_transient
 
 T = TypeVar("T")
+
+Batch = Callable[[ObjectId | None, int], Awaitable[Sequence[ObjectId]]]
+"""Changes the documents behind an id, in the order of their ids, and at most so many of them; returns their ids.
+
+It runs in a transaction, and again where that conflicts. `None` is in front of the first id.
+"""
+
+AT_ONCE_ATTEMPTS = 8
+AT_ONCE_SECONDS = 5.0
+"""How often, and for how long, one transaction for everything is tried before the batches."""
+
+BATCH = 500
+"""How many documents a batch changes at most."""
+
+_TOO_LARGE = {"TransactionTooLarge", "TransactionTooLargeForCache"}
+
+
+class _TooMuchError(Exception):
+    """One transaction for everything did not succeed, and nothing has happened."""
 
 
 async def at_once_or_in_batches(
     connection: Connection,
-    change: Callable[[], Awaitable[T]],
-    follow: Callable[[T], Awaitable[None]],
-    follow_in_batches: Callable[[], Awaitable[None]],
+    at_once: Callable[[], Awaitable[T]],
+    begin: Callable[[], Awaitable[T]],
+    batches: Sequence[Batch],
     *,
-    attempts: int,
-    incomplete: str,
+    size: int | None = None,
 ) -> T:
     """Make a change that many documents follow, and return what the change returns.
 
-    Readers see all of it or nothing, as long as one of the attempts succeeds. Documents that others write to all the
-    time may prevent that; then the change is committed alone, and the documents follow in many short transactions. In a
-    transaction that is open already everything belongs to that.
+    Readers see all of it or nothing, as long as it succeeds in one transaction. Documents that others write to all the
+    time may prevent that, and so may the number of documents: it takes too long, or does not fit into the server's
+    cache. Then the change is committed alone, and the documents follow in many short transactions. In a transaction
+    that is open already everything belongs to that.
 
     Args:
         connection: Where.
-        change: Makes the change, in a transaction.
-        follow: Updates every document that follows, in the same transaction.
-        follow_in_batches: Does the same in transactions of its own. It finds what is left by itself, so that repeating
-            the whole call completes an interrupted one.
-        attempts: How often one transaction is tried before the batches.
-        incomplete: The message of the error when the batches did not finish.
+        at_once: Makes the change, and lets every document follow.
+        begin: Makes the change alone. Called again after an interruption, it leads to the batches again.
+        batches: Let the documents follow, one batch after the other.
+        size: How many documents a batch has at most; `BATCH` by default.
 
     Raises:
-        OutcomeUnknownError: The change is made, and not every document has followed.
+        IncompleteError: The change is made, and not every document has followed.
     """
-    joined = connection.transaction_is_open()
-    left = attempts
-
-    async def work() -> tuple[T, bool]:
-        nonlocal left
-        at_once = joined or left > 0
-        left -= 1
-        result = await change()
-        if at_once:
-            await follow(result)
-        return result, at_once
-
-    result, followed = await connection.transaction(work)
-    if not followed:
-        try:
-            await follow_in_batches()
-        except PyMongoError as error:
-            raise OutcomeUnknownError(incomplete) from error
+    try:
+        return await _try(connection, at_once)
+    except _TooMuchError:
+        result = await connection.transaction(begin)
+    try:
+        for batch in batches:
+            await _run(connection, batch, size)
+    except Exception as error:
+        raise IncompleteError from error
     return result
+
+
+async def count_at_once_or_in_batches(
+    connection: Connection, at_once: Callable[[], Awaitable[int]], batch: Batch, *, size: int | None = None
+) -> int:
+    """Change many documents that have nothing to do with each other, and return how many.
+
+    Args:
+        connection: Where.
+        at_once: Changes all of them, and returns how many.
+        batch: Does the same in batches.
+        size: How many documents a batch has at most; `BATCH` by default.
+
+    Raises:
+        IncompleteError: Some of them are changed.
+    """
+    try:
+        return await _try(connection, at_once)
+    except _TooMuchError:
+        return await _run(connection, batch, size)
+
+
+async def _try(connection: Connection, work: Callable[[], Awaitable[T]]) -> T:
+    """Do the work in one transaction.
+
+    Raises:
+        _TooMuchError: It conflicted too often, took too long, or was too large; in a transaction of its own, that is.
+    """
+    if connection.transaction_is_open():
+        return await work()
+    left = AT_ONCE_ATTEMPTS
+
+    async def attempt() -> T:
+        nonlocal left
+        if not left:
+            raise _TooMuchError
+        left -= 1
+        return await work()
+
+    try:
+        with pymongo.timeout(AT_ONCE_SECONDS):
+            return await connection.transaction(attempt)
+    except PyMongoError as error:
+        if commit_is_unknown(error) or not (error.timeout or is_transient(error) or _is_too_large(error)):
+            raise
+        raise _TooMuchError from error
+
+
+async def _run(connection: Connection, batch: Batch, size: int | None) -> int:
+    """Run a batch again and again, in a transaction of its own each time, until no document is left; return how many.
+
+    One that conflicts is tried again with half as many documents, down to a single one: the fewer there are, the sooner
+    there is a moment in which nobody else writes to any of them. Later ones grow again.
+    """
+    size = size or BATCH
+    total, after, room = 0, None, size
+    while True:
+        try:
+            ids, tried = await _next(connection, batch, after, room)
+        except OutcomeUnknownError as error:
+            raise IncompleteError from error
+        except PyMongoError as error:
+            if total:
+                raise IncompleteError from error
+            raise
+        total += len(ids)
+        if len(ids) < tried:
+            return total
+        after, room = ids[-1], min(size, 2 * tried)
+
+
+async def _next(
+    connection: Connection, batch: Batch, after: ObjectId | None, size: int
+) -> tuple[Sequence[ObjectId], int]:
+    """One batch; its ids, and the size with which it succeeded."""
+    size *= 2
+
+    async def attempt() -> Sequence[ObjectId]:
+        nonlocal size
+        size = max(1, size // 2)
+        return await batch(after, size)
+
+    return await connection.transaction(attempt), size
+
+
+def _is_too_large(error: PyMongoError) -> bool:
+    return isinstance(error, OperationFailure) and (error.details or {}).get("codeName") in _TOO_LARGE

@@ -10,6 +10,7 @@ from typing import Annotated, Any, ParamSpec, TypeAlias, TypeVar, cast, get_args
 from pydantic import ConfigDict, GetCoreSchemaHandler, ValidationError, validate_call
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
+from datalayer.engine.errors import InvalidDocumentError
 from datalayer.engine.fields import Integer, Text
 from datalayer.engine.transactions import AllOrNothing
 from datalayer.engine.translation import TRANSLATED, invalid_input, translate
@@ -95,6 +96,12 @@ def guarded(method: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
             raise invalid_input(error, parameters) from (error if len(str(error)) <= MAX_CAUSE else None)
         except TRANSLATED as error:
             raise translate(error) from error
+        except KeyError as error:
+            # Parts of documents are read as they are stored, and a field may have been removed past the schema.
+            if not isinstance(error.args[0], str):
+                raise
+            message = f"{method.__qualname__}: a document that it needs has no field {error}."
+            raise InvalidDocumentError(message) from error
 
     return call
 

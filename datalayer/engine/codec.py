@@ -5,7 +5,7 @@ fifth of its cost. What is built is a pydantic model like any other.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
@@ -43,9 +43,13 @@ class Codec(Generic[M]):
 
     def load_inner(self, wire: Wire) -> M:
         """An object inside a document. What is wrong with it is the whole document's matter."""
+        return self.load_items([wire])[0]
+
+    def load_items(self, wires: Sequence[Wire]) -> list[M]:
+        """The objects of a list inside a document, as `load_inner`."""
         loaded: list[M] = []
-        self._load([wire], loaded)
-        return loaded[0]
+        self._load(wires, loaded)
+        return loaded
 
 
 class _Source:
@@ -101,10 +105,14 @@ class _Source:
     def _conversion(self, name: str, field: FieldInfo, value: str) -> str:
         kind = unwrap(field.annotation)[0]
         if kind is int:
-            # Another driver may have written an integral double; and the driver's own Int64 is no plain int.
-            return f"int({value})"
+            # Another driver may have written an integral double; and the driver's own Int64 is no plain int. The
+            # function `int` would also take strings and times.
+            return f"round({value})"
         if isinstance(kind, type) and issubclass(kind, BaseModel):
             self._names[f"_load_{name}"] = Codec(kind).load_inner
+            return f"_load_{name}({value})"
+        if (items := _items(kind)) is not None:
+            self._names[f"_load_{name}"] = Codec(items).load_items
             return f"_load_{name}({value})"
         return value
 
@@ -126,7 +134,16 @@ class _Source:
         if isinstance(kind, type) and issubclass(kind, BaseModel):
             self._names[f"dump_{name}"] = Codec(kind).dump
             return f"dump_{name}({value})"
+        if (items := _items(kind)) is not None:
+            self._names[f"dump_{name}"] = Codec(items).dump
+            return f"[dump_{name}(_item) for _item in {value}]"
         return value
+
+
+def _items(kind: Any) -> type[BaseModel] | None:  # noqa: ANN401
+    """What a list of objects inside a document holds."""
+    (item,) = get_args(kind) if get_origin(kind) is list else (None,)
+    return item if isinstance(item, type) and issubclass(item, BaseModel) else None
 
 
 def _invalid(model: type[BaseModel], wire: Wire) -> InvalidDocumentError:

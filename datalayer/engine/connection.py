@@ -6,7 +6,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, TypeAlias, TypeVar
 
 import pymongo
-from bson.codec_options import CodecOptions
+from bson.codec_options import CodecOptions, DatetimeConversion
 from pymongo import ReadPreference, WriteConcern
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.asynchronous.database import AsyncDatabase
@@ -26,6 +26,7 @@ Collection: TypeAlias = AsyncCollection[dict[str, Any]]
 # Asked for explicitly: a URI may ask for less, and then an acknowledged write could be lost.
 _MAJORITY = WriteConcern("majority")
 _SNAPSHOT = ReadConcern("snapshot")
+_DURABLE = ReadConcern("majority")
 
 
 class Connection:
@@ -36,15 +37,17 @@ class Connection:
 
     def __init__(self, database: AsyncDatabase[dict[str, Any]], clock: Clock) -> None:
         self.database: AsyncDatabase[dict[str, Any]] = database.with_options(
-            codec_options=CodecOptions[dict[str, Any]](),
+            # A time beyond the year 9999 is no reason to refuse all documents that are read with it.
+            codec_options=CodecOptions[dict[str, Any]](datetime_conversion=DatetimeConversion.DATETIME_AUTO),
             read_preference=ReadPreference.PRIMARY,
             write_concern=_MAJORITY,
             read_concern=ReadConcern(),
         )
         # A transaction has concerns of its own; with a bound session the driver would send the collection's as well.
         self._in_transaction = self.database.with_options(write_concern=WriteConcern())
+        self._durable = self.database.with_options(read_concern=_DURABLE)
         self._clock = clock
-        self._collections: dict[tuple[str, bool], Collection] = {}
+        self._collections: dict[tuple[str, bool, bool], Collection] = {}
         self._shutdown = Shutdown()
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -59,20 +62,26 @@ class Connection:
             raise InvalidInputError("clock", f"must return Unix milliseconds as an int, not {_described(now)}")
         return now
 
-    def collection(self, document: type[Document]) -> Collection:
+    def collection(self, document: type[Document], *, durable: bool = False) -> Collection:
         """The document's collection; operations on it belong to the transaction that is open, if one is.
+
+        Args:
+            document: Whose collection.
+            durable: Read only what a majority has, and no failover can undo. A method that is asked for a change, and
+                returns because it finds it made, must have read so: whoever made it may still wait for the majority.
+                A transaction needs no such read, because its commit waits for the majority of what it has read.
 
         Raises:
             ConcurrentTransactionError: This task did not open the transaction that it would write to.
         """
         name, in_transaction = document.Settings.name, self.transaction_is_open()
-        collection = self._collections.get((name, in_transaction))
+        collection = self._collections.get((name, in_transaction, durable))
         if collection is None:
-            database = self._in_transaction if in_transaction else self.database
+            database = self._in_transaction if in_transaction else self._durable if durable else self.database
             # The memory backend has a database of its own, whose collections do the same.
             is_server = isinstance(database, AsyncDatabase)  # pyright: ignore[reportUnnecessaryIsInstance]
             collection = RecordingCollection(database, name) if is_server else database[name]
-            self._collections[name, in_transaction] = collection
+            self._collections[name, in_transaction, durable] = collection
         return collection
 
     def transaction_is_open(self) -> bool:

@@ -79,14 +79,16 @@ class Database:
 
         Args:
             uri: Where it is; the environment's `MONGODB_URI` by default. Its path is the name of the database.
-            schema: `create` makes the missing collections, validators and indexes; `verify` makes nothing and raises
-                for any difference; `skip` does not look.
+            schema: `create` makes the missing collections, validators and indexes; `verify` makes nothing, and raises
+                for whatever the documents rely on that is missing or different; `skip` does not look.
             clock: Gives Unix milliseconds; every timestamp that is written comes from it.
 
         Raises:
             ServerNotFoundError: No URI is given, here or in the environment.
             UnavailableError: Nobody answers there within 5 s, or it is a standalone server.
-            SchemaDriftError: The database's schema differs.
+            SchemaDriftError: The database lacks something that the documents rely on.
+            AuthenticationError: The server does not let the user in.
+            PermissionDeniedError: The user may not look at the schema, or create what is missing.
         """
         client = open_client(uri)
         async with client:
@@ -115,7 +117,7 @@ class Database:
             await cls.ensure_schema(on_primary, cls.documents, schema)
             await _initialize_beanie(database, cls.documents)
         except TRANSLATED as error:
-            raise translate(error) from error
+            raise translate(error, database.client) from error
         opened = cls(database, clock or system_clock)
         bind(database, cls.documents)
         try:

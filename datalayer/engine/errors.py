@@ -159,6 +159,12 @@ class SchemaDriftError(DataLayerError):
         self.differences = differences
 
 
+class SchemaLockedError(DataLayerError):
+    """Another process changes the schema."""
+
+    code = "schema_locked"
+
+
 class InvalidDocumentError(SchemaDriftError):
     """A document in the database is not what its class says."""
 
@@ -171,6 +177,38 @@ class ServerNotFoundError(DataLayerError):
     code = "server_not_found"
 
 
+class PermissionDeniedError(DataLayerError):
+    """The server does not allow the user this operation.
+
+    Attributes:
+        action: What it takes, as MongoDB calls it: `insert`, `createIndex`, `collMod`, ...
+        collection: Where, if it is about one collection.
+        role: A built-in role that allows it.
+    """
+
+    code = "permission_denied"
+
+    def __init__(
+        self,
+        message: str | None = None,
+        *,
+        action: str | None = None,
+        collection: str | None = None,
+        role: str | None = None,
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.action = action
+        self.collection = collection
+        self.role = role
+
+
+class AuthenticationError(PermissionDeniedError):
+    """The server does not let the user in."""
+
+    code = "authentication_failed"
+
+
 class UnavailableError(DataLayerError):
     """The MongoDB server does not answer."""
 
@@ -180,11 +218,20 @@ class UnavailableError(DataLayerError):
 class OutcomeUnknownError(UnavailableError):
     """The server did not confirm the change: it happened as a whole, or it did not happen.
 
-    Whoever needs to know looks, or asks for the change again where that is safe to repeat. Every other error means that
-    nothing has happened.
+    Whoever needs to know looks, or asks for the change again where that is safe to repeat. Every other error but
+    `IncompleteError` means that nothing has happened.
     """
 
     code = "outcome_unknown"
+
+
+class IncompleteError(OutcomeUnknownError):
+    """A part of the change is made; calling the method again completes it.
+
+    A change of very many documents is made in batches. What readers must not see any more is hidden by the first one.
+    """
+
+    code = "incomplete"
 
 
 class ServerStartError(UnavailableError):

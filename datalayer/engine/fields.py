@@ -88,14 +88,20 @@ MAX_DEPTH = 100
 MAX_VALUES = 10_000
 """How many values a `Json` holds at most, with all that is inside."""
 
+MAX_STRING = 100_000
+"""How many characters a string inside of a `Json` has at most."""
+
+MAX_KEY = 200
+"""How many characters a key inside of a `Json` has at most."""
+
 
 @dataclass(frozen=True, slots=True)
 class _FieldName:
     """A name that MongoDB takes literally everywhere: no dollar in front, no dot, no NUL."""
 
     def __get_pydantic_core_schema__(self, _source: object, _handler: GetCoreSchemaHandler) -> CoreSchema:
-        name = core_schema.str_schema(strict=True, min_length=1, max_length=200, pattern=r"^[^$.\x00][^.\x00]*$")
-        message = "must have keys of 1 to 200 characters, without dots, NUL, or a dollar in front"
+        name = core_schema.str_schema(strict=True, min_length=1, max_length=MAX_KEY, pattern=r"^[^$.\x00][^.\x00]*$")
+        message = f"must have keys of 1 to {MAX_KEY} characters, without dots, NUL, or a dollar in front"
         return core_schema.custom_error_schema(name, "field_name", custom_error_message=message)
 
 
@@ -171,7 +177,7 @@ else:
             Annotated[bool, Tag("bool")]
             | Annotated[int, Integer(minimum=-MAX_INTEGER), Tag("int")]
             | Annotated[float, _Double(), Tag("float")]
-            | Annotated[str, Text(0, 100_000), Tag("str")]
+            | Annotated[str, Text(0, MAX_STRING), Tag("str")]
             | Annotated[AnyId, Tag("ObjectId")]
             | Annotated[list["_Json"], Tag("List")]
             | Annotated[dict[Annotated[str, _FieldName()], "_Json"], Tag("Dict")]

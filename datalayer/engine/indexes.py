@@ -62,5 +62,9 @@ class TableSettings:
     written_by: ClassVar[str] = "its repository"
     """What to use instead of Beanie's own writes, which are refused: `community.posts: create, edit, delete`."""
 
+    check: ClassVar[Mapping[str, object] | None] = None
+    """A condition that every document meets besides the types of its fields, as a filter: SQL's `CHECK`. The database
+    refuses what does not meet it; it must not fail on a document of any other form."""
+
     keep_nulls: ClassVar[bool] = False
     """For Beanie's own writes: an optional field without a value is absent, never null."""

@@ -2,11 +2,14 @@
 
 import itertools
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, Generic, TypeVar
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, ClassVar, Generic, TypeVar
 
 from bson import MaxKey, MinKey, ObjectId
 from pymongo import ReturnDocument
 
+from datalayer.engine.batches import at_once_or_in_batches, count_at_once_or_in_batches
 from datalayer.engine.boundary import UNSET, Many, guard_public_methods
 from datalayer.engine.connection import Collection, Connection
 from datalayer.engine.document import Document
@@ -29,10 +32,25 @@ _NUMBER_OR_NONE = Number | None
 _MERGED_VALUES = 200
 
 
+@dataclass(frozen=True, slots=True)
+class Children:
+    """Documents that belong to another one: the field that has its id, and the index on that."""
+
+    document: type[Document]
+    field: str
+    index: str
+
+
 class Repository(Generic[D, I]):
     """The documents of one collection, and every query on them."""
 
     document: type[D]
+
+    belongs_to: ClassVar[tuple[type[Document], str] | None] = None
+    """What these documents are removed with, and the field that points there.
+
+    They are not found without it: a removal of very many goes on for a while after the document that they belong to.
+    """
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -50,15 +68,15 @@ class Repository(Generic[D, I]):
         Raises:
             NotFoundError: There is none.
         """
-        return self._found(await self._one({"_id": id}), id)
+        return self._found(await self._visible_one({"_id": id}), id)
 
     async def find(self, id: I) -> D | None:
         """The document, or `None`. One round trip, `_id`."""
-        return await self._one({"_id": id})
+        return await self._visible_one({"_id": id})
 
     async def get_many(self, ids: Many[I]) -> dict[I, D]:
         """The documents by id, without those that are missing. One round trip, `_id`."""
-        return {document.id: document for document in await self._all({"_id": {"$in": ids}}, hint="_id_")}
+        return {document.id: document for document in await self._visible({"_id": {"$in": ids}}, hint="_id_")}
 
     async def delete(self, id: I) -> None:
         """Remove the document for good. One round trip, `_id`.
@@ -73,15 +91,15 @@ class Repository(Generic[D, I]):
     def _collection(self) -> Collection:
         return self._connection.collection(self.document)
 
-    def _of(self, document: type[Document]) -> Collection:
-        """The collection of another table."""
-        return self._connection.collection(document)
+    def _of(self, document: type[Document], *, durable: bool = False) -> Collection:
+        """The collection of another table; `durable` as `Connection.collection` has it."""
+        return self._connection.collection(document, durable=durable)
 
     def _now(self) -> int:
         return self._connection.now()
 
-    async def _one(self, filter: Mapping[str, Any], *, hint: str | None = None) -> D | None:
-        wire = await self._collection.find_one(filter, hint=hint)
+    async def _one(self, filter: Mapping[str, Any], *, hint: str | None = None, durable: bool = False) -> D | None:
+        wire = await self._of(self.document, durable=durable).find_one(filter, hint=hint)
         return None if wire is None else self.document.from_wire(wire)
 
     async def _all(
@@ -89,6 +107,31 @@ class Repository(Generic[D, I]):
     ) -> list[D]:
         wires = await self._collection.find(filter, sort=sort, batch_size=AT_ONCE, hint=hint).to_list()
         return self.document.from_wires(wires)
+
+    async def _visible_one(self, filter: Mapping[str, Any]) -> D | None:
+        if self.belongs_to is None:
+            return await self._one(filter)
+        return next(iter(await self._visible(filter)), None)
+
+    async def _visible(
+        self, filter: Mapping[str, Any], *, sort: Mapping[str, int] | None = None, hint: str | None = None
+    ) -> list[D]:
+        """The documents, but not those that belong to one that is gone. One round trip."""
+        if self.belongs_to is None:
+            return await self._all(filter, sort=sort, hint=hint)
+        owner, field = self.belongs_to
+        lookup = {
+            "from": owner.Settings.name,
+            "localField": field,
+            "foreignField": "_id",
+            "pipeline": [{"$project": {"_id": 1}}],
+            "as": "owner",
+        }
+        order = [] if sort is None else [{"$sort": sort}]
+        pipeline = [{"$match": filter}, *order, {"$lookup": lookup}]
+        options: dict[str, Any] = {} if hint is None else {"hint": hint}
+        cursor = await self._collection.aggregate(pipeline, batchSize=AT_ONCE, **options)
+        return self.document.from_wires([wire for wire in await cursor.to_list() if wire["owner"]])
 
     def _found(self, document: D | None, id: I) -> D:
         if document is None:
@@ -102,22 +145,78 @@ class Repository(Generic[D, I]):
     async def _update(self, filter: Mapping[str, Any], update: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> D:
         """Change the one document that the filter finds by its `_id`, and give it as it is then. One round trip."""
         if not update:
-            return self._found(await self._one(filter), filter["_id"])
+            return self._found(await self._one(filter, durable=True), filter["_id"])
         wire = await self._collection.find_one_and_update(filter, update, return_document=ReturnDocument.AFTER)
         return self._found(None if wire is None else self.document.from_wire(wire), filter["_id"])
 
     async def _update_all(
         self, filter: Mapping[str, Any], update: Mapping[str, Any] | Sequence[Mapping[str, Any]], index: str
     ) -> int:
-        """Change all that the filter finds, and say how many. A transaction of 2 round trips.
+        """Change all that the filter finds, so that it does not find them any more; return how many.
 
-        Without one the server may fail in the middle, and the driver repeats no update of many documents.
+        A transaction of 2 round trips: without one the server may fail in the middle, and the driver repeats no update
+        of many documents. Very many are changed in batches.
+
+        Raises:
+            IncompleteError: Some of the batches did not succeed.
         """
 
-        async def work() -> int:
+        async def at_once() -> int:
             return (await self._collection.update_many(filter, update, hint=index)).modified_count
 
-        return await self._connection.transaction(work)
+        async def batch(_after: ObjectId | None, size: int) -> list[ObjectId]:
+            found = self._collection.find(filter, {"_id": 1}, limit=size, batch_size=AT_ONCE, hint=index)
+            ids = [wire["_id"] for wire in await found.to_list()]
+            await self._collection.update_many({"_id": {"$in": ids}}, update)
+            return ids
+
+        return await count_at_once_or_in_batches(self._connection, at_once, batch)
+
+    async def _delete_with(
+        self, id: I, delete: Callable[[], Awaitable[bool]], children: Sequence[Children], *, size: int | None = None
+    ) -> None:
+        """Remove a document with all that belongs to it.
+
+        Where that is too much for one transaction the document goes first, and the children follow in batches. What an
+        interrupted call has left of them is removed by the next one for the same id.
+
+        Args:
+            id: The document's id.
+            delete: Removes the document, in a transaction; whether it was there.
+            children: What belongs to it.
+            size: How many children are removed in a batch.
+
+        Raises:
+            NotFoundError: There is no such document, and nothing is left of it.
+            IncompleteError: The document is removed, but not everything that belongs to it.
+        """
+
+        async def begin() -> None:
+            if not await delete() and not await self._any_left(id, children):
+                raise not_found(self.document, id)
+
+        async def at_once() -> None:
+            await begin()
+            for kind in children:
+                await self._of(kind.document).delete_many({kind.field: id}, hint=kind.index)
+
+        batches = [partial(self._delete_batch, id, kind) for kind in children]
+        await at_once_or_in_batches(self._connection, at_once, begin, batches, size=size)
+
+    async def _any_left(self, id: ObjectId, children: Sequence[Children]) -> bool:
+        for kind in children:
+            if await self._of(kind.document).find_one({kind.field: id}, {"_id": 1}, hint=kind.index) is not None:
+                return True
+        return False
+
+    async def _delete_batch(
+        self, id: ObjectId, children: Children, _after: ObjectId | None, size: int
+    ) -> Sequence[ObjectId]:
+        collection = self._of(children.document)
+        found = collection.find({children.field: id}, {"_id": 1}, limit=size, batch_size=AT_ONCE, hint=children.index)
+        ids = [wire["_id"] for wire in await found.to_list()]
+        await collection.delete_many({"_id": {"$in": ids}})
+        return ids
 
     def _changes(self, **fields: object) -> dict[str, dict[str, object]]:
         """The operators that set the fields, by their names in Python: `None` removes one, `UNSET` leaves it alone."""
@@ -270,15 +369,15 @@ class SoftDeletingRepository(Repository[D, I]):
         Raises:
             NotFoundError: There is none, or it is deleted.
         """
-        return self._found(await self._one({"_id": id, **({} if include_deleted else ALIVE)}), id)
+        return self._found(await self._visible_one({"_id": id, **({} if include_deleted else ALIVE)}), id)
 
     async def find(self, id: I, *, include_deleted: bool = False) -> D | None:
         """The document, or `None` where there is none or it is deleted. One round trip, `_id`."""
-        return await self._one({"_id": id, **({} if include_deleted else ALIVE)})
+        return await self._visible_one({"_id": id, **({} if include_deleted else ALIVE)})
 
     async def get_many(self, ids: Many[I], *, include_deleted: bool = False) -> dict[I, D]:
         """The documents by id, without those that are missing or deleted. One round trip, `_id`."""
-        found = await self._all({"_id": {"$in": ids}, **({} if include_deleted else ALIVE)}, hint="_id_")
+        found = await self._visible({"_id": {"$in": ids}, **({} if include_deleted else ALIVE)}, hint="_id_")
         return {document.id: document for document in found}
 
 

@@ -1,11 +1,12 @@
 """The driver's and pydantic's errors in the library's own words."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, cast
 
-from bson.errors import BSONError
+from bson.errors import BSONError, InvalidBSON
 from pydantic import ValidationError
+from pymongo import AsyncMongoClient
 from pymongo.errors import (
     AutoReconnect,
     BulkWriteError,
@@ -27,10 +28,12 @@ from datalayer.engine.errors import (
     AlreadyExistsError,
     DatabaseClosedError,
     DataLayerError,
+    InvalidDocumentError,
     InvalidInputError,
     OutcomeUnknownError,
     UnavailableError,
 )
+from datalayer.engine.permissions import refusal
 
 TRANSLATED = (PyMongoError, BSONError, ValidationError, OverflowError)
 """The foreign exceptions that do not leave the library."""
@@ -112,23 +115,34 @@ def _lacks_a_majority(error: PyMongoError) -> bool:
 
 def unconfirmed(error: PyMongoError) -> OutcomeUnknownError:
     """The library's error for a change that may have happened; the caller raises it from the original."""
-    return OutcomeUnknownError(f"The server did not confirm the change: {_sentence(error)}")
+    return OutcomeUnknownError(f"The server did not confirm the change: {sentence(error)}")
 
 
-def translate(error: Exception) -> DataLayerError:
-    """The library's error for one of `TRANSLATED`; the caller raises it from the original."""
+def translate(error: Exception, client: AsyncMongoClient[Any] | None = None) -> DataLayerError:
+    """The library's error for one of `TRANSLATED`; the caller raises it from the original.
+
+    Args:
+        error: The driver's, or pydantic's.
+        client: Where it came from: with it, an error of the authentication says more.
+    """
     if isinstance(error, PyMongoError) and (commit_is_unknown(error) or _lacks_a_majority(error)):
         return unconfirmed(error)
     if is_transient(error):
-        return UnavailableError("The transaction kept conflicting with others, or lost its server.")
-    if isinstance(error, OperationFailure) and error.code == _DOCUMENT_VALIDATION_FAILURE:
-        return _refused(error.details or {})
-    if isinstance(error, OperationFailure) and error.code in _TOO_LARGE:
-        return InvalidInputError("document", "it is larger than the 16 MB that MongoDB allows")
+        return UnavailableError("The transaction kept conflicting with others, took too long, or lost its server.")
+    if isinstance(error, OperationFailure) and (known := _by_code(error, client)) is not None:
+        return known
     for kinds, translation in _TRANSLATIONS:
         if isinstance(error, kinds):
             return translation(error)
-    return DataLayerError(f"The server refused an operation: {_sentence(error)}")
+    return DataLayerError(f"The server refused an operation: {sentence(error)}")
+
+
+def _by_code(error: OperationFailure, client: AsyncMongoClient[Any] | None) -> DataLayerError | None:
+    if error.code == _DOCUMENT_VALIDATION_FAILURE:
+        return _refused(error.details or {})
+    if error.code in _TOO_LARGE:
+        return InvalidInputError("document", "it is larger than the 16 MB that MongoDB allows")
+    return refusal(error, client)
 
 
 def invalid_input(error: ValidationError, parameters: tuple[str, ...] = ()) -> InvalidInputError:
@@ -174,35 +188,55 @@ def _bulk_write_error(error: BulkWriteError) -> DataLayerError:
         return _already_exists(first, str(first.get("errmsg", "")))
     if first.get("code") == _DOCUMENT_VALIDATION_FAILURE:
         return _refused(first)
-    return DataLayerError(f"The server refused some of the writes: {first.get('errmsg', error)}")
+    return DataLayerError(f"The server refused some of the writes: {sentence(first.get('errmsg', error))}")
 
 
 def _refused(details: Mapping[str, Any]) -> InvalidInputError:
     """What a validator refused, by the first field that the server's explanation names."""
-    explained = cast("Mapping[str, Any]", details.get("errInfo", {}).get("details", {}))
-    names: list[str] = []
+    name = next(_names_in(details.get("errInfo", {}).get("details", {})), "document")
+    return InvalidInputError(name, "the database's schema refuses it")
+
+
+def _names_in(explained: Mapping[str, Any]) -> Iterator[str]:
+    for clause in cast("list[Mapping[str, Any]]", explained.get("clausesNotSatisfied", [])):
+        yield from _names_in(clause.get("details", {}))
     for rule in cast("list[Mapping[str, Any]]", explained.get("schemaRulesNotSatisfied", [])):
-        names += [refused["propertyName"] for refused in rule.get("propertiesNotSatisfied", [])]
-        names += [*rule.get("missingProperties", []), *rule.get("additionalProperties", [])]
-    return InvalidInputError(names[0] if names else "document", "the database's schema refuses it")
+        yield from (refused["propertyName"] for refused in rule.get("propertiesNotSatisfied", []))
+        yield from [*rule.get("missingProperties", []), *rule.get("additionalProperties", [])]
+    # A condition beside the fields: the first field that it mentions.
+    if "clausesNotSatisfied" not in explained and "schemaRulesNotSatisfied" not in explained:
+        for name, value in explained.get("specifiedAs", {}).items():
+            yield from _paths_in(value) if name == "$expr" else [name]
+
+
+def _paths_in(expression: object) -> Iterator[str]:
+    if isinstance(expression, str):
+        yield from re.findall(r"^\$(\w.*)", expression)
+    elif isinstance(expression, Mapping):
+        for inner in cast("Mapping[str, object]", expression).values():
+            yield from _paths_in(inner)
+    elif isinstance(expression, list):
+        for inner in cast("list[object]", expression):
+            yield from _paths_in(inner)
+
+
+def sentence(error: object) -> str:
+    """The driver's error or message without credentials, and without the dumps of commands and replies in it."""
+    said = re.split(r", (?:Timeout|full error)| \(configured timeouts", without_credentials(str(error)))[0]
+    return re.split(r" \{.*(?:lsid|signature)", said, maxsplit=1, flags=re.DOTALL)[0]
 
 
 def _configuration_error(error: ConfigurationError) -> DataLayerError:
     if _NO_SESSIONS in str(error):
         # What the driver makes of a server that is starting, and not yet a member of its set.
         return UnavailableError("The server is not ready yet.")
-    return InvalidInputError("uri", _sentence(error))
+    return InvalidInputError("uri", sentence(error))
 
 
 def _invalid_operation(error: InvalidOperation) -> DataLayerError:
     if _CLOSED in str(error):
         return DatabaseClosedError("The client of this database was closed.")
-    return DataLayerError(f"The driver refused an operation: {_sentence(error)}")
-
-
-def _sentence(error: Exception) -> str:
-    """The driver's message without the dumps that it appends, and without credentials."""
-    return re.split(r", (?:Timeout|full error)| \(configured timeouts", without_credentials(str(error)))[0]
+    return DataLayerError(f"The driver refused an operation: {sentence(error)}")
 
 
 _TRANSLATIONS: tuple[tuple[tuple[type[Exception], ...], Callable[[Any], DataLayerError]], ...] = (
@@ -211,13 +245,14 @@ _TRANSLATIONS: tuple[tuple[tuple[type[Exception], ...], Callable[[Any], DataLaye
     ((DuplicateKeyError,), lambda error: _already_exists(error.details or {}, str(error))),
     ((InvalidURI, ConfigurationError), _configuration_error),
     ((InvalidOperation,), _invalid_operation),
+    ((InvalidBSON,), lambda error: InvalidDocumentError(f"A document in the database cannot be read: {error}.")),
     (
         (DocumentTooLarge, BSONError, OverflowError),
         lambda error: InvalidInputError("document", f"it cannot be stored: {error}"),
     ),
     (
         (AutoReconnect, ServerSelectionTimeoutError, WaitQueueTimeoutError),
-        lambda error: UnavailableError(f"The server does not answer: {_sentence(error)}"),
+        lambda error: UnavailableError(f"The server does not answer: {sentence(error)}"),
     ),
     ((ExecutionTimeout,), lambda _: UnavailableError("The server did not answer in time.")),
 )

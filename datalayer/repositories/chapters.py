@@ -3,8 +3,9 @@
 from datalayer.documents.scenes import Scene
 from datalayer.documents.stories import Chapter
 from datalayer.engine.fields import Title
-from datalayer.engine.repository import Repository, not_found
+from datalayer.engine.repository import Children, Repository
 from datalayer.ids import ChapterId, StoryId
+from datalayer.repositories.stories import SCENES_BATCH
 
 _IN_ORDER = "by_storyId_and_chapterNumber"
 
@@ -31,20 +32,22 @@ class Chapters(Repository[Chapter, ChapterId]):
         """Remove the chapter with its scenes; those behind it move up. A transaction of 4 round trips.
 
         The story then has a chapter less, numbered without a gap, and no way to get it back. Served by
-        by_storyId_and_chapterNumber, and the scenes' by_chapter.
+        by_storyId_and_chapterNumber, and the scenes' by_chapter. Scenes that are too many for one transaction are
+        removed in batches, behind the chapter: they are not listed or found any more.
 
         Raises:
             NotFoundError: There is none.
+            IncompleteError: Some of the batches did not succeed: calling it again completes them.
         """
 
-        async def work() -> None:
+        async def delete() -> bool:
             chapter = await self._collection.find_one_and_delete({"_id": id}, {"storyId": 1, "chapterNumber": 1})
             if chapter is None:
-                raise not_found(Chapter, id)
+                return False
             # In the order of the index, so no two have the same number at any moment. It writes to any chapter behind
             # this one that is being deleted too: so two deletions at once conflict.
             behind = {"storyId": chapter["storyId"], "chapterNumber": {"$gt": chapter["chapterNumber"]}}
             await self._collection.update_many(behind, {"$inc": {"chapterNumber": -1}}, hint=_IN_ORDER)
-            await self._of(Scene).delete_many({"chapterId": id}, hint="by_chapter")
+            return True
 
-        await self._connection.transaction(work)
+        await self._delete_with(id, delete, [Children(Scene, "chapterId", "by_chapter")], size=SCENES_BATCH)

@@ -11,6 +11,7 @@ class Characters(Repository[Character, CharacterId]):
     """The people of the stories."""
 
     document = Character
+    belongs_to = (Story, "storyId")
 
     async def create(
         self, story_id: StoryId, *, name: Name, traits: Traits, backstory: Backstory | None = None
@@ -48,4 +49,4 @@ class Characters(Repository[Character, CharacterId]):
     async def in_story(self, story_id: StoryId) -> list[Character]:
         """The story's characters in the order of their creation, at one moment. One round trip, by_story."""
         async with self._connection.snapshot():
-            return await self._all({"storyId": story_id}, sort={"_id": 1}, hint="by_story")
+            return await self._visible({"storyId": story_id}, sort={"_id": 1}, hint="by_story")

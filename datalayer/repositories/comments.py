@@ -37,10 +37,10 @@ class Comments(SoftDeletingRepository[Comment, CommentId]):
     ) -> Comment:
         """Write a comment, or a reply. A reply to a reply goes to its top-level comment.
 
-        A transaction of 4 round trips, 5 for a reply.
+        A transaction of 4 round trips, 5 for a reply, 6 for a reply to a reply.
 
         Raises:
-            NotFoundError: There is no such post, author or parent.
+            NotFoundError: There is no such post, author or parent; or the parent is a reply to a deleted comment.
             InvalidInputError: The parent belongs to another post.
         """
 
@@ -138,7 +138,10 @@ class Comments(SoftDeletingRepository[Comment, CommentId]):
         parent = self._found(await self._one({"_id": parent_id, **ALIVE}), parent_id)
         if parent.post_id != post_id:
             raise InvalidInputError("parent_id", "is a comment on another post")
-        return parent.parent_id or parent.id
+        if parent.parent_id is None:
+            return parent.id
+        await self._require(Comment, parent.parent_id)
+        return parent.parent_id
 
     async def _count(self, post_id: PostId, change: int, *, only_alive: bool = False) -> None:
         filter = {"_id": post_id, **(ALIVE if only_alive else {})}

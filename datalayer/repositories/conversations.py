@@ -9,7 +9,7 @@ from datalayer.documents.conversations import Conversation, Message
 from datalayer.documents.users import User
 from datalayer.engine.boundary import Cursor, Limit
 from datalayer.engine.pages import Page
-from datalayer.engine.repository import Repository, not_found
+from datalayer.engine.repository import Children, Repository, not_found
 from datalayer.errors import SelfConversationError
 from datalayer.ids import ConversationId, UserId
 from datalayer.repositories.messages import UNREAD
@@ -36,7 +36,7 @@ class Conversations(Repository[Conversation, ConversationId]):
     document = Conversation
 
     async def open(self, user_id: UserId, other_id: UserId) -> Conversation:
-        """The conversation of the two, made where there is none, however many open it at once.
+        """Return the conversation of the two; create it where there is none, however many open it at once.
 
         One round trip where there is one, else 3; by_participantIds.
 
@@ -46,25 +46,23 @@ class Conversations(Repository[Conversation, ConversationId]):
         """
         if user_id == other_id:
             raise SelfConversationError
-        found = await self.between(user_id, other_id)
-        if found is not None:
-            return found
-        await self._require_both(user_id, other_id)
-        try:
-            return await self._insert(
-                Conversation(participant_ids=sorted((user_id, other_id)), last_message_at=self._now())
-            )
-        except DuplicateKeyError:
-            # Somebody was faster; in a transaction that is a conflict instead, and all of it is tried again.
-            found = await self.between(user_id, other_id)
-            if found is None:
-                raise
-            return found
+        pair = sorted((user_id, other_id))
+        while True:
+            found = await self._one(_of_pair(pair), durable=True)
+            if found is not None:
+                return found
+            await self._require_both(user_id, other_id)
+            try:
+                return await self._insert(Conversation(participant_ids=pair, last_message_at=self._now()))
+            except DuplicateKeyError:
+                # Somebody was faster, and may have deleted it again. In a transaction that is a conflict instead, and
+                # all of it is tried again.
+                if self._connection.transaction_is_open():
+                    raise
 
     async def between(self, user_id: UserId, other_id: UserId) -> Conversation | None:
         """The conversation of the two, in whichever order. One round trip, by_participantIds."""
-        one, other = sorted((user_id, other_id))
-        return await self._one({"participantIds.0": one, "participantIds.1": other})
+        return await self._one(_of_pair(sorted((user_id, other_id))))
 
     async def inbox(self, user_id: UserId, *, limit: Limit = 20, after: Cursor | None = None) -> Page[InboxEntry]:
         """The user's conversations, the newest message first, with what is unread. 2 round trips.
@@ -106,17 +104,19 @@ class Conversations(Repository[Conversation, ConversationId]):
     async def delete(self, id: ConversationId) -> None:
         """Remove the conversation for good, with its messages. A transaction of 3 round trips, by_conversationId.
 
+        Messages that are too many for one transaction are removed in batches, behind the conversation: they are not
+        listed or found any more.
+
         Raises:
             NotFoundError: There is none.
+            IncompleteError: Some of the batches did not succeed: calling it again completes them.
         """
 
-        async def work() -> None:
+        async def delete() -> bool:
             # Sending writes to the conversation, so a message that is sent at this moment conflicts.
-            if (await self._collection.delete_one({"_id": id})).deleted_count == 0:
-                raise not_found(Conversation, id)
-            await self._of(Message).delete_many({"conversationId": id}, hint="by_conversationId")
+            return (await self._collection.delete_one({"_id": id})).deleted_count == 1
 
-        await self._connection.transaction(work)
+        await self._delete_with(id, delete, [Children(Message, "conversationId", "by_conversationId")])
 
     async def _require_both(self, *user_ids: UserId) -> None:
         users = await self._of(User).find({"_id": {"$in": user_ids}}, {"_id": 1}).to_list()
@@ -124,6 +124,10 @@ class Conversations(Repository[Conversation, ConversationId]):
         for id in user_ids:
             if id not in found:
                 raise not_found(User, id)
+
+
+def _of_pair(pair: list[UserId]) -> dict[str, Any]:
+    return {"participantIds.0": pair[0], "participantIds.1": pair[1]}
 
 
 def _other_than(user_id: UserId, conversation: Conversation) -> UserId:

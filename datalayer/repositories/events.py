@@ -217,11 +217,14 @@ class Events(SoftDeletingRepository[Event, EventId]):
         filter = {"_id": id, **ALIVE}
         if not isinstance(capacity, int):
             return await self._update(filter, changes)
-        try:
-            return await self._update({**filter, "rsvpCount": {"$lte": capacity}}, changes)
-        except NotFoundError:
-            going = self._found(await self._one(filter), id).rsvp_count
-        raise InvalidInputError("capacity", f"must not be below the number of people going, {going}")
+        while True:
+            try:
+                return await self._update({**filter, "rsvpCount": {"$lte": capacity}}, changes)
+            except NotFoundError:
+                going = self._found(await self._one(filter), id).rsvp_count
+            # Else somebody has withdrawn in between.
+            if going > capacity:
+                raise InvalidInputError("capacity", f"must not be below the number of people going, {going}")
 
     async def _around(self, start: int, starts: Mapping[str, Any], limit: int = 0) -> list[_Wire]:
         """The events that begin like this and are not over at `start`; of those that do not repeat, `limit` at most."""

@@ -29,7 +29,7 @@ class Lessons(OrderedRepository[Lesson, LessonId]):
         content: Body | None = None,
         content_html: Html | None = None,
         video_url: Note | None = None,
-        attachment_ids: Annotated[list[File], Field(max_length=MAX_ATTACHMENTS)] | None = None,
+        attachment_ids: Annotated[Many[File], Field(max_length=MAX_ATTACHMENTS)] | None = None,
     ) -> Lesson:
         """Make a lesson, the last of its module. It reopens the course for nobody.
 
@@ -49,7 +49,7 @@ class Lessons(OrderedRepository[Lesson, LessonId]):
                     content=content,
                     content_html=content_html,
                     video_url=video_url,
-                    attachment_ids=attachment_ids,
+                    attachment_ids=None if attachment_ids is None else [*attachment_ids],
                     order=order,
                     created_at=now,
                     updated_at=now,
@@ -66,7 +66,7 @@ class Lessons(OrderedRepository[Lesson, LessonId]):
         content: Body | Unset | None = UNSET,
         content_html: Html | Unset | None = UNSET,
         video_url: Note | Unset | None = UNSET,
-        attachment_ids: Annotated[list[File], Field(max_length=MAX_ATTACHMENTS)] | Unset | None = UNSET,
+        attachment_ids: Annotated[Many[File], Field(max_length=MAX_ATTACHMENTS)] | Unset | None = UNSET,
     ) -> Lesson:
         """Change some of the lesson's fields. One round trip.
 
@@ -90,7 +90,8 @@ class Lessons(OrderedRepository[Lesson, LessonId]):
     async def reorder(self, module_id: ModuleId, ids: Many[LessonId]) -> None:
         """Put the module's lessons into this order: all of them, at once.
 
-        A transaction of 4 round trips, by_moduleId_and_order.
+        A transaction of 4 round trips, by_moduleId_and_order; `updatedAt` moves with each lesson that gets another
+        place.
 
         Raises:
             InvalidInputError: `ids` is not each lesson of the module, once.
@@ -99,14 +100,15 @@ class Lessons(OrderedRepository[Lesson, LessonId]):
 
         async def work() -> None:
             await self._lock_module(module_id)
-            await self._put_in_order(module_id, ids)
+            await self._reorder(module_id, ids)
 
         await self._connection.transaction(work)
 
     async def move(self, id: LessonId, module_id: ModuleId) -> Lesson:
         """Put the lesson last into a module of the same course, which may be its own.
 
-        A transaction of 7 round trips, by_moduleId_and_order.
+        A transaction of 8 round trips, by_moduleId_and_order; `updatedAt` moves with each lesson that gets another
+        place.
 
         Raises:
             InvalidInputError: The module is of another course.
@@ -118,21 +120,24 @@ class Lessons(OrderedRepository[Lesson, LessonId]):
             among = {"_id": {"$in": [lesson.module_id, module_id]}}
             modules = await self._of(Module).find(among, {"courseId": 1}).to_list()
             courses = {module["_id"]: module["courseId"] for module in modules}
-            if module_id not in courses:
-                raise not_found(Module, module_id)
+            for wanted in (module_id, lesson.module_id):
+                if wanted not in courses:
+                    raise not_found(Module, wanted)
             if courses[module_id] != courses[lesson.module_id]:
                 raise InvalidInputError("module_id", "is a module of another course")
             await self._of(Module).update_many(among, {"$inc": {"revision": 1}})
-            # Behind all others, of which the lesson is none.
-            order = await self._next_place(module_id) - (module_id == lesson.module_id)
-            await self._close_gap(lesson.module_id, lesson.order)
-            changes = self._changes(module_id=module_id, order=order, updated_at=self._now())
+            others: dict[LessonId, int] = {}
+            for module in dict.fromkeys([lesson.module_id, module_id]):
+                others = await self._places(module)
+                others.pop(id, None)
+                await self._put_in_order(others, others)
+            changes = self._changes(module_id=module_id, order=len(others), updated_at=self._now())
             return await self._update({"_id": id}, changes)
 
         return await self._connection.transaction(work)
 
     async def delete(self, id: LessonId) -> None:
-        """Remove the lesson with its progress; those behind it move up. A transaction of 12 round trips.
+        """Remove the lesson with its progress; those behind it move up. A transaction of 13 round trips.
 
         Who has done all of the lessons that are left has completed the course; where this was the last one opened, none
         is. It writes to every enrollment of the course, so that nobody completes a lesson that is going: 0.5 s for
@@ -150,7 +155,7 @@ class Lessons(OrderedRepository[Lesson, LessonId]):
             course_id = await self._lock_module(lesson.module_id)
             await self._of(Course).update_one({"_id": course_id}, {"$inc": {"revision": 1}})
             await self._collection.delete_one({"_id": id})
-            await self._close_gap(lesson.module_id, lesson.order)
+            await self._close_gap(lesson.module_id)
             await forget_lessons(self._connection, course_id, [id], self._now())
 
         await self._connection.transaction(work)

@@ -1,9 +1,12 @@
 """The levels that points lead to."""
 
+import builtins  # Python 3.14 takes a `list` in an annotation of the class for its method
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import pairwise
 from typing import Annotated, Any, NotRequired
 
+from bson import ObjectId
 from pydantic import with_config
 from typing_extensions import TypedDict
 
@@ -13,17 +16,12 @@ from datalayer.engine.batches import at_once_or_in_batches
 from datalayer.engine.boundary import Many
 from datalayer.engine.connection import Collection
 from datalayer.engine.fields import Count, Name, Text
+from datalayer.engine.ids import new_object_id
 from datalayer.engine.repository import AT_ONCE, Repository, not_found
 from datalayer.errors import InvalidInputError
-from datalayer.ids import LevelId, UserId
+from datalayer.ids import LevelId
 
 MIN_LEVELS, MAX_LEVELS = 3, 20
-
-ATOMIC_ATTEMPTS = 4
-"""How often all users get their levels in one transaction, before it is done in many."""
-
-BATCH = 500
-"""How many users get their level in one of those."""
 
 
 @with_config(extra="forbid", strict=True)
@@ -60,12 +58,11 @@ class Levels(Repository[Level, LevelId]):
         wire = await self._collection.find_one(reached, sort={"threshold": -1}, hint="by_threshold")
         return None if wire is None else Level.from_wire(wire)
 
-    async def replace(self, levels: Many[Level | LevelFields]) -> list[Level]:
+    async def replace(self, levels: Many[Level | LevelFields]) -> builtins.list[Level]:
         """Put these levels in place of all that there are; every user's level follows.
 
-        A transaction of 5 round trips, by_order, that writes to every user. Where they are being written to all the
-        time it may not succeed; then the levels come first and the users follow in batches of 500. What a crash leaves
-        of those is completed by calling it again.
+        A transaction of 5 round trips, by_order, that writes to every user. Where there are very many users, or others
+        write to them all the time, it may not succeed; then the levels come first and the users follow in batches.
 
         Args:
             levels: 3 to 20, as dicts of `name`, `threshold` and perhaps `color`, or as `Level` documents. Their places
@@ -73,84 +70,86 @@ class Levels(Repository[Level, LevelId]):
 
         Raises:
             InvalidInputError: There are too few or too many, or their thresholds do not rise from 0.
-            OutcomeUnknownError: Also where some of the batches did not succeed: calling it again completes them.
+            IncompleteError: Some of the batches did not succeed: calling it again completes them.
         """
         new = _checked(list(levels))
         return await self._change(lambda _: new)
 
-    async def install_defaults(self) -> list[Level]:
-        """Put the ten default levels in place where there are none, and give all.
+    async def install_defaults(self) -> builtins.list[Level]:
+        """Put the ten default levels in place where there are none, and return all.
 
-        A transaction of 5 round trips, by_order, as `replace`; of one where there are levels.
+        A transaction of 5 round trips, by_order, as `replace`; of 2 where there are levels.
+
+        Raises:
+            IncompleteError: As `replace`.
         """
         return await self._change(lambda levels: levels or _checked(DEFAULT_LEVELS))
 
     async def delete(self, id: LevelId) -> None:
         """Remove the level; the others close up, and every user's level follows.
 
-        A transaction of 5 round trips, by_order, as `replace`.
+        A transaction of 5 round trips, by_order, as `replace`. Where another call has left users behind, removing a
+        level that there is no more completes that.
 
         Raises:
             NotFoundError: There is none.
             InvalidInputError: Fewer than 3 would be left, or none from 0 on.
+            IncompleteError: As `replace`.
         """
 
         def without(levels: list[Level]) -> list[Level]:
             left = [level for level in levels if level.id != id]
-            if len(left) == len(levels):
-                raise not_found(Level, id)
-            return _checked(left)
+            if len(left) < len(levels):
+                return _checked(left)
+            if any(level.users_pending for level in levels):
+                return levels
+            raise not_found(Level, id)
 
         await self._change(without)
 
-    async def _change(self, change: Callable[[list[Level]], list[Level]]) -> list[Level]:
+    async def _change(self, change: Callable[[builtins.list[Level]], builtins.list[Level]]) -> builtins.list[Level]:
         """Put what a function makes of the levels in their place, and let all users follow."""
+        mark = new_object_id()
 
-        async def replaced() -> tuple[list[Level], bool]:
+        async def replaced(pending: ObjectId | None) -> list[Level]:
             before = await self._in_order()
             after = change(before)
-            if after is before:
-                return after, False
+            if after is before and not any(level.users_pending for level in before):
+                return after
+            after = [level.model_copy(update={"users_pending": pending}) for level in after]
             # Each of the old ones, so that two changes at once conflict; before the first, the unique indexes do it.
             await self._collection.delete_many({}, hint="by_order")
             await self._collection.insert_many([level.to_wire() for level in after])
-            return after, True
+            if pending is None:
+                await self._of(User).update_many({}, _follow([level.threshold for level in after]), hint="_id_")
+            return after
 
-        async def follow(change: tuple[list[Level], bool]) -> None:
-            levels, changed = change
-            if changed:
-                await self._of(User).update_many({}, _follow([level.threshold for level in levels]), hint="_id_")
-
-        levels, _ = await at_once_or_in_batches(
+        levels = await at_once_or_in_batches(
             self._connection,
-            replaced,
-            follow,
-            self._follow_in_batches,
-            attempts=ATOMIC_ATTEMPTS,
-            incomplete="The levels are changed, but not all users follow them.",
+            partial(replaced, None),
+            partial(replaced, mark),
+            [self._follow_batch, partial(self._settle, mark)],
         )
-        return levels
+        return [level.model_copy(update={"users_pending": None}) for level in levels]
 
-    async def _in_order(self) -> list[Level]:
+    async def _in_order(self) -> builtins.list[Level]:
         return await self._all({}, sort={"order": 1})
 
-    async def _follow_in_batches(self) -> None:
-        """Write to every user: an award, or another batch, that still saw older levels conflicts with that."""
-        behind: dict[str, Any] = {}
+    async def _follow_batch(self, after: ObjectId | None, size: int) -> Sequence[ObjectId]:
+        """Write to the users: an award, or another batch, that still saw older levels conflicts with that."""
+        users, behind = self._of(User), {} if after is None else {"_id": {"$gt": after}}
+        found = await users.find(behind, {"_id": 1}, sort={"_id": 1}, limit=size, batch_size=AT_ONCE).to_list()
+        ids = [user["_id"] for user in found]
+        thresholds = [level.threshold for level in await self._in_order()]
+        await users.update_many({"_id": {"$in": ids}}, _follow(thresholds))
+        return ids
 
-        async def batch() -> UserId | None:
-            users = self._of(User)
-            found = await users.find(behind, {"_id": 1}, sort={"_id": 1}, limit=BATCH, batch_size=AT_ONCE).to_list()
-            thresholds = [level.threshold for level in await self._in_order()]
-            ids = [user["_id"] for user in found]
-            await users.update_many({"_id": {"$in": ids}}, _follow(thresholds))
-            return ids[-1] if ids else None
+    async def _settle(self, mark: ObjectId, _after: ObjectId | None, _size: int) -> Sequence[ObjectId]:
+        """Note that all users have followed, unless the levels were changed again."""
+        await self._collection.update_many({"usersPending": mark}, {"$unset": {"usersPending": ""}}, hint="by_order")
+        return []
 
-        while (last := await self._connection.transaction(batch)) is not None:
-            behind["_id"] = {"$gt": last}
-
-    # Last: behind it, `list` in this class would be this method.
-    async def list(self) -> list[Level]:
+    async def list(self) -> builtins.list[Level]:
         """The levels in order. One round trip, by_order."""
         return await self._in_order()
 

@@ -27,6 +27,7 @@ class Messages(SoftDeletingRepository[Message, MessageId]):
     """
 
     document = Message
+    belongs_to = (Conversation, "conversationId")
 
     async def send(self, conversation_id: ConversationId, sender_id: UserId, content: Saying) -> Message:
         """Write to the other participant.

@@ -57,16 +57,17 @@ class Modules(OrderedRepository[Module, ModuleId]):
 
         async def work() -> None:
             await self._lock_course(course_id)
-            await self._put_in_order(course_id, ids)
+            await self._reorder(course_id, ids)
 
         await self._connection.transaction(work)
 
     async def delete(self, id: ModuleId) -> None:
         """Remove the module with its lessons and their progress; those behind it move up.
 
-        A transaction of 7 round trips, 13 with lessons, which writes to every enrollment of the course: what that
-        costs, and what it means to who takes the course, is said at `lessons.delete`. Served as that is, and by
-        by_moduleId: by_courseId, by_courseId_and_order, by_moduleId_and_order, by_lessonId, by_userId_and_lessonId.
+        A transaction of 7 round trips for an empty last one, 14 with lessons. It writes to every enrollment of the
+        course: see `lessons.delete` for what that costs, and what it means for the users who take the course. Served by
+        by_moduleId, and by the same indexes as that:
+        by_courseId, by_courseId_and_order, by_moduleId_and_order, by_lessonId, by_userId_and_lessonId.
 
         Raises:
             NotFoundError: There is none.
@@ -76,7 +77,7 @@ class Modules(OrderedRepository[Module, ModuleId]):
             module = self._found(await self._one({"_id": id}), id)
             await self._of(Course).update_one({"_id": module.course_id}, {"$inc": {"revision": 1}})
             await self._collection.delete_one({"_id": id})
-            await self._close_gap(module.course_id, module.order)
+            await self._close_gap(module.course_id)
             await forget_lessons(self._connection, module.course_id, await self._remove_lessons(id), self._now())
 
         await self._connection.transaction(work)

@@ -33,7 +33,7 @@ class Posts(SoftDeletingRepository[Post, PostId]):
         content: Body,
         content_html: Html,
         title: Annotated[str, Text(1, 200)] | None = None,
-        media_ids: Annotated[list[File], Field(max_length=MAX_MEDIA)] | None = None,
+        media_ids: Annotated[Many[File], Field(max_length=MAX_MEDIA)] | None = None,
     ) -> Post:
         """Write a post. A transaction of 4 round trips.
 
@@ -53,7 +53,7 @@ class Posts(SoftDeletingRepository[Post, PostId]):
                     title=title,
                     content=content,
                     content_html=content_html,
-                    media_ids=media_ids,
+                    media_ids=None if media_ids is None else [*media_ids],
                     like_count=0,
                     comment_count=0,
                     created_at=self._now(),
@@ -69,7 +69,7 @@ class Posts(SoftDeletingRepository[Post, PostId]):
         content: Body | Unset = UNSET,
         content_html: Html | Unset = UNSET,
         title: Annotated[str, Text(1, 200)] | Unset | None = UNSET,
-        media_ids: Annotated[list[File], Field(max_length=MAX_MEDIA)] | Unset | None = UNSET,
+        media_ids: Annotated[Many[File], Field(max_length=MAX_MEDIA)] | Unset | None = UNSET,
     ) -> Post:
         """Change what the post says; sets `editedAt`. One round trip.
 

@@ -1,5 +1,6 @@
 """The spaces, and who has been there when."""
 
+import builtins  # Python 3.14 takes a `list` in an annotation of the class for its method
 from collections.abc import Mapping
 from typing import Annotated, Any
 
@@ -24,7 +25,8 @@ _PAIR_INDEX = "by_userId_and_spaceId"
 class Spaces(SoftDeletingRepository[Space, SpaceId]):
     """The spaces, in an order of their own: 0 to n-1 among those that are not deleted.
 
-    What changes the order writes to the last space, and so conflicts with anything else that does.
+    What changes the order writes to the last space, and so conflicts with anything else that does. Gaps in an order
+    that was imported are closed by `reorder` and `delete`.
     """
 
     document = Space
@@ -92,10 +94,10 @@ class Spaces(SoftDeletingRepository[Space, SpaceId]):
 
         async def work() -> None:
             await self._lock_order()
-            space = await self._update({"_id": id, **ALIVE}, {"$set": {"deletedAt": self._now()}})
+            await self._update({"_id": id, **ALIVE}, {"$set": {"deletedAt": self._now()}})
+            left = await self._all(ALIVE, sort={"order": 1}, hint=_ALIVE_INDEX)
             # In ascending order, so that no two have the same place at any moment.
-            behind = await self._all({**ALIVE, "order": {"$gt": space.order}}, sort={"order": 1}, hint=_ALIVE_INDEX)
-            await self._place({item.id: item.order - 1 for item in behind})
+            await self._place({space.id: order for order, space in enumerate(left) if space.order != order})
 
         await self._connection.transaction(work)
 
@@ -115,7 +117,7 @@ class Spaces(SoftDeletingRepository[Space, SpaceId]):
 
         return await self._connection.transaction(work)
 
-    async def by_visibility(self, visibility: Visibility) -> list[Space]:
+    async def by_visibility(self, visibility: Visibility) -> builtins.list[Space]:
         """The spaces of a visibility, in order. One round trip, by_visibility."""
         async with self._connection.snapshot():
             spaces = await self._all({"visibility": visibility, **ALIVE}, hint="by_visibility")
@@ -131,19 +133,18 @@ class Spaces(SoftDeletingRepository[Space, SpaceId]):
         """
 
         async def work() -> None:
-            count = await self._lock_order()
+            behind = await self._lock_order()
             spaces = {space.id: space for space in await self._all(ALIVE, hint=_ALIVE_INDEX)}
-            if len(ids) != count or spaces.keys() != set(ids):
+            if len(ids) != len(spaces) or spaces.keys() != set(ids):
                 raise InvalidInputError("ids", "must be all spaces that are not deleted, each once")
             places = {id: order for order, id in enumerate(ids) if spaces[id].order != order}
             # First out of the way: the places are unique at every moment.
-            await self._place({id: order + count for id, order in places.items()})
+            await self._place({id: order + behind for id, order in places.items()})
             await self._place(places)
 
         await self._connection.transaction(work)
 
-    # Last of the public ones: behind it, `list` in an annotation of this class would be this method.
-    async def list(self, *, include_deleted: bool = False) -> list[Space]:
+    async def list(self, *, include_deleted: bool = False) -> builtins.list[Space]:
         """All spaces in order. One round trip, by_deletedAt_and_order; with the deleted ones by_order."""
         async with self._connection.snapshot():
             if include_deleted:
@@ -151,7 +152,7 @@ class Spaces(SoftDeletingRepository[Space, SpaceId]):
             return await self._all(ALIVE, sort={"order": 1}, hint=_ALIVE_INDEX)
 
     async def _lock_order(self) -> int:
-        """How many spaces there are. Writes to the last, so that no two transactions change the order at once.
+        """The place behind the last one. Writes to the last, so that no two transactions change the order at once.
 
         Before the first space, the unique index by_deletedAt_and_order does this.
         """

@@ -10,8 +10,11 @@ from datalayer.documents.stories import CHAPTERS, Chapter, Character, Story
 from datalayer.engine.boundary import Cursor, Limit
 from datalayer.engine.fields import Title
 from datalayer.engine.pages import Page
-from datalayer.engine.repository import AT_ONCE, Repository, not_found
+from datalayer.engine.repository import AT_ONCE, Children, Repository
 from datalayer.ids import ChapterId, GenerationToken, SceneId, StoryId
+
+SCENES_BATCH = 100
+"""How many scenes are removed in a batch: their prose may have 400 KB each."""
 
 _COMMON_SPACES = " \n\t\r"
 _RARE_SPACES = (
@@ -87,19 +90,21 @@ class StoryRepository(Repository[Story, StoryId]):
     async def delete(self, id: StoryId) -> None:
         """Remove the story with its chapters, scenes and characters. A transaction of 5 round trips.
 
-        Served by by_story of each. The runs that generate its scenes change nothing any more.
+        Served by by_story of each. The runs that generate its scenes change nothing any more. A story that is too large
+        for one transaction goes first with its chapters, so that nothing of it is listed or found any more; then its
+        scenes and characters are removed in batches.
 
         Raises:
             NotFoundError: There is none.
+            IncompleteError: Some of the batches did not succeed: calling it again completes them.
         """
 
-        async def work() -> None:
-            if (await self._collection.delete_one({"_id": id})).deleted_count == 0:
-                raise not_found(Story, id)
-            for document in (Chapter, Scene, Character):
-                await self._of(document).delete_many({"storyId": id}, hint="by_story")
+        async def delete() -> bool:
+            gone = await self._collection.delete_one({"_id": id})
+            await self._of(Chapter).delete_many({"storyId": id}, hint="by_story")
+            return gone.deleted_count == 1
 
-        await self._connection.transaction(work)
+        await self._delete_with(id, delete, _CONTENTS, size=SCENES_BATCH)
 
     async def tree(self, id: StoryId) -> StoryTree:
         """The story with its chapters and their scenes, without the prose, as they were at one moment. 3 round trips.
@@ -132,10 +137,12 @@ class StoryRepository(Repository[Story, StoryId]):
         nodes = [ChapterNode(Chapter.from_wire(wire), of_chapter[wire["_id"]]) for wire in chapters]
         return StoryTree(story, nodes)
 
-    # Last of the public ones: behind it, `list` in an annotation of this class would be this method.
     async def list(self, *, limit: Limit = 20, after: Cursor | None = None) -> Page[Story]:
         """The stories, newest first. One round trip, by_createdAt."""
         return await self._page({}, "by_createdAt", limit, after)
+
+
+_CONTENTS = (Children(Scene, "storyId", "by_story"), Children(Character, "storyId", "by_story"))
 
 
 def _summary(wire: Mapping[str, Any]) -> SceneSummary:

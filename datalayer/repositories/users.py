@@ -1,10 +1,10 @@
 """The people of the community."""
 
-from functools import partial
 from typing import Annotated, Literal, Unpack
 
 from bson import ObjectId
 from pydantic import with_config
+from pymongo import ReturnDocument
 from typing_extensions import TypedDict
 
 from datalayer.documents.memberships import Membership
@@ -14,14 +14,11 @@ from datalayer.engine.batches import at_once_or_in_batches
 from datalayer.engine.boundary import UNSET, Cursor, Limit, Unset
 from datalayer.engine.fields import ExternalId, File, Name, Text
 from datalayer.engine.pages import Page
-from datalayer.engine.repository import Repository
+from datalayer.engine.repository import Children, Repository
 from datalayer.errors import LastAdminError
 from datalayer.ids import UserId
 from datalayer.repositories.memberships import ensure_free
-from datalayer.repositories.shared.authors import Author, update_copies, update_copies_in_batches
-
-ATOMIC_ATTEMPTS = 8
-"""How often a new name is carried to all copies in one transaction, before it is done in many."""
+from datalayer.repositories.shared.authors import Author, copy_batches, update_copies
 
 DEFAULT_PREFS = NotificationPrefs(
     email_comments=True,
@@ -85,19 +82,22 @@ class Users(Repository[User, UserId]):
         )
 
     async def ensure(self, auth_user_id: ExternalId, *, name: Name | None = None) -> User:
-        """The user of this account of the auth service, made where there is none, with a free membership.
+        """Return the user of this account of the auth service; create the user, and a free membership, if missing.
 
-        Safe when called twice at once. By by_authUserId and by_userId: 2 round trips where both exist, 5 where one is
-        made.
-
-        A user that exists keeps its name.
+        Idempotent, also when called twice at the same time. A user that exists keeps its name. By by_authUserId and
+        by_userId: 2 round trips where both exist, 5 where one is created.
         """
-        user = await self.by_auth_user_id(auth_user_id)
-        if user is not None and await self._of(Membership).find_one({"userId": user.id}, {"_id": 1}) is not None:
+        user = await self._one({"authUserId": auth_user_id}, durable=True)
+        memberships = self._of(Membership, durable=True)
+        if user is not None and await memberships.find_one({"userId": user.id}, {"_id": 1}) is not None:
             return user
 
         async def work() -> User:
-            user = await self.by_auth_user_id(auth_user_id) or await self.create(name=name, auth_user_id=auth_user_id)
+            # A write, so that it conflicts with the user's removal.
+            wire = await self._collection.find_one_and_update(
+                {"authUserId": auth_user_id}, {"$inc": {"revision": 1}}, return_document=ReturnDocument.AFTER
+            )
+            user = User.from_wire(wire) if wire else await self.create(name=name, auth_user_id=auth_user_id)
             await ensure_free(self._of(Membership), user.id, self._now())
             return user
 
@@ -119,13 +119,13 @@ class Users(Repository[User, UserId]):
         """Change the profile; a new name or avatar goes to the copies on posts, comments and messages too.
 
         One round trip without them, else a transaction of 5 that touches each copy once: readers see all of it or
-        nothing. Where the copies are written to all the time (posts that are being liked) it may not succeed in one;
-        then it is done in batches of 500, which readers can tell apart. What a crash leaves of those is completed by
-        calling it again. The copies are found by by_authorId and by_senderId.
+        nothing. Where there are very many copies, or others write to them all the time (posts that are being liked), it
+        may not succeed in one; then the profile is changed first and the copies follow in batches, which readers can
+        tell apart. The copies are found by by_authorId and by_senderId.
 
         Raises:
             NotFoundError: There is no such user.
-            OutcomeUnknownError: Also where some of the batches did not succeed: calling it again completes them.
+            IncompleteError: Some of the batches did not succeed: calling it again completes them.
         """
         changes = self._changes(
             name=name, bio=bio, visibility=visibility, avatar_storage_id=avatar_storage_id, updated_at=self._now()
@@ -133,14 +133,16 @@ class Users(Repository[User, UserId]):
         if name is UNSET and avatar_storage_id is UNSET:
             return await self._update({"_id": id}, changes)
 
-        return await at_once_or_in_batches(
-            self._connection,
-            partial(self._update, {"_id": id}, changes),
-            lambda user: update_copies(self._connection, id, Author.of(user.to_wire())),
-            partial(update_copies_in_batches, self._connection, id),
-            attempts=ATOMIC_ATTEMPTS,
-            incomplete="The profile is changed, but not all copies of it.",
-        )
+        async def change() -> User:
+            return await self._update({"_id": id}, changes)
+
+        async def change_all() -> User:
+            user = await change()
+            await update_copies(self._connection, id, Author.of(user.to_wire()))
+            return user
+
+        copies = copy_batches(self._connection, id)
+        return await at_once_or_in_batches(self._connection, change_all, change, copies)
 
     async def update_notification_prefs(self, id: UserId, **changes: Unpack[PrefChanges]) -> User:
         """Change some of the user's choices; those never made are all mails and a daily digest. One round trip.
@@ -149,7 +151,7 @@ class Users(Repository[User, UserId]):
             NotFoundError: There is no such user.
         """
         if not changes:
-            return self._found(await self._one({"_id": id}), id)
+            return self._found(await self._one({"_id": id}, durable=True), id)
         chosen = DEFAULT_PREFS.model_copy(update=dict(changes)).model_dump(by_alias=True, include=set(changes))
         defaults = DEFAULT_PREFS.model_dump(by_alias=True)
         merged = {"$mergeObjects": [defaults, "$notificationPrefs", chosen]}
@@ -177,23 +179,28 @@ class Users(Repository[User, UserId]):
         """Remove the user for good, with the membership and the points entries.
 
         What the user wrote, and what else points at the user, stays: likes, answers to events, enrollments, follows. A
-        transaction of 5 round trips, of 6 where it is an admin; by_userId and by_role.
+        transaction of 5 round trips, of 6 where it is an admin; by_userId and by_role. Entries that are too many for
+        one transaction are removed in batches, behind the user.
 
         Raises:
             LastAdminError: There would be no admin left.
             NotFoundError: There is no such user.
+            IncompleteError: Some of the batches did not succeed: calling it again completes them.
         """
 
-        async def work() -> None:
-            if self._found(await self._one({"_id": id}), id).role == "admin":
+        async def delete() -> bool:
+            user = await self._one({"_id": id})
+            if user is None:
+                return False
+            if user.role == "admin":
                 await self._keep_an_admin(id)
             await self._collection.delete_one({"_id": id})
             # It would keep its Stripe customer from belonging to anybody else.
             await self._of(Membership).delete_one({"userId": id}, hint="by_userId")
-            # They would keep a place on the leaderboards of a week and a month.
-            await self._of(PointsEntry).delete_many({"userId": id}, hint="by_userId")
+            return True
 
-        await self._connection.transaction(work)
+        # They would keep a place on the leaderboards of a week and a month.
+        await self._delete_with(id, delete, [Children(PointsEntry, "userId", "by_userId")])
 
     async def by_role(self, role: Role, *, limit: Limit = 20, after: Cursor | None = None) -> Page[User]:
         """The users with a role, newest first. One round trip, by_role."""

@@ -7,12 +7,13 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from pymongo.errors import PyMongoError
+from pymongo.errors import DuplicateKeyError, PyMongoError
 
 from datalayer.engine.document import Document
 from datalayer.engine.errors import SchemaDriftError
 from datalayer.schema import lock
 from datalayer.schema.live import Database, live_tables
+from datalayer.schema.lock import Holder
 from datalayer.schema.performing import perform
 from datalayer.schema.plan import Action, Step, plan
 from datalayer.schema.problems import problem
@@ -24,6 +25,10 @@ PROGRESS_SECONDS = 0.5
 
 class Observer(Protocol):
     """Is told what happens."""
+
+    def waiting(self, holder: Holder) -> None:
+        """Another process changes the schema, and is waited for."""
+        ...
 
     def started(self, step: Step) -> None:
         """The step comes next."""
@@ -38,19 +43,22 @@ class Observer(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Outcome:
-    """What came of a plan.
+    """What came of a plan, or what would come of it.
 
     Attributes:
         done: The steps that were done.
         left: Those that need to be asked for, or to be looked into by people.
         blocked: Those that cannot be done, and why.
+        ready: Whether an application that declares this schema starts now, also with `verify`. It may although steps
+            are left: not all of them are required.
     """
 
     done: list[Step] = field(default_factory=list[Step])
     left: list[Step] = field(default_factory=list[Step])
     blocked: dict[Step, str] = field(default_factory=dict[Step, str])
+    ready: bool = False
 
 
 async def plan_for(
@@ -95,6 +103,7 @@ async def apply(
     *,
     known: frozenset[str] | None = None,
     drop: bool = False,
+    lock_timeout: float | None = None,
 ) -> Outcome:
     """Give the database the declared schema, as far as it can be done without losing anything.
 
@@ -106,26 +115,62 @@ async def apply(
         observer: Is told about each step.
         known: The names of collections that may be there besides; without it they are not looked at.
         drop: Replace indexes that are different, hide those that nobody declares, and drop those that are hidden.
+        lock_timeout: For how many seconds it waits at most while another process changes the schema.
+
+    Raises:
+        SchemaLockedError: Another process changed the schema for all of that time.
     """
-    async with lock.schema_lock(database):
-        steps = await plan_for(database, documents, known)
-        outcome = Outcome()
-        wanted = [step for step in steps if step.automatic and (drop or not step.needs_drop)]
-        outcome.left.extend(step for step in steps if step not in wanted)
-        outcome.blocked.update(await problems_of(database, wanted))
-        stuck = {(step.collection, step.purpose) for step in outcome.blocked if step.purpose is not None}
+    async with lock.schema_lock(database, timeout=lock_timeout, waiting=observer.waiting) as held:
+        outcome, wanted = await _prepare(database, documents, known, drop=drop)
         for step in wanted:
-            if step in outcome.blocked:
-                continue
-            if (step.collection, step.purpose) in stuck:
+            if _is_stuck(step, outcome):
                 outcome.left.append(step)
                 continue
+            await held.confirm()
             start = time.perf_counter()
             observer.started(step)
-            await _do(database, step, observer)
-            observer.finished(step, time.perf_counter() - start)
-            outcome.done.append(step)
+            try:
+                await _do(database, step, observer)
+            except DuplicateKeyError:
+                # Written after they were looked for.
+                outcome.blocked[step] = await problem(database, step) or "it met duplicates, which are gone by now"
+            else:
+                outcome.done.append(step)
+                observer.finished(step, time.perf_counter() - start)
+        outcome.ready = not any(step.required for step in await plan_for(database, documents))
         return outcome
+
+
+async def rehearse(
+    database: Database,
+    documents: Sequence[type[Document]],
+    *,
+    known: frozenset[str] | None = None,
+    drop: bool = False,
+) -> Outcome:
+    """Returns what would come of `apply` with the same arguments. Changes nothing, and takes no lock."""
+    outcome, wanted = await _prepare(database, documents, known, drop=drop)
+    for step in wanted:
+        (outcome.left if _is_stuck(step, outcome) else outcome.done).append(step)
+    outcome.ready = not any(step.required for step in [*outcome.left, *outcome.blocked])
+    return outcome
+
+
+async def _prepare(
+    database: Database, documents: Sequence[type[Document]], known: frozenset[str] | None, *, drop: bool
+) -> tuple[Outcome, list[Step]]:
+    """The steps that are left or blocked from the beginning, and the others."""
+    steps = await plan_for(database, documents, known)
+    wanted = [step for step in steps if step.automatic and (drop or not step.needs_drop)]
+    outcome = Outcome(left=[step for step in steps if step not in wanted])
+    outcome.blocked.update(await problems_of(database, wanted))
+    return outcome, [step for step in wanted if step not in outcome.blocked]
+
+
+def _is_stuck(step: Step, outcome: Outcome) -> bool:
+    """Returns whether another step of the same purpose cannot be done."""
+    blocked = {(other.collection, other.purpose) for other in outcome.blocked}
+    return step.purpose is not None and (step.collection, step.purpose) in blocked
 
 
 async def _do(database: Database, step: Step, observer: Observer) -> None:

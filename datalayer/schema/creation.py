@@ -1,4 +1,4 @@
-"""Bringing a database to the declared schema at start-up, and only by adding to it."""
+"""Bringing a database to the declared schema at start-up, only by adding to it."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -9,53 +9,66 @@ from datalayer.engine.database import SchemaMode
 from datalayer.engine.document import Document
 from datalayer.engine.errors import SchemaDriftError
 from datalayer.schema.live import Database, live_tables
-from datalayer.schema.performing import perform
+from datalayer.schema.performing import MAJORITY, perform
 from datalayer.schema.plan import Action, Step, plan
 from datalayer.schema.problems import violations
 from datalayer.schema.tables import Table, declared_tables
 
 
 async def ensure_schema(database: Database, documents: Sequence[type[Document]], mode: SchemaMode) -> None:
-    """Make the database's schema the declared one, without the staged indexes.
+    """Make sure that the database can work for code that declares these documents.
 
-    `create` adds what is missing, and lets indexes be that no document declares; `verify` only looks. When everything
-    is there it costs one round trip, and one for each collection, all at once. Many processes may do it at a time.
+    `create` adds what is missing, and waits for indexes that another process is building. `verify` only looks, and
+    refuses an index that is still being built, too. Neither minds what `datalayer.schema.compatibility` allows: indexes
+    and validators of a newer release that the older one can work with; and staged indexes.
+
+    When nothing is missing it costs one round trip, and one for each collection, these concurrently. Many processes may
+    do it at a time.
 
     Raises:
-        SchemaDriftError: Something is there but different, or with `verify` anything is; or documents break a validator
-            that is to be added, or a unique index. Before anything was changed, but for the last case.
+        SchemaDriftError: Something is there but different, or with `verify` something is missing; or documents break a
+            validator that is to be added, or a unique index. Except for the last case, nothing was changed.
     """
     if mode == "skip":
         return
     declared = declared_tables(documents)
-    staged = {(table.name, name) for table in declared for name in table.staged}
     found = plan(declared, await live_tables(database, [table.name for table in declared]))
-    steps = [step for step in found if (step.collection, step.purpose) not in staged]
+    steps = [step for step in found if step.required]
     if mode == "verify":
         _refuse(steps)
         return
-    _refuse([step for step in steps if not step.adds and not step.departs])
-    added = [step for step in steps if step.adds]
-    if added:
-        await _create(database, {table.name: table for table in declared}, added)
+    _refuse([step for step in steps if not step.adds])
+    if steps:
+        await _create(database, {table.name: table for table in declared}, steps)
 
 
 def _refuse(steps: Sequence[Step]) -> None:
     if steps:
         found = tuple(dict.fromkeys(f"{step.place}: {step.why}" for step in steps))
-        drop = " --drop" if any(step.needs_drop for step in steps) else ""
         raise SchemaDriftError(
-            f"The database differs from the declared schema: {'; '.join(found)}.",
-            differences=found,
-            hint=f"`datalayer schema plan` shows what is to be done, and `datalayer schema apply{drop}` does it.",
+            f"The database differs from the declared schema: {'; '.join(found)}.", differences=found, hint=_hint(steps)
         )
+
+
+def _hint(steps: Sequence[Step]) -> str:
+    if all(step.automatic for step in steps):
+        drop = " --drop" if any(step.needs_drop for step in steps) else ""
+        return (
+            f"`datalayer schema plan` shows what is to be done, and `datalayer schema apply{drop}` does it; "
+            "`--only` limits them to one product."
+        )
+    return "The kind of a collection cannot be changed: copy its documents into a plain one of this name."
 
 
 async def _create(database: Database, declared: Mapping[str, Table], added: Sequence[Step]) -> None:
     unguarded = [declared[step.collection] for step in added if step.action is Action.SET_VALIDATOR]
     await _refuse_violations(database, unguarded)
     by_table = {name: [step for step in added if step.collection == name] for name in declared}
-    await asyncio.gather(*(_create_table(database, declared[name], steps) for name, steps in by_table.items() if steps))
+    creating = (_create_table(database, declared[name], steps) for name, steps in by_table.items() if steps)
+    # All of them are awaited: what went on in the background would change the database after the error.
+    for result in await asyncio.gather(*creating, return_exceptions=True):
+        if result is not None:
+            raise result
 
 
 async def _refuse_violations(database: Database, tables: Sequence[Table]) -> None:
@@ -65,12 +78,12 @@ async def _refuse_violations(database: Database, tables: Sequence[Table]) -> Non
         raise SchemaDriftError(
             f"Documents break the validator that is to be added: {'; '.join(found)}. Nothing was changed.",
             differences=tuple(found),
-            hint="Mend or remove them, then start again.",
+            hint="Fix or remove them, then start again.",
         )
 
 
 async def _create_table(database: Database, table: Table, steps: Sequence[Step]) -> None:
-    """All that is missing of one collection, its indexes with one command."""
+    """Everything that is missing of one collection, its indexes with one command."""
     for step in steps:
         if step.action is not Action.BUILD_INDEX:
             await perform(database, step)
@@ -79,9 +92,12 @@ async def _create_table(database: Database, table: Table, steps: Sequence[Step])
     ]
     if indexes:
         try:
-            await database.command("createIndexes", table.name, indexes=indexes)
+            await database.command("createIndexes", table.name, indexes=indexes, writeConcern=MAJORITY)
         except DuplicateKeyError as error:
+            # Not all of the details: they hold the cluster's signature.
+            details = error.details or {}
+            name = next((index["name"] for index in indexes if index["key"] == details.get("keyPattern")), "an index")
             raise SchemaDriftError(
-                f"{table.name} holds documents that a unique index does not allow: {error.details}.",
+                f"{table.name} holds documents that {name} does not allow: more than one with {details['keyValue']}.",
                 hint="`datalayer schema plan` lists them. Merge or remove them, then start again.",
             ) from error

@@ -5,8 +5,8 @@ from collections.abc import Collection, Mapping
 from typing import Any, TypeAlias
 
 from pymongo.asynchronous.database import AsyncDatabase
+from pymongo.errors import OperationFailure
 
-from datalayer.engine.errors import SchemaDriftError
 from datalayer.schema.tables import IndexShape, Table
 
 Database: TypeAlias = AsyncDatabase[dict[str, Any]]
@@ -14,29 +14,67 @@ Database: TypeAlias = AsyncDatabase[dict[str, Any]]
 # What `listIndexes` says of every index, or only of how it is stored.
 _NOT_OPTIONS = {"v", "key", "name", "ns", "background"}
 
+# Options of a collection that lose documents, refuse them, or compare them in another way.
+_ODDITIES = {
+    "capped": "is capped, so it removes documents by itself, and takes part in no transaction",
+    "expireAfterSeconds": "removes documents by itself after a time",
+    "collation": "has a collation of its own",
+    "encryptedFields": "has encrypted fields",
+}
+
+_NAMESPACE_NOT_FOUND = 26
+
 
 async def live_tables(database: Database, names: Collection[str]) -> dict[str, Table]:
-    """Those of the named collections that exist, by name. One round trip, and one for each of them, all at once."""
+    """Returns those of the named collections that exist, by name.
+
+    One round trip, and one for each of them, all of these concurrently.
+    """
     cursor = await database.list_collections(filter={"name": {"$in": list(names)}})
     found = await cursor.to_list()
     tables = await asyncio.gather(*(_live_table(database, collection) for collection in found))
-    return {table.name: table for table in tables}
+    return {table.name: table for table in tables if table is not None}
 
 
-async def _live_table(database: Database, collection: Mapping[str, Any]) -> Table:
-    options = collection["options"]
-    if collection["type"] != "collection" or "collation" in options:
-        what = "has a collation of its own" if "collation" in options else f"is a {collection['type']}"
-        raise SchemaDriftError(f"{collection['name']} {what}, and should be a plain collection.")
-    cursor = await database[collection["name"]].list_indexes()
-    indexes = await cursor.to_list()
+async def _live_table(database: Database, collection: Mapping[str, Any]) -> Table | None:
+    name, options = collection["name"], collection["options"]
+    oddity = _oddity(collection["type"], options)
+    indexes = [] if oddity else await _indexes(database, name)
+    if indexes is None:
+        return None
+    shapes = {spec["name"]: _shape(spec) for spec, _ in indexes if spec["name"] != "_id_"}
     return Table(
-        name=collection["name"],
+        name=name,
         validator=options.get("validator"),
         enforced=options.get("validationAction", "error") == "error"
         and options.get("validationLevel", "strict") == "strict",
-        indexes={index["name"]: _shape(index) for index in indexes if index["name"] != "_id_"},
+        indexes=shapes,
+        building=frozenset(spec["name"] for spec, building in indexes if building),
+        oddity=oddity,
     )
+
+
+def _oddity(kind: str, options: Mapping[str, Any]) -> str | None:
+    if kind != "collection":
+        return f"is a {kind}"
+    return next((text for option, text in _ODDITIES.items() if options.get(option, False) is not False), None)
+
+
+async def _indexes(database: Database, name: str) -> list[tuple[Mapping[str, Any], bool]] | None:
+    """Each index as `listIndexes` describes it, and whether it is still being built; `None` without the collection.
+
+    Without `includeBuildUUIDs` an unfinished index looks like any other. `$indexStats` tells them apart, too, but takes
+    a role that an application does not need.
+    """
+    try:
+        cursor = await database.cursor_command("listIndexes", name, includeBuildUUIDs=True)
+    except OperationFailure as error:
+        if error.code != _NAMESPACE_NOT_FOUND:
+            raise
+        # It was dropped a moment ago.
+        return None
+    found = await cursor.to_list()
+    return [(index["spec"], True) if "buildUUID" in index else (index, False) for index in found]
 
 
 def _shape(index: Mapping[str, Any]) -> IndexShape:

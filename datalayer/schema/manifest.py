@@ -21,7 +21,8 @@ def manifest(document: type[Document], serves: Serves) -> str:
         "indexes": [_index(index, serves.get(index.name, ())) for index in settings.indexes],
         "validator": validator(document),
     }
-    return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+    # An id as the database's own tools write it, in "extended JSON".
+    return json.dumps(content, indent=2, ensure_ascii=False, default=lambda value: {"$oid": str(value)}) + "\n"
 
 
 def _index(index: Index, serves: Sequence[str]) -> dict[str, object]:

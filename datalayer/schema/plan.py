@@ -4,16 +4,20 @@ Each step follows from the state of its collection and leads to another state, f
 that was interrupted goes on where it was, whoever runs it.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+import itertools
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import partial
 
+from datalayer.schema.compatibility import accepts, constrains, serves
 from datalayer.schema.tables import IndexShape, Table
 
 GUARD = "__guard"
 """The end of the name of an index that keeps a unique constraint while the one it stands for is replaced."""
 
+_GUARD = re.compile(rf"(.+){GUARD}\d*")
 
 NO_VALIDATOR = "it has no validator"
 
@@ -37,16 +41,18 @@ class Step:
     Attributes:
         name: The index that it is about, where it is about one.
         why: The reason, for a reader.
+        required: An application that declares this schema refuses to start before the step is done.
         shape: The index to build.
         validator: The validator to set.
         needs_drop: It happens only where dropping was asked for.
-        purpose: The declared index that several steps are for: where one of them cannot be done, none of the rest is.
+        purpose: What several steps are for: where one of them cannot be done, none of the rest is.
     """
 
     action: Action
     collection: str
     why: str
     name: str | None = None
+    required: bool = True
     shape: IndexShape | None = None
     validator: Mapping[str, object] | None = field(default=None, repr=False)
     needs_drop: bool = False
@@ -66,13 +72,8 @@ class Step:
         )
 
     @property
-    def departs(self) -> bool:
-        """Whether it is about an index that nobody relies on."""
-        return self.action in (Action.HIDE_INDEX, Action.DROP_INDEX) and self.purpose is None
-
-    @property
     def automatic(self) -> bool:
-        """Whether `apply` does it; what is no step but a remark stays for people."""
+        """Whether `apply` does it; `LOOK_INTO` is for people."""
         return self.action is not Action.LOOK_INTO
 
     def __str__(self) -> str:
@@ -90,90 +91,142 @@ def plan(declared: Iterable[Table], live: Mapping[str, Table], unknown: Iterable
     """
     tables = list(declared)
     steps = [step for table in tables for step in _creation(table, live.get(table.name))]
-    for table in tables:
-        if table.name in live:
-            steps += _indexes(table, live[table.name])
-    steps += [step for table in tables if table.name in live for step in _validation(table, live[table.name])]
-    steps += [Step(Action.LOOK_INTO, name, "no document declares this collection") for name in unknown]
+    there = [(table, live[table.name]) for table in tables if table.name in live]
+    plain = [(table, found) for table, found in there if found.oddity is None]
+    steps += [step for table, found in plain for step in _indexes(table, found)]
+    steps += [step for table, found in plain for step in _validation(table, found)]
+    steps += [Step(Action.LOOK_INTO, table.name, f"it {found.oddity}") for table, found in there if found.oddity]
+    steps += [Step(Action.LOOK_INTO, name, "no document declares this collection", required=False) for name in unknown]
     return steps
 
 
 def _creation(table: Table, live: Table | None) -> Iterator[Step]:
     if live is None:
         yield Step(Action.CREATE_COLLECTION, table.name, "it is missing", validator=table.validator)
-        for name, shape in table.indexes.items():
-            yield Step(Action.BUILD_INDEX, table.name, _why_missing(table, name), name, shape, purpose=name)
+        for name in table.indexes:
+            yield _build(table, name)
+
+
+def _build(table: Table, name: str, why: str = "it is missing") -> Step:
+    staged = name in table.staged
+    return Step(
+        Action.BUILD_INDEX,
+        table.name,
+        f"it is staged, and {why.removeprefix('it is ')}" if staged else why,
+        name,
+        required=not staged,
+        shape=table.indexes[name],
+        purpose=name,
+    )
 
 
 def _validation(table: Table, live: Table) -> Iterator[Step]:
-    if live.validator != table.validator:
-        why = NO_VALIDATOR if live.validator is None else "its validator is different"
-        yield Step(Action.SET_VALIDATOR, table.name, why, validator=table.validator)
+    step = partial(Step, Action.SET_VALIDATOR, table.name, validator=table.validator)
+    if live.validator is None:
+        yield step(NO_VALIDATOR)
     elif not live.enforced:
-        yield Step(Action.SET_VALIDATOR, table.name, "its validator is switched off", validator=table.validator)
+        yield step("its validator is switched off")
+    elif live.validator != table.validator:
+        wider = accepts(live.validator, table.validator or {})
+        yield step("its validator allows more" if wider else "its validator is different", required=not wider)
 
 
 def _indexes(table: Table, live: Table) -> Iterator[Step]:
     """New indexes first, then those that replace others, at last those that go."""
-    replaced = [name for name in table.indexes if _obstacle(table, live, name) is not None]
+    obstacles = {name: found for name in table.indexes if (found := _obstacles(table, live, name))}
     for name, shape in table.indexes.items():
-        found = live.indexes.get(name)
-        if found is None and name not in replaced:
-            yield Step(Action.BUILD_INDEX, table.name, _why_missing(table, name), name, shape, purpose=name)
-        elif found is not None and found.hidden and found.visible() == shape:
-            yield Step(Action.UNHIDE_INDEX, table.name, "it is declared, and hidden", name, purpose=name)
-    for name in replaced:
-        yield from _replacement(table, live, name)
-    yield from _departures(table, live, replaced)
-
-
-def _why_missing(table: Table, name: str) -> str:
-    return "it is staged, and missing" if name in table.staged else "it is missing"
-
-
-def _obstacle(table: Table, live: Table, name: str) -> str | None:
-    """The live index that is in the way of a declared one: of its name, or of its form under another name."""
-    shape, found = table.indexes[name], live.indexes.get(name)
-    if found is not None:
-        return name if found.visible() != shape else None
-    twins = (other for other, form in live.indexes.items() if form.visible() == shape)
-    return next(twins, None)
-
-
-def _replacement(table: Table, live: Table, name: str) -> Iterator[Step]:
-    """MongoDB renames and changes no index: the old one has to go before the new one can come.
-
-    A unique one gets a guard first: the same index once more, which a filter that is always true makes another one for
-    the server. So there is no moment without the constraint.
-    """
-    shape, obstacle = table.indexes[name], _obstacle(table, live, name)
-    renamed = obstacle is not None and obstacle != name
-    why = (
-        f"its keys and options are there under the name {obstacle}" if renamed else "its keys or options are different"
-    )
-    guard = name + GUARD
-    step = partial(Step, collection=table.name, needs_drop=True, purpose=name)
-    if shape.unique and guard not in live.indexes:
-        yield step(Action.BUILD_INDEX, why=f"it keeps {name} unique meanwhile", name=guard, shape=shape.guard())
-    yield step(Action.DROP_INDEX, why=f"it is in the way of {name}: {why}", name=obstacle)
-    yield step(Action.BUILD_INDEX, why=why, name=name, shape=shape)
-    if shape.unique:
-        yield step(Action.DROP_INDEX, why=f"{name} is there again", name=guard)
-
-
-def _departures(table: Table, live: Table, replaced: list[str]) -> Iterator[Step]:
-    """What nobody declares: hidden at first, so that it can come back at once, and dropped by a later run."""
-    obstacles = {_obstacle(table, live, name) for name in replaced}
-    for name, shape in live.indexes.items():
-        guarded = name.removesuffix(GUARD)
-        if name in table.indexes or name in obstacles or (name.endswith(GUARD) and guarded in replaced):
+        if name in obstacles:
             continue
-        if name.endswith(GUARD) and guarded in table.indexes:
-            # A run was interrupted. The one that it stands for is there, or has just been built.
-            yield Step(Action.DROP_INDEX, table.name, f"{guarded} needs it no longer", name, purpose=guarded)
-        elif shape.hidden:
-            yield Step(
-                Action.DROP_INDEX, table.name, "no document declares it, and it is hidden", name, needs_drop=True
-            )
-        else:
-            yield Step(Action.HIDE_INDEX, table.name, "no document declares it", name, needs_drop=True)
+        if name not in live.indexes:
+            yield _build(table, name)
+        elif name in live.building:
+            # The same command again waits for it.
+            yield _build(table, name, "it is still being built")
+        elif live.indexes[name] != shape:
+            why, required = "it is declared, and hidden", name not in table.staged
+            yield Step(Action.UNHIDE_INDEX, table.name, why, name, required=required, purpose=name)
+    yield from _replacement(table, live, obstacles)
+    yield from _departures(table, live, obstacles)
+
+
+def _obstacles(table: Table, live: Table, name: str) -> list[str]:
+    """The live indexes that have to go before the declared one can come: of its name, or too like it."""
+    shape = table.indexes[name]
+    return [
+        other
+        for other, form in live.indexes.items()
+        if (form.visible() != shape if other == name else form.signature == shape.signature)
+    ]
+
+
+def _replacement(table: Table, live: Table, obstacles: Mapping[str, Sequence[str]]) -> Iterator[Step]:
+    """MongoDB cannot rename or change an index: the old one has to go before the new one can come.
+
+    A unique index gets a guard first: the same index once more, which a filter that is always true makes another one
+    for the server. So there is no moment without the constraint. All guards are there before the first index goes, and
+    all obstacles are gone before the first one is built: one index may be in the way of another one.
+    """
+    required = {name for name in obstacles if _stops(table, live, name)}
+    why = {name: _why_replaced(name, found) for name, found in obstacles.items()}
+    guards = {name: _guard(live, name, table.indexes[name]) for name in obstacles if table.indexes[name].unique}
+    step = partial(Step, collection=table.name, needs_drop=True, purpose=", ".join(obstacles))
+    for name, (guard, shape) in guards.items():
+        # Also where it is there: it may be unfinished.
+        reason = f"it keeps {name} unique meanwhile"
+        yield step(Action.BUILD_INDEX, why=reason, name=guard, shape=shape, required=name in required)
+    for obstacle in dict.fromkeys(itertools.chain.from_iterable(obstacles.values())):
+        stopped = [name for name, found in obstacles.items() if obstacle in found]
+        reason = f"it is in the way of {stopped[0]}: {why[stopped[0]]}"
+        yield step(Action.DROP_INDEX, why=reason, name=obstacle, required=not required.isdisjoint(stopped))
+    for name in obstacles:
+        shape = table.indexes[name]
+        yield step(Action.BUILD_INDEX, why=why[name], name=name, shape=shape, required=name in required)
+    for name, (guard, _) in guards.items():
+        yield step(Action.DROP_INDEX, why=f"{name} is there again", name=guard, required=False)
+
+
+def _stops(table: Table, live: Table, name: str) -> bool:
+    """Returns whether an application cannot start before the index is replaced."""
+    found = live.indexes.get(name)
+    there = found is not None and name not in live.building and serves(found, table.indexes[name])
+    return name not in table.staged and not there
+
+
+def _why_replaced(name: str, obstacles: Sequence[str]) -> str:
+    if name in obstacles:
+        return "its keys or options are different"
+    return f"its keys and options are there under the name {obstacles[0]}"
+
+
+def _guard(live: Table, name: str, shape: IndexShape) -> tuple[str, IndexShape]:
+    """The name and the form of its guard: those of an earlier run's, or free ones.
+
+    An index that has the name and another form is no guard; one that has the form and another name may be in the way of
+    the index that is guarded.
+    """
+    guard, form = f"{name}{GUARD}", shape.guard()
+    for number in itertools.count(1):
+        twins = {other for other, found in live.indexes.items() if found.signature == form.signature}
+        if live.indexes.get(guard, form) == form and twins <= {guard}:
+            break
+        guard, form = f"{name}{GUARD}{number}", form.guard()
+    return guard, form
+
+
+def _departures(table: Table, live: Table, obstacles: Mapping[str, Sequence[str]]) -> Iterator[Step]:
+    """What nobody declares: hidden at first, so that it can come back at once, and dropped by a later run."""
+    kept = {*table.indexes, *itertools.chain.from_iterable(obstacles.values())}
+    kept |= {_guard(live, name, table.indexes[name])[0] for name in obstacles if table.indexes[name].unique}
+    for name, shape in live.indexes.items():
+        if name in kept:
+            continue
+        match, limits = _GUARD.fullmatch(name), constrains(shape, table)
+        if match is not None and match[1] in table.indexes:
+            # An earlier run was interrupted. The index that it stands for is there by now.
+            guarded, waits = match[1], match[1] in obstacles
+            step = partial(Step, needs_drop=waits, purpose=", ".join(obstacles) if waits else guarded)
+            yield step(Action.DROP_INDEX, table.name, f"{guarded} needs it no longer", name, required=limits)
+            continue
+        why = "no document declares it" + (", and it may refuse or remove documents" if limits else "")
+        action, why = (Action.DROP_INDEX, f"{why}; it is hidden") if shape.hidden else (Action.HIDE_INDEX, why)
+        yield Step(action, table.name, why, name, required=limits, needs_drop=True)

@@ -1,7 +1,10 @@
 """What stands in the way of a step: documents that the new index or validator would not allow."""
 
-from collections.abc import Mapping
-from typing import Any
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+from bson import ObjectId
 
 from datalayer.schema.live import Database
 from datalayer.schema.plan import Action, Step
@@ -28,7 +31,17 @@ async def violations(database: Database, collection: str, validator: Mapping[str
         return None
     count = await database[collection].count_documents(breaking)
     ids = ", ".join(repr(example["_id"]) for example in examples)
-    return f"{count} in {collection}, for example {ids}; find them with db.{collection}.find({breaking})"
+    return f"{count} in {collection}, for example {ids}; find them with db.{collection}.find({_in_shell(breaking)})"
+
+
+def _in_shell(value: object) -> str:
+    """The value as mongosh reads it."""
+    if isinstance(value, Mapping):
+        pairs = cast("Mapping[str, object]", value).items()
+        return "{" + ", ".join(f"{json.dumps(name)}: {_in_shell(inner)}" for name, inner in pairs) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(_in_shell(inner) for inner in cast("Sequence[object]", value)) + "]"
+    return f'ObjectId("{value}")' if isinstance(value, ObjectId) else json.dumps(value)
 
 
 async def _duplicates(database: Database, collection: str, shape: IndexShape) -> str | None:
@@ -53,4 +66,8 @@ async def _duplicates(database: Database, collection: str, shape: IndexShape) ->
 def _value(path: str) -> object:
     """The expression of a field; `participants.0` is an element of an array."""
     name, _, place = path.rpartition(".")
-    return {"$arrayElemAt": [f"${name}", int(place)]} if place.isdigit() else {"$ifNull": [f"${path}", None]}
+    if not place.isdigit():
+        return {"$ifNull": [f"${path}", None]}
+    # Documents from before a validator may hold anything there.
+    element = {"$cond": [{"$isArray": f"${name}"}, {"$arrayElemAt": [f"${name}", int(place)]}, None]}
+    return {"$ifNull": [element, None]}

@@ -3,6 +3,12 @@
 from collections.abc import Iterator, Sequence
 
 from datalayer.engine.document import Document
+from datalayer.schema.live import Database
+
+
+async def is_sharded_cluster(database: Database) -> bool:
+    """Returns whether the client talks to a router. One round trip."""
+    return (await database.command("hello")).get("msg") == "isdbgrid"
 
 
 def forbidden_indexes(documents: Sequence[type[Document]]) -> Iterator[str]:

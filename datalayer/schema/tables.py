@@ -10,6 +10,9 @@ from datalayer.schema.validators import validator
 
 Keys: TypeAlias = tuple[tuple[str, object], ...]
 
+EVERYTHING: Mapping[str, object] = {"_id": {"$exists": True}}
+"""A filter that is always true."""
+
 
 @dataclass(frozen=True, slots=True)
 class IndexShape:
@@ -34,15 +37,19 @@ class IndexShape:
         """Whether the planner leaves it out of account; it is kept up to date, and unique, all the same."""
         return bool(self.options.get("hidden"))
 
+    @property
+    def signature(self) -> tuple[Keys, Mapping[str, object]]:
+        """What the server tells indexes apart by: of two with one signature, it refuses the second."""
+        return self.keys, {name: value for name, value in self.options.items() if name in _SIGNATURE}
+
     def visible(self) -> "IndexShape":
         """The same, not hidden."""
         return IndexShape(self.keys, {name: value for name, value in self.options.items() if name != "hidden"})
 
     def guard(self) -> "IndexShape":
         """An index that the server takes for another one, with the same constraint."""
-        everything: dict[str, object] = {"_id": {"$exists": True}}
         where = self.options.get("partialFilterExpression")
-        both = everything if where is None else {"$and": [where, everything]}
+        both = EVERYTHING if where is None else {"$and": [where, EVERYTHING]}
         return IndexShape(self.keys, {**self.options, "partialFilterExpression": both})
 
     def specification(self, name: str) -> dict[str, object]:
@@ -56,13 +63,18 @@ class IndexShape:
         return f"{{{keys}}}{options}"
 
 
+_SIGNATURE = {"unique", "sparse", "partialFilterExpression", "collation", "wildcardProjection"}
+
+
 @dataclass(frozen=True, slots=True)
 class Table:
     """A collection: its validator and its indexes by name, but for the one on `_id`.
 
     Attributes:
-        staged: The names of those indexes that nothing relies on yet.
+        staged: The names of the declared indexes that nothing relies on yet.
         enforced: Whether what the validator refuses is an error, of every write.
+        building: The names of the live indexes that are still being built: until then, they find and refuse nothing.
+        oddity: What makes it another kind of collection than the declared ones, where something does.
     """
 
     name: str
@@ -70,6 +82,8 @@ class Table:
     indexes: Mapping[str, IndexShape]
     staged: frozenset[str] = frozenset()
     enforced: bool = True
+    building: frozenset[str] = frozenset()
+    oddity: str | None = None
 
 
 def declared_table(document: type[Document]) -> Table:

@@ -1,9 +1,11 @@
-"""The `$jsonSchema` validator that a document's fields imply.
+"""The validator of a collection, as a document's fields and its `check` imply it.
 
-It refuses what the class refuses: unknown and missing fields, nulls, other types, other literals, too long strings. So
-the rules hold whoever writes, and documents need no validation when they are read.
+Its `$jsonSchema` refuses what the class refuses: unknown and missing fields, nulls, other types, other literals, too
+long strings. What that cannot say are conditions beside it. So the rules hold whoever writes, and documents need no
+validation when they are read.
 """
 
+from collections.abc import Iterator
 from types import UnionType
 from typing import Any, Literal, NewType, TypeAlias, Union, cast, get_args, get_origin
 
@@ -14,20 +16,36 @@ from pydantic.fields import FieldInfo
 
 from datalayer.engine.document import Document
 from datalayer.engine.fields import Integer, Json, Text, unwrap
+from datalayer.schema.json_values import is_json
 
 JsonSchema: TypeAlias = dict[str, object]
 
 
 def validator(document: type[Document]) -> JsonSchema:
     """The validator of the document's collection."""
-    return {"$jsonSchema": _object(document)}
+    conditions: list[object] = [{"$expr": is_json(path)} for path in _json_paths(document)]
+    if document.Settings.check is not None:
+        conditions.append(document.Settings.check)
+    return {"$jsonSchema": _object(document), **({"$and": conditions} if conditions else {})}
+
+
+def _json_paths(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
+    """The fields of the type `Json`, or a list of them; also those of objects inside."""
+    for name, field in model.model_fields.items():
+        path, kind = f"{prefix}{field.alias or name}", unwrap(field.annotation)[0]
+        if kind is Json or (get_origin(kind) is list and unwrap(get_args(kind)[0])[0] is Json):
+            yield path
+        elif isinstance(kind, type) and issubclass(kind, BaseModel):
+            yield from _json_paths(kind, f"{path}.")
 
 
 def _object(model: type[BaseModel]) -> JsonSchema:
     fields = {field.alias or name: field for name, field in model.model_fields.items()}
+    required = [name for name, field in fields.items() if not unwrap(field.annotation)[1]]
     return {
         "bsonType": "object",
-        "required": [name for name, field in fields.items() if not unwrap(field.annotation)[1]],
+        # MongoDB refuses an empty list.
+        **({"required": required} if required else {}),
         "properties": {name: _schema(field.annotation, tuple(field.metadata)) for name, field in fields.items()},
         "additionalProperties": False,
     }

@@ -11,6 +11,7 @@ from pymongo import AsyncMongoClient
 from pymongo.errors import OperationFailure, PyMongoError
 
 from datalayer.engine.errors import InvalidInputError, ServerStartError, UnavailableError
+from datalayer.engine.translation import sentence
 from datalayer.server import data_dir as data
 from datalayer.server.node import REPLICA_SET, START_SECONDS, TICK, Node
 
@@ -68,7 +69,7 @@ class ReplicaSet:
             await self._make_ready()
         except PyMongoError as error:
             self.kill()
-            raise ServerStartError(f"The replica set was not set up: {error}.") from error
+            raise ServerStartError(f"The replica set was not set up: {sentence(error)}.") from error
         except BaseException:
             self.kill()
             raise

@@ -17,6 +17,20 @@ from tests.community.test_pages import read_all
 from tests.community.world import people, person, post
 
 
+async def test_nobody_replies_below_a_deleted_comment(community: Community) -> None:
+    """Neither to it nor to a reply to it, although those are still listed."""
+    on, author = await post(community), await person(community)
+    top = await community.comments.create(on.id, author.id, "top")
+    reply = await community.comments.create(on.id, author.id, "reply", parent_id=top.id)
+    await community.comments.delete(top.id)
+    for parent in (top, reply):
+        with pytest.raises(NotFoundError, match=str(top.id)):
+            await community.comments.create(on.id, author.id, "late", parent_id=parent.id)
+    assert (await community.posts.get(on.id)).comment_count == 1
+    await community.comments.restore(top.id)
+    assert (await community.comments.create(on.id, author.id, "again", parent_id=reply.id)).parent_id == top.id
+
+
 async def test_replies_are_two_levels_deep(community: Community) -> None:
     """A reply to a reply belongs to the top-level comment."""
     target, user = await post(community), await person(community)
@@ -24,6 +38,7 @@ async def test_replies_are_two_levels_deep(community: Community) -> None:
     reply = await community.comments.create(target.id, user.id, "reply", parent_id=top.id)
     deeper = await community.comments.create(target.id, user.id, "deeper", parent_id=reply.id)
     assert (top.parent_id, reply.parent_id, deeper.parent_id) == (None, top.id, top.id)
+    assert (top.like_count, top.edited_at, top.deleted_at) == (0, None, None)
     (thread,) = (await community.comments.thread(target.id)).items
     assert (thread.comment, thread.replies) == (top, [reply, deeper])
     assert (await community.comments.replies(top.id)).items == [reply, deeper]
@@ -33,6 +48,7 @@ async def test_replies_are_two_levels_deep(community: Community) -> None:
 async def test_a_parent_is_of_the_same_post(community: Community) -> None:
     target, other, user = await post(community), await post(community), await person(community)
     foreign = await community.comments.create(other.id, user.id, "there")
+    await community.comments.create(other.id, user.id, "there, too")
     with pytest.raises(InvalidInputError, match=r"^parent_id: .*another post"):
         await community.comments.create(target.id, user.id, "here", parent_id=foreign.id)
     await community.comments.delete(foreign.id)
@@ -54,6 +70,7 @@ async def test_the_count_follows_by_many_at_once(community: Community) -> None:
     assert (await community.posts.get(target.id)).comment_count == 6
 
 
+@pytest.mark.quick("comments")
 async def test_a_deleted_comment_with_replies_stays_empty(community: Community) -> None:
     """Without replies it goes; and when its replies go, so does it."""
     target, user = await post(community), await person(community)
@@ -67,6 +84,38 @@ async def test_a_deleted_comment_with_replies_stays_empty(community: Community) 
     assert (await community.comments.get(kept.id, include_deleted=True)).content == "kept"
     await community.comments.delete(reply.id)
     assert (await community.comments.thread(target.id)).items == []
+    assert (await community.comments.replies(kept.id)).items == []
+
+
+async def test_a_deleted_reply_is_not_in_its_thread(community: Community) -> None:
+    """Nor is it edited or deleted again."""
+    target, user = await post(community), await person(community)
+    top = await community.comments.create(target.id, user.id, "top")
+    gone, kept = [await community.comments.create(target.id, user.id, word, parent_id=top.id) for word in "ab"]
+    await community.comments.delete(gone.id)
+    for call in (community.comments.edit(gone.id, "new"), community.comments.delete(gone.id)):
+        with pytest.raises(NotFoundError):
+            await call
+    (thread,) = (await community.comments.thread(target.id)).items
+    assert thread.replies == (await community.comments.replies(top.id)).items == [kept]
+
+
+async def test_comments_go_and_come_back_with_their_post(community: Community) -> None:
+    """Those of others stay; one that is deleted or restored meanwhile is counted."""
+    gone, other, user = await post(community), await post(community), await person(community)
+    tops = [await community.comments.create(target.id, user.id, "top") for target in (gone, other)]
+    replies = [await community.comments.create(top.post_id, user.id, "reply", parent_id=top.id) for top in tops]
+    await community.posts.delete(gone.id)
+    for target, top, found in ((gone, tops[0], []), (other, tops[1], [replies[1]])):
+        assert [thread.replies for thread in (await community.comments.thread(target.id)).items] == [found] * len(found)
+        assert (await community.comments.replies(top.id)).items == found
+    assert (await community.comments.by_author(user.id)).items == [replies[1], tops[1]]
+    await community.comments.delete(replies[0].id)
+    assert (await community.posts.restore(gone.id)).comment_count == 1
+    await community.posts.delete(gone.id)
+    await community.comments.restore(replies[0].id)
+    assert (await community.posts.restore(gone.id)).comment_count == 2
+    assert (await community.comments.replies(tops[0].id)).items == [replies[0]]
 
 
 async def test_a_thread_page_is_three_round_trips(community: Community) -> None:

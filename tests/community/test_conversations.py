@@ -38,6 +38,7 @@ async def _inbox(community: Community, user: User, count: int, *, unread: int = 
     return [row["_id"] for row in ordered]
 
 
+@pytest.mark.quick("conversations")
 async def test_a_conversation_is_one_for_the_pair(community: Community) -> None:
     """Whoever opens it: the two in ascending order, as new as it is, and without a preview."""
     one, other = await people(community, 2)

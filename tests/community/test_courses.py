@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from bson import ObjectId
+from pymongo.database import Database
 
 from datalayer import Community
 from datalayer.documents import Lesson, Module
@@ -14,6 +15,7 @@ from datalayer.testing import count_commands
 from tests.commands import keys_and_stages
 from tests.community.curricula import curriculum
 from tests.community.world import person
+from tests.interleaving.changes import changed_before
 from tests.seeding.invariants import violations
 
 COURSE, MODULE, LESSON = CourseId(ObjectId()), ModuleId(ObjectId()), LessonId(ObjectId())
@@ -35,7 +37,7 @@ async def test_a_course_is_made_as_a_draft(community: Community) -> None:
 
 @pytest.mark.usefixtures("clock")
 async def test_an_update_changes_what_is_given(community: Community) -> None:
-    """What is left out stays, `None` removes, `updatedAt` follows; a counter or an order is no change."""
+    """What is left out stays, `None` removes, `updatedAt` follows, also another place; a counter is no change."""
     course = await community.courses.create(title="Sailing", description="On water", thumbnail_storage_id="file")
     updated = await community.courses.update(course.id, title="Rowing", description=None)
     assert (updated.title, updated.description, updated.thumbnail_storage_id) == ("Rowing", None, "file")
@@ -52,8 +54,18 @@ async def test_an_update_changes_what_is_given(community: Community) -> None:
     assert changed.updated_at > lesson.updated_at
     other = await community.lessons.create(module.id, "Second")
     await community.lessons.reorder(module.id, [other.id, lesson.id])
-    assert (await community.lessons.get(lesson.id)).updated_at == changed.updated_at
+    moved = await community.lessons.get(lesson.id)
+    assert moved.updated_at > changed.updated_at
+    await community.lessons.reorder(module.id, [other.id, lesson.id])
+    assert await community.lessons.get(lesson.id) == moved
     assert (await community.modules.rename(module.id, "Uno")).title == "Uno"
+    assert (await community.lessons.move(lesson.id, module.id)).updated_at > changed.updated_at
+    await community.courses.delete(course.id)
+    deleted = await community.courses.get(course.id, include_deleted=True)
+    assert deleted.updated_at == deleted.deleted_at
+    restored = await community.courses.restore(course.id)
+    assert restored.updated_at > deleted.updated_at > published.updated_at
+    assert await community.courses.restore(course.id) == restored
 
 
 async def test_published_and_drafts(community: Community) -> None:
@@ -79,6 +91,7 @@ async def test_published_and_drafts(community: Community) -> None:
         assert (await keys_and_stages(community.database, command))[1].isdisjoint({"SORT", "COLLSCAN"})
 
 
+@pytest.mark.quick("courses")
 async def test_a_deleted_course_comes_back_as_it_was(community: Community) -> None:
     world, user = await curriculum(community, 2), await person(community)
     await community.enrollments.enroll(user.id, world.course.id)
@@ -98,6 +111,7 @@ async def test_a_deleted_course_comes_back_as_it_was(community: Community) -> No
         community.enrollments.open_lesson(user.id, world.lessons[0].id),
         community.enrollments.resume(user.id, world.course.id),
         community.lesson_progress.complete(user.id, world.lessons[0].id),
+        community.lesson_progress.reopen(user.id, world.lessons[0].id),
         community.lesson_progress.of_course(user.id, world.course.id),
     ):
         with pytest.raises(NotFoundError):
@@ -132,6 +146,20 @@ async def test_an_outline_of_a_thousand_lessons_takes_three_round_trips(communit
     assert len(commands) == 3
     for command in commands:
         assert (await keys_and_stages(community.database, command))[1].isdisjoint({"SORT", "COLLSCAN"})
+
+
+@pytest.mark.parametrize("before", ["modules", "lessons"])
+async def test_an_outline_is_of_one_moment(community: Community, datalayer_uri: str, before: str) -> None:
+    """A module that is removed between two round trips is there with its lessons."""
+    world = await curriculum(community, 2, 1)
+    whole = await community.courses.outline(world.course.id)
+
+    def remove(database: Database[Any]) -> None:
+        database.modules.delete_one({"_id": world.modules[0].id})
+        database.lessons.delete_many({"moduleId": world.modules[0].id})
+
+    async with changed_before(datalayer_uri, before, remove) as late:
+        assert await late.courses.outline(world.course.id) == whole
 
 
 async def test_an_outline_shows_what_is_empty(community: Community) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from bson import ObjectId
+from pymongo.database import Database
 
 from datalayer import Community
 from datalayer.errors import (
@@ -19,6 +20,7 @@ from datalayer.testing import count_commands
 from tests.commands import keys_and_stages
 from tests.community.curricula import curriculum
 from tests.community.world import people, person
+from tests.interleaving.changes import changed_before
 from tests.seeding.invariants import violations
 
 USER, COURSE, LESSON = UserId(ObjectId()), CourseId(ObjectId()), LessonId(ObjectId())
@@ -36,6 +38,7 @@ async def test_enroll_and_withdraw_are_safe_to_repeat(community: Community) -> N
     assert (await community.courses.get(course.id)).enrollment_count == 0
 
 
+@pytest.mark.quick("enrollments")
 async def test_only_a_published_course_is_open(community: Community) -> None:
     """A draft is refused, also one that was open before; who is enrolled by then stays."""
     users = await people(community, 2)
@@ -105,9 +108,12 @@ async def _enroll_in_draft(community: Community, user_id: UserId) -> None:
     await community.enrollments.enroll(user_id, course.id)
 
 
+@pytest.mark.parametrize("course_is_deleted", [False, True])
 @pytest.mark.parametrize("by_id", [False, True])
-async def test_the_progress_goes_with_the_enrollment(community: Community, *, by_id: bool) -> None:
-    """In this course and of this user only; whoever comes back begins anew."""
+async def test_the_progress_goes_with_the_enrollment(
+    community: Community, *, by_id: bool, course_is_deleted: bool
+) -> None:
+    """In this course and of this user only, also while the course is deleted; whoever comes back begins anew."""
     user, friend = await people(community, 2)
     world, other = await curriculum(community, 1, 1), await curriculum(community, 1)
     for who in (user, friend):
@@ -115,10 +121,14 @@ async def test_the_progress_goes_with_the_enrollment(community: Community, *, by
             await community.enrollments.enroll(who.id, (world if lesson in world.lessons else other).course.id)
             await community.lesson_progress.complete(who.id, lesson.id)
     enrollment = await community.enrollments.enroll(user.id, world.course.id)
+    if course_is_deleted:
+        await community.courses.delete(world.course.id)
     if by_id:
         await community.enrollments.delete(enrollment.id)
     else:
         await community.enrollments.withdraw(user.id, world.course.id)
+    if course_is_deleted:
+        assert (await community.courses.restore(world.course.id)).enrollment_count == 1
     progress = await community.lesson_progress.of_courses(user.id, [world.course.id, other.course.id])
     assert [progress[item.course.id].completed for item in (world, other)] == [0, 1]
     assert (await community.lesson_progress.of_course(friend.id, world.course.id)).percent == 100
@@ -213,6 +223,22 @@ async def test_resume(community: Community) -> None:
     await community.lessons.delete(c)
     assert await resumed() is None
     assert await violations(community.database) == []
+
+
+@pytest.mark.parametrize("before", ["enrollments", "lessonProgress"])
+async def test_where_to_resume_is_of_one_moment(community: Community, datalayer_uri: str, before: str) -> None:
+    """A lesson that was done, and is removed between two round trips, is not taken for one that is left to do."""
+    world, user = await curriculum(community, 2), await person(community)
+    done, left = [lesson.id for lesson in world.lessons]
+    await community.enrollments.enroll(user.id, world.course.id)
+    await community.lesson_progress.complete(user.id, done)
+
+    def remove(database: Database[Any]) -> None:
+        database.lessons.delete_one({"_id": done})
+        database.lessonProgress.delete_one({"lessonId": done})
+
+    async with changed_before(datalayer_uri, before, remove) as late:
+        assert await late.enrollments.resume(user.id, world.course.id) == left
 
 
 async def test_a_lesson_of_another_course_is_not_opened(community: Community) -> None:

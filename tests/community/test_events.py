@@ -17,6 +17,7 @@ from datalayer.engine.ids import new_object_id
 from datalayer.engine.pages import encode_cursor
 from datalayer.errors import InvalidCursorError, InvalidInputError, NotFoundError
 from datalayer.ids import EventId
+from datalayer.repositories import events
 from datalayer.repositories.events import MAX_OCCURRENCES
 from datalayer.repositories.shared.recurrence import Schedule
 from datalayer.testing import Command, count_commands
@@ -75,6 +76,8 @@ async def test_what_is_created_is_stored(community: Community) -> None:
     assert stored["recurrence"] == {"frequency": "weekly", "interval": 2, "endAfter": 3}
     by_mapping = await event(community, 1, recurrence={"frequency": "daily", "interval": 1, "endDate": DAY})
     assert by_mapping.recurrence == Recurrence(frequency="daily", interval=1, end_date=DAY)
+    once = await event(community, DAY, recurrence={"frequency": "daily", "interval": 1, "endDate": DAY})
+    assert once.series_end_time == DAY + HOUR
 
 
 BAD_TIMES: list[tuple[dict[str, Any], str]] = [
@@ -196,6 +199,7 @@ async def test_a_deleted_event_is_not_there(community: Community) -> None:
         await community.events.restore(EventId(ObjectId()))
 
 
+@pytest.mark.quick("events")
 async def test_a_range_is_half_open(community: Community) -> None:
     """What ends when it begins, or begins when it ends, is outside; what overlaps it has its own times."""
     before = await event(community, 8 * DAY, DAY)
@@ -235,6 +239,28 @@ async def test_an_endless_number_of_occurrences_is_refused(community: Community)
     assert [item.start_time for item in found] == [MAX_INTEGER // DAY * DAY]
 
 
+async def test_a_range_reads_no_more_events_than_it_may_give(
+    community: Community, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As many single ones as there may be, and one more to know that there are too many; but every series."""
+    monkeypatch.setattr(events, "MAX_OCCURRENCES", 3)
+    made = [await event(community, NOW + number) for number in range(3)]
+    # All of these go on, but only the last one takes place in the range.
+    weekly = {"frequency": "weekly", "interval": 1}
+    series = [row(NOW - number * DAY, recurrence=weekly) for number in (4, 3, 2, 1, 0)]
+    await community.database.events.insert_many(series[:4])
+    assert [item.event for item in await community.events.between(NOW, NOW + DAY)] == made
+    await community.database.events.insert_one(series[4])
+    await community.events.delete(made[0].id)
+    found = await community.events.between(NOW, NOW + DAY)
+    assert [item.event.id for item in found] == [series[4]["_id"], made[1].id, made[2].id]
+    await community.database.events.insert_many(row(NOW) for _ in range(9))
+    with count_commands(community) as commands, pytest.raises(InvalidInputError, match=r"^end: "):
+        await community.events.between(NOW, NOW + DAY)
+    single, _ = commands
+    assert (await plan(community, single))[1] == 4
+
+
 rows = st.lists(
     st.tuples(
         st.integers(0, 12),
@@ -249,7 +275,7 @@ rows = st.lists(
 )
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=settings().max_examples // 2, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(drawn=rows, low=st.integers(0, 40), width=st.integers(1, 20), limit=st.integers(1, 4))
 async def test_lists_are_those_of_all_events(
     community: Community, drawn: list[tuple[Any, ...]], low: int, width: int, limit: int

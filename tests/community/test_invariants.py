@@ -204,7 +204,7 @@ async def _people(world: World) -> None:
     await world.community.gamification_config.install_defaults()
 
 
-_slow = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+_slow = settings(max_examples=settings().max_examples // 3, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @_slow

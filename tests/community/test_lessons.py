@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -12,10 +13,11 @@ from datalayer import Community
 from datalayer.documents import Lesson
 from datalayer.errors import DataLayerError, InvalidInputError, NotFoundError
 from datalayer.ids import ModuleId
-from datalayer.testing import count_commands
+from datalayer.testing import FrozenClock, count_commands
 from tests.commands import keys_and_stages
 from tests.community.curricula import Curriculum, curriculum, lesson_titles, module_titles, overlap
 from tests.community.world import people, person
+from tests.interleaving.changes import changed_within
 from tests.seeding.invariants import violations
 
 
@@ -32,6 +34,7 @@ async def pausing(client: AsyncMongoClient[Any]) -> AsyncIterator[None]:
 # Orders
 
 
+@pytest.mark.quick("modules")
 async def test_modules_have_an_order_without_gaps(community: Community) -> None:
     course = (await curriculum(community)).course
     a, b, c, d = [await community.modules.create(course.id, title) for title in "abcd"]
@@ -43,6 +46,7 @@ async def test_modules_have_an_order_without_gaps(community: Community) -> None:
     assert await module_titles(community, course) == ["d", "a", "c", "e"]
 
 
+@pytest.mark.quick("lessons")
 async def test_lessons_have_an_order_without_gaps(community: Community) -> None:
     world = await curriculum(community, 0, 2)
     one, two = world.modules
@@ -123,6 +127,19 @@ async def test_a_reorder_is_seen_whole(community: Community) -> None:
     await asyncio.gather(read(), read(), write())
 
 
+@pytest.mark.parametrize("kind", ["modules", "lessons"])
+async def test_an_order_is_read_at_one_moment(community: Community, kind: str) -> None:
+    """By a query that pauses while it changes."""
+    world = await (curriculum(community, *[0] * 12) if kind == "modules" else curriculum(community, 12))
+    parent: Any = world.course.id if kind == "modules" else world.modules[0].id
+    items: list[Any] = world.modules if kind == "modules" else world.lessons
+    repository: Any = getattr(community, kind)
+    read = partial(repository.in_course if kind == "modules" else repository.in_module, parent)
+    reverse = partial(repository.reorder, parent, [item.id for item in items[::-1]])
+    found = await changed_within(community.database, kind, read, reverse)
+    assert [item.id for item in found] == [item.id for item in items]
+
+
 # What goes with what
 
 
@@ -144,7 +161,9 @@ async def test_a_module_takes_its_lessons_and_their_progress_along(community: Co
     assert await violations(community.database) == []
 
 
-async def test_a_removal_completes_the_course_for_who_lacked_only_that(community: Community) -> None:
+async def test_a_removal_completes_the_course_for_who_lacked_only_that(
+    community: Community, datalayer_clock: FrozenClock
+) -> None:
     """Not for others, and never where no lesson is left; whoever had completed it stays so."""
     world, users = await curriculum(community, 1, 2), await people(community, 5)
     for user, numbers in zip(users, ([1, 2], [0, 1], [], [0, 1, 2], [0, 2]), strict=True):
@@ -157,14 +176,35 @@ async def test_a_removal_completes_the_course_for_who_lacked_only_that(community
         return [row.completed_at for row in rows if row is not None]
 
     before = await completed()
+    datalayer_clock.advance(1)
     await community.lessons.delete(world.lessons[0].id)
     after = await completed()
     assert [at is not None for at in after] == [True, False, False, True, False]
-    assert after[3] == before[3]
+    assert (after[0], after[3]) == (datalayer_clock.now, before[3])
     await community.modules.delete(world.modules[0].id)
     await community.modules.delete(world.modules[1].id)
     assert await completed() == after
     assert await community.database["lessonProgress"].count_documents({}) == 0
+    assert await violations(community.database) == []
+
+
+@pytest.mark.parametrize("removal", ["lesson", "module"])
+async def test_a_removal_in_a_deleted_course_shows_when_it_is_restored(community: Community, removal: str) -> None:
+    """Progress, completion and the last lesson opened are then as if the course had been there."""
+    world, (nearly, beginner) = await curriculum(community, 1, 2), await people(community, 2)
+    gone, *rest = [lesson.id for lesson in world.lessons]
+    for user, opened, done in ((nearly, rest[0], rest), (beginner, gone, [gone])):
+        await community.enrollments.enroll(user.id, world.course.id)
+        await community.enrollments.open_lesson(user.id, opened)
+        for lesson in done:
+            await community.lesson_progress.complete(user.id, lesson)
+    await community.courses.delete(world.course.id)
+    await (community.lessons.delete(gone) if removal == "lesson" else _remove_first_module(community, world))
+    await community.courses.restore(world.course.id)
+    for user, percent, last in ((nearly, 100, rest[0]), (beginner, 0, None)):
+        assert (await community.lesson_progress.of_course(user.id, world.course.id)).percent == percent
+        enrollment = await community.enrollments.enroll(user.id, world.course.id)
+        assert (enrollment.completed_at is not None, enrollment.last_lesson_id) == (percent == 100, last)
     assert await violations(community.database) == []
 
 
@@ -183,7 +223,7 @@ async def test_no_orphans_when_creation_and_removal_meet(community: Community) -
     assert await violations(community.database) == []
 
 
-@pytest.mark.parametrize("removal", ["lesson", "module"])
+@pytest.mark.parametrize("removal", ["lesson", pytest.param("module", marks=pytest.mark.thorough)])
 @pytest.mark.parametrize("removal_is_first", [True, False])
 @pytest.mark.parametrize("what", ["complete", "complete the rest", "complete an added one", "open", "enroll"])
 async def test_nothing_outlives_a_lesson_that_is_removed(
@@ -232,10 +272,10 @@ async def test_removals_find_what_they_remove_by_indexes(community: Community) -
     await community.lesson_progress.complete(user.id, world.lessons[0].id)
     with count_commands(community) as commands:
         await community.lessons.delete(world.lessons[0].id)
-    assert len(commands) == 12
+    assert len(commands) == 13
     with count_commands(community) as more:
         await community.modules.delete(world.modules[0].id)
-    assert len(more) == 13
+    assert len(more) == 14
     for command in commands + more:
         assert (await keys_and_stages(community.database, command))[1].isdisjoint({"SORT", "COLLSCAN"})
 

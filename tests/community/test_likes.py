@@ -25,6 +25,7 @@ async def test_like_and_unlike_are_safe_to_repeat(community: Community) -> None:
     assert not await community.likes.is_liked(*pair)
 
 
+@pytest.mark.quick("likes")
 async def test_many_at_once_are_counted_exactly(community: Community) -> None:
     """32 tasks on one post share transactions: each gets its own place in the count, in far fewer commits."""
     users, target = await people(community, 32), await post(community)
@@ -33,6 +34,27 @@ async def test_many_at_once_are_counted_exactly(community: Community) -> None:
     assert sorted(result.like_count for result in results) == list(range(1, 33))
     assert (await community.posts.get(target.id)).like_count == 32
     assert sum(command.name == "commitTransaction" for command in commands) <= 4
+
+
+async def test_a_mixed_group_is_done_in_order(community: Community) -> None:
+    """Likes, unlikes and toggles that share one transaction give what they give one after the other."""
+    users, target = await people(community, 5), await post(community)
+    liked: set[UserId] = set()
+    draw = random.Random(7)  # noqa: S311
+    for _ in range(25):
+        requests = [(draw.choice(users).id, draw.choice(("like", "unlike", "toggle"))) for _ in range(8)]
+        expected: list[LikeResult] = []
+        for user_id, verb in requests:
+            now = user_id not in liked if verb == "toggle" else verb == "like"
+            (liked.add if now else liked.discard)(user_id)
+            expected.append(LikeResult(now, len(liked)))
+        with count_commands(community) as commands:
+            calls = (getattr(community.likes, verb)(user_id, "post", target.id) for user_id, verb in requests)
+            assert await asyncio.gather(*calls) == expected
+        assert [command.name for command in commands].count("commitTransaction") == 1
+        assert (await community.posts.get(target.id)).like_count == len(liked)
+        likes = await community.likes.of_target("post", target.id)
+        assert sorted(like.user_id for like in likes.items) == sorted(liked)
 
 
 async def test_one_users_toggles_at_once_take_turns(community: Community) -> None:
@@ -111,11 +133,37 @@ async def test_the_target_must_be_there(community: Community) -> None:
     assert len((await community.likes.of_target("post", target.id)).items) == 1
 
 
+async def test_the_likes_of_a_deleted_comment_are_unlisted(community: Community) -> None:
+    """Until it is restored; those of others stay. One that is removed meanwhile is counted."""
+    user, target = await person(community), await post(community)
+    gone, kept = [await community.comments.create(target.id, user.id, text) for text in ("gone", "kept")]
+    for comment in (gone, kept):
+        await community.likes.like(user.id, "comment", comment.id)
+
+    async def listed() -> list[int]:
+        of_target = [len((await community.likes.of_target("comment", item.id)).items) for item in (gone, kept)]
+        return [*of_target, len((await community.likes.by_user(user.id)).items)]
+
+    assert await listed() == [1, 1, 2]
+    (like,) = (await community.likes.of_target("comment", gone.id)).items
+    await community.comments.delete(gone.id)
+    assert await listed() == [0, 1, 1]
+    with pytest.raises(NotFoundError):
+        await community.likes.unlike(user.id, "comment", gone.id)
+    await community.comments.restore(gone.id)
+    assert await listed() == [1, 1, 2]
+    await community.comments.delete(gone.id)
+    await community.likes.delete(like.id)
+    assert (await community.comments.restore(gone.id)).like_count == 0
+
+
 async def test_liked_among_is_one_covered_query(community: Community) -> None:
-    user = await person(community)
+    user, other = await people(community, 2)
     posts = [await post(community) for _ in range(4)]
     for target in posts[:2]:
         await community.likes.like(user.id, "post", target.id)
+    await community.likes.like(other.id, "post", posts[2].id)
+    assert not await community.likes.is_liked(user.id, "post", posts[2].id)
     with count_commands(community) as commands:
         assert await community.likes.liked_among(user.id, "post", {item.id for item in posts}) == {
             posts[0].id,

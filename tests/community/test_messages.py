@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from datalayer.testing import count_commands
 from tests.commands import keys_and_stages
 from tests.community.test_pages import read_all
 from tests.community.world import people, person
+from tests.interleaving.changes import changed_after_snapshot
 from tests.seeding.invariants import violations
 
 Talk = tuple[Conversation, User, User]
@@ -91,6 +93,7 @@ async def test_sending_is_four_round_trips(community: Community) -> None:
     assert names == ["findAndModify", "findAndModify", "insert", "commitTransaction"]
 
 
+@pytest.mark.quick("messages")
 async def test_only_the_two_take_part(community: Community) -> None:
     """A stranger neither writes, nor reads, nor marks; nothing changes by the attempt."""
     opened, one, _ = await _talk(community)
@@ -207,16 +210,15 @@ async def test_a_deleted_message_is_not_found(community: Community) -> None:
     assert await community.messages.restore(message.id) == message
 
 
-async def test_two_who_delete_at_once_see_each_other(timed: Community, times: Times) -> None:
-    """Neither leaves the conversation with what the other has just deleted."""
-    for _ in range(8):
-        opened, one, _other = await _talk(timed)
-        sent: list[Message] = []
-        for number in range(3):
-            times.now += 1
-            sent.append(await timed.messages.send(opened.id, one.id, f"message {number}"))
-        await asyncio.gather(timed.messages.delete(sent[1].id), timed.messages.delete(sent[2].id))
-        assert await _last(timed, opened.id) == (sent[0].created_at, "message 0")
+async def test_a_deletion_that_saw_a_newer_message_conflicts_with_that_ones(timed: Community, times: Times) -> None:
+    """The conversation shows what is left after both."""
+    opened, one, _ = await _talk(timed)
+    sent: list[Message] = []
+    for times.now in (1_000, 2_000, 3_000):
+        sent.append(await timed.messages.send(opened.id, one.id, f"at {times.now}"))
+    deletions = [partial(timed.messages.delete, message.id) for message in sent[1:]]
+    await changed_after_snapshot(timed, *deletions)
+    assert await _last(timed, opened.id) == (1_000, "at 1000")
 
 
 async def test_sending_the_same_words_while_they_are_deleted(timed: Community, times: Times) -> None:

@@ -5,23 +5,27 @@ from typing import Any
 
 import pytest
 from bson import ObjectId
+from pymongo import AsyncMongoClient
 
 from datalayer import Community
+from datalayer.engine import batches
 from datalayer.engine.clock import DAY
 from datalayer.engine.ids import new_object_id
-from datalayer.errors import InvalidInputError, NotFoundError
+from datalayer.errors import InvalidInputError, NotFoundError, OutcomeUnknownError
 from datalayer.ids import LevelId, PointsEntryId, UserId
-from datalayer.repositories import levels as levels_module
 from datalayer.repositories.gamification_config import DEFAULT_VALUES
+from datalayer.repositories.levels import LevelFields
 from datalayer.repositories.points import Award
 from datalayer.testing import count_commands
 from tests.commands import keys_and_stages
 from tests.community.test_pages import read_all
 from tests.community.world import people, person
+from tests.interleaving.changes import changed_after_snapshot
 
 NOW = 1_700_000_000_000
 
 
+@pytest.mark.quick("gamification_config")
 async def test_an_action_gives_what_its_rule_says(community: Community) -> None:
     """Nothing where there is no rule, or one of 0."""
     user = await person(community)
@@ -38,6 +42,7 @@ async def test_an_action_gives_what_its_rule_says(community: Community) -> None:
     assert await community.gamification_config.value_of("post") == 0
 
 
+@pytest.mark.quick("points")
 async def test_a_cause_is_rewarded_once(community: Community) -> None:
     """Whoever asks at once; other causes, users and actions are their own; without a reference it is every time."""
     await community.gamification_config.install_defaults()
@@ -120,9 +125,9 @@ async def test_awards_while_the_levels_change(community: Community, monkeypatch:
     await community.gamification_config.set("post", 30)
     await community.levels.install_defaults()
     users = await people(community, 4)
-    monkeypatch.setattr(levels_module, "BATCH", 2)
+    monkeypatch.setattr(batches, "BATCH", 2)
     for attempts in (4, 0):
-        monkeypatch.setattr(levels_module, "ATOMIC_ATTEMPTS", attempts)
+        monkeypatch.setattr(batches, "AT_ONCE_ATTEMPTS", attempts)
         steps = [0, 20 + attempts, 70, 110]
         fields: Any = [{"name": f"{step}", "threshold": step} for step in steps]
         await asyncio.gather(
@@ -132,6 +137,75 @@ async def test_awards_while_the_levels_change(community: Community, monkeypatch:
         for user in users:
             now = await community.users.get(user.id)
             assert now.level == sum(step <= now.points for step in steps)
+
+
+STEPS: list[LevelFields] = [{"name": f"{step}", "threshold": step} for step in (0, 40, 100)]
+
+
+async def _levels(community: Community) -> list[tuple[int, int]]:
+    """The points and the level of each user, in the order of their creation."""
+    users = (await community.users.directory("newest")).items
+    return [(user.points, user.level) for user in sorted(users, key=lambda user: user.id)]
+
+
+async def test_an_award_that_read_the_old_levels_conflicts(community: Community) -> None:
+    """With the change of the levels, also where that leaves the user's level as it is."""
+    await community.gamification_config.set("post", 60)
+    user = await person(community)
+    await community.points.award(user.id, "post")
+    await community.levels.install_defaults()
+    award = await changed_after_snapshot(
+        community, lambda: community.points.award(user.id, "post"), lambda: community.levels.replace(STEPS)
+    )
+    assert award == Award(amount=60, points=120, level=3, levelled_up=True)
+    assert await _levels(community) == [(120, 3)]
+
+
+async def test_users_follow_new_levels_in_batches(community: Community, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where one transaction does not succeed: all of them, also those who are awarded between two batches."""
+    monkeypatch.setattr(batches, "AT_ONCE_ATTEMPTS", 0)
+    monkeypatch.setattr(batches, "BATCH", 2)
+    await community.gamification_config.set("post", 60)
+    await community.levels.install_defaults()
+    users = [await person(community) for _ in range(8)]
+    for user in users:
+        await community.points.award(user.id, "post")
+
+    async def work() -> None:
+        # Nobody else can write to this user meanwhile: the third batch has to wait.
+        await community.points.award(users[4].id, "post")
+        locked.set()
+        await awarded.wait()
+
+    locked, awarded = asyncio.Event(), asyncio.Event()
+    async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
+        tasks.create_task(community.transaction(work))
+        await locked.wait()
+        tasks.create_task(community.levels.replace([*STEPS[:2], {"name": "c", "threshold": 41}]))
+        while (await community.users.get(users[3].id)).level == 2:  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0.001)
+        assert await community.points.award(users[0].id, "post") == Award(60, 120, 3, levelled_up=False)
+        assert await community.points.award(users[7].id, "post") == Award(60, 120, 3, levelled_up=True)
+        awarded.set()
+    assert await _levels(community) == [(120, 3), *[(60, 3)] * 3, (120, 3), *[(60, 3)] * 2, (120, 3)]
+
+
+async def test_users_that_did_not_follow_do_so_when_it_is_called_again(
+    community: Community, client: AsyncMongoClient[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The outcome of a change whose batches fail is unknown."""
+    monkeypatch.setattr(batches, "AT_ONCE_ATTEMPTS", 0)
+    await community.gamification_config.set("post", 60)
+    await community.levels.install_defaults()
+    await community.points.award((await person(community)).id, "post")
+    refused = {"failCommands": ["update"], "namespace": f"{community.database.name}.users", "errorCode": 2}
+    await client.admin.command({"configureFailPoint": "failCommand", "mode": {"times": 1}, "data": refused})
+    steps: list[LevelFields] = [*STEPS[:2], {"name": "c", "threshold": 41}]
+    with pytest.raises(OutcomeUnknownError):
+        await community.levels.replace(steps)
+    assert await _levels(community) == [(60, 2)]
+    assert await community.levels.replace(steps) == await community.levels.list()
+    assert await _levels(community) == [(60, 3)]
 
 
 async def _seeded(community: Community, rows: list[tuple[UserId, int, int]]) -> None:
@@ -171,6 +245,22 @@ async def test_leaderboards_have_ranks_and_ties(community: Community) -> None:
         assert [id for _, id, _ in await board("week")] == [c, a, d]
     with pytest.raises(NotFoundError):
         await community.points.rank(UserId(ObjectId()))
+
+
+@pytest.mark.parametrize(("period", "days"), [("week", 7), ("month", 30)])
+async def test_a_window_begins_a_millisecond_after_its_edge(community: Community, period: Any, days: int) -> None:
+    """What was given exactly so many days ago is out; a millisecond later is in. Who was given nothing has no rank."""
+    a, b, c = [user.id for user in await people(community, 3)]
+    edge = NOW - days * DAY
+    entries = [(a, 100, edge), (a, 1, edge + 1), (b, 2, NOW), (c, 0, NOW)]
+    await community.database.points.insert_many(
+        {"_id": ObjectId(), "userId": id, "action": "a", "amount": amount, "createdAt": at}
+        for id, amount, at in entries
+    )
+    async with Community.over(community.database, schema="skip", clock=lambda: NOW) as then:
+        board = await then.points.leaderboard(period)
+        assert [(entry.rank, entry.user.id, entry.points) for entry in board] == [(1, b, 2), (2, a, 1)]
+        assert [await then.points.rank(id, period) for id in (b, a, c)] == [*board, None]
 
 
 async def test_equals_are_cut_by_id(community: Community) -> None:
@@ -260,6 +350,7 @@ async def test_default_levels_never_replace_others(community: Community) -> None
     assert [level.threshold for level in await community.levels.list()] == [0, 5, 9]
 
 
+@pytest.mark.quick("levels")
 async def test_deleting_levels_keeps_the_others(community: Community) -> None:
     """Two at once are both gone, and the rest are the same documents."""
     before = await community.levels.install_defaults()

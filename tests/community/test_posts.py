@@ -41,6 +41,7 @@ async def test_an_edit_changes_what_is_given(community: Community) -> None:
     assert "title" not in (await community.database.posts.find_one() or {})
 
 
+@pytest.mark.quick("posts")
 async def test_a_space_has_three_pins_at_most(community: Community) -> None:
     """However many pin at once; who is refused is told so, and an unpinned post makes room."""
     room, author = await space(community), await person(community)
@@ -58,6 +59,8 @@ async def test_a_space_has_three_pins_at_most(community: Community) -> None:
     await community.posts.pin(pinned[0].id)
     restored = await community.posts.restore(other.id)
     assert restored.pinned_at is None
+    elsewhere = await post(community, author=author)
+    assert (await community.posts.pin(elsewhere.id)).pinned_at is not None
 
 
 async def test_the_feed_begins_with_the_newest_pin(community: Community, datalayer_clock: FrozenClock) -> None:

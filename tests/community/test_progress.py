@@ -5,16 +5,18 @@ from typing import Any
 
 import pytest
 from bson import ObjectId
+from pymongo.database import Database
 
 from datalayer import Community
 from datalayer.engine.ids import new_object_id
 from datalayer.errors import InvalidInputError, NotEnrolledError, NotFoundError
 from datalayer.ids import CourseId, LessonId, LessonProgressId, UserId
 from datalayer.repositories.lesson_progress import Completion, CourseProgress
-from datalayer.testing import count_commands
+from datalayer.testing import FrozenClock, count_commands
 from tests.commands import keys_and_stages
 from tests.community.curricula import Curriculum, curriculum
 from tests.community.world import people, person
+from tests.interleaving.changes import changed_after_snapshot, changed_before
 from tests.seeding.invariants import violations
 
 USER, COURSE, LESSON = UserId(ObjectId()), CourseId(ObjectId()), LessonId(ObjectId())
@@ -36,6 +38,7 @@ async def completed_at(community: Community, user_id: UserId, course_id: CourseI
     return enrollment.completed_at
 
 
+@pytest.mark.quick("lesson_progress")
 async def test_the_last_lesson_completes_the_course(community: Community) -> None:
     """Safe to repeat; the answer tells what is new."""
     user, world = await enrolled(community, 2, 1)
@@ -45,11 +48,14 @@ async def test_the_last_lesson_completes_the_course(community: Community) -> Non
     assert await completed_at(community, user, world.course.id) is not None
 
 
-async def test_a_lesson_added_later_reopens_the_course_for_nobody(community: Community) -> None:
-    """And completing it completes nothing again."""
+async def test_a_lesson_added_later_reopens_the_course_for_nobody(
+    community: Community, datalayer_clock: FrozenClock
+) -> None:
+    """And completing it completes nothing again: the course stays completed since then."""
     user, world = await enrolled(community, 1)
     assert await community.lesson_progress.complete(user, world.lessons[0].id) == LAST
     at = await completed_at(community, user, world.course.id)
+    datalayer_clock.advance(1)
     added = await community.lessons.create(world.modules[0].id, "Later")
     assert not await community.lesson_progress.reopen(user, added.id)
     assert await completed_at(community, user, world.course.id) == at
@@ -107,6 +113,20 @@ async def test_completions_and_reopenings_at_once_agree_with_the_lessons(communi
         assert await violations(community.database) == []
 
 
+async def test_a_completion_that_saw_a_lesson_done_conflicts_with_its_reopening(community: Community) -> None:
+    """Also where the course was not completed: it is not completed by what is left."""
+    user, world = await enrolled(community, 2)
+    a, b = [lesson.id for lesson in world.lessons]
+    await community.lesson_progress.complete(user, a)
+    completion = await changed_after_snapshot(
+        community,
+        lambda: community.lesson_progress.complete(user, b),
+        lambda: community.lesson_progress.reopen(user, a),
+    )
+    assert completion == DONE
+    assert await completed_at(community, user, world.course.id) is None
+
+
 async def test_many_users_do_not_wait_for_each_other(community: Community) -> None:
     """They complete the same lesson at once, and not one transaction has to be tried again."""
     users, world = await people(community, 24), await curriculum(community, 1)
@@ -141,6 +161,25 @@ async def test_progress_of_courses(community: Community) -> None:
     for id in (gone.course.id, COURSE):
         with pytest.raises(NotFoundError):
             await community.lesson_progress.of_course(user, id)
+
+
+async def test_progress_is_of_one_moment(community: Community, datalayer_uri: str) -> None:
+    """A lesson that is removed between two round trips counts with its completion, or does not count at all."""
+    user, world = await enrolled(community, 2)
+    gone = world.lessons[0].id
+    await community.lesson_progress.complete(user, gone)
+
+    def remove(database: Database[Any]) -> None:
+        database.lessons.delete_one({"_id": gone})
+        database.lessonProgress.delete_one({"lessonId": gone})
+
+    before = CourseProgress(1, 2, 50, {gone})
+    async with changed_before(datalayer_uri, "lessonProgress", remove) as late:
+        assert await late.lesson_progress.of_course(user, world.course.id) == before
+    await community.database.lessons.insert_one(world.lessons[0].to_wire())
+    await community.lesson_progress.complete(user, gone)
+    async with changed_before(datalayer_uri, "lessonProgress", remove) as late:
+        assert await late.lesson_progress.of_courses(user, [world.course.id]) == {world.course.id: before}
 
 
 async def test_progress_of_a_hundred_courses_takes_four_round_trips(community: Community) -> None:

@@ -1,6 +1,7 @@
 """Reports and the moderators' queue."""
 
 import asyncio
+import itertools
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from tests.community.test_pages import read_all
 from tests.community.world import people, person, post
 
 
+@pytest.mark.quick("reports")
 async def test_one_pending_report_for_each_reporter_and_target(community: Community) -> None:
     """Also when several are filed at once; after it is settled there may be another."""
     reporter, target = await person(community), await post(community)
@@ -61,6 +63,24 @@ async def test_the_queue_has_the_most_reported_first(community: Community, datal
     keys, stages = await keys_and_stages(community.database, commands[0])
     assert keys == 9
     assert not {"SORT", "COLLSCAN"} & stages
+
+
+@pytest.mark.parametrize("limit", [1, 3])
+async def test_the_queue_is_in_one_order(community: Community, limit: int) -> None:
+    """By how many reports, since when, and which target: each case is on one page, and on no other."""
+    cases = [
+        (reports, since, kind, ObjectId())
+        for kind, reports, since, _ in itertools.product(("user", "post", "comment"), (1, 2), (4, 5), range(2))
+    ]
+    rows = [
+        {"targetType": kind, "targetId": id, "reporterId": ObjectId(), "createdAt": since + 2 * number}
+        for reports, since, kind, id in cases[::-1]
+        for number in range(reports)[::-1]
+    ]
+    await community.database.reports.insert_many([row | {"reason": "spam", "status": "pending"} for row in rows])
+    queue = await read_all(community.reports.queue, limit=limit)
+    found = [(case.reports, case.first_reported_at, case.target_type, case.target_id) for case in queue]
+    assert found == sorted(cases, key=lambda case: (-case[0], *case[1:]))
 
 
 async def test_what_is_reported_must_exist(community: Community) -> None:

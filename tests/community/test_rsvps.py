@@ -93,6 +93,7 @@ async def test_an_answer_can_be_changed(community: Community, now: Now) -> None:
     assert await community.database.rsvps.count_documents({}) == 1
 
 
+@pytest.mark.quick("rsvps")
 async def test_a_seat_that_is_given_back_can_be_taken(community: Community) -> None:
     """By another answer, by a withdrawal, by a deletion; and who has no seat may still say maybe."""
     one, two = await people(community, 2)
@@ -215,6 +216,10 @@ async def test_who_answers_and_to_what_must_exist(community: Community) -> None:
     with pytest.raises(NotFoundError):
         await community.rsvps.delete(RsvpId(ObjectId()))
     assert await community.rsvps.withdraw(nobody, event.id) is False
+    going = await community.rsvps.set(user.id, event.id, "going")
+    await community.events.delete(event.id)
+    await community.rsvps.delete(going.id)
+    assert (await community.events.restore(event.id)).rsvp_count == 0
 
 
 async def test_answers_belong_to_the_transaction_that_is_open(community: Community) -> None:

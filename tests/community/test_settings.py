@@ -18,6 +18,7 @@ async def _rows(community: Community) -> list[dict[str, Any]]:
     return await community.database.communitySettings.find().to_list()
 
 
+@pytest.mark.quick("community_settings")
 async def test_defaults_are_not_written(community: Community) -> None:
     settings = await community.community_settings.get()
     assert settings.to_wire() == {"_id": SETTINGS_ID, "name": "Community", "updatedAt": 0}

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from functools import partial
 
 import pytest
 from bson import ObjectId
@@ -12,6 +13,7 @@ from datalayer.errors import InvalidInputError, NotFoundError
 from datalayer.ids import SpaceId, UserId
 from datalayer.testing import FrozenClock, count_commands
 from tests.community.world import person, post, space
+from tests.interleaving.changes import changed_within
 
 
 async def names(community: Community) -> list[str]:
@@ -21,6 +23,7 @@ async def names(community: Community) -> list[str]:
     return [item.name for item in spaces]
 
 
+@pytest.mark.quick("spaces")
 async def test_the_order_has_no_gaps(community: Community) -> None:
     a, b, c, d = [await community.spaces.create(name=name) for name in "abcd"]
     assert await names(community) == ["a", "b", "c", "d"]
@@ -28,7 +31,7 @@ async def test_the_order_has_no_gaps(community: Community) -> None:
     assert await names(community) == ["d", "b", "a", "c"]
     await community.spaces.delete(b.id)
     assert await names(community) == ["d", "a", "c"]
-    assert len(await community.spaces.list(include_deleted=True)) == 4
+    assert [item.name for item in await community.spaces.list(include_deleted=True)] == ["d", "a", "b", "c"]
     await community.spaces.restore(b.id)
     assert await names(community) == ["d", "a", "c", "b"]
     assert (await community.spaces.restore(b.id)).order == 3
@@ -63,6 +66,21 @@ async def test_a_reorder_is_complete(community: Community) -> None:
     assert await names(community) == ["a", "b"]
 
 
+@pytest.mark.parametrize("what", ["all", "deleted too", "of a visibility"])
+async def test_the_order_is_read_at_one_moment(community: Community, what: str) -> None:
+    """By a query that pauses while it changes."""
+    spaces = community.spaces
+    made = [await spaces.create(name=f"{number}") for number in range(12)]
+    read = {
+        "all": spaces.list,
+        "deleted too": partial(spaces.list, include_deleted=True),
+        "of a visibility": partial(spaces.by_visibility, "public"),
+    }[what]
+    reverse = partial(spaces.reorder, [item.id for item in made[::-1]])
+    found = await changed_within(community.database, "spaces", read, reverse)
+    assert [item.id for item in found] == [item.id for item in made]
+
+
 async def test_a_space_changes_by_field(community: Community) -> None:
     made = await community.spaces.create(name="a", description="about", required_tier="pro", visibility="paid")
     changed = await community.spaces.update(made.id, name="b", description=None)
@@ -70,6 +88,35 @@ async def test_a_space_changes_by_field(community: Community) -> None:
     assert await community.spaces.update(made.id) == changed
     assert [item.name for item in await community.spaces.by_visibility("paid")] == ["b"]
     assert await community.spaces.by_visibility("public") == []
+
+
+async def test_a_deleted_space_is_not_there(community: Community) -> None:
+    """It is not changed, deleted or listed again, until it is restored."""
+    gone = await space(community)
+    await community.spaces.delete(gone.id)
+    for call in (community.spaces.update(gone.id, name="new"), community.spaces.delete(gone.id)):
+        with pytest.raises(NotFoundError):
+            await call
+    assert await community.spaces.by_visibility("public") == []
+    restored = await community.spaces.restore(gone.id)
+    assert await community.spaces.by_visibility("public") == [restored]
+
+
+async def test_unread_begins_after_the_users_own_visit(community: Community, datalayer_clock: FrozenClock) -> None:
+    """A post of the same millisecond is not new, whoever else has been there since."""
+    room, author = await space(community), await person(community)
+    reader, other = await person(community), await person(community)
+    await community.space_visits.record(reader.id, room.id)
+    await post(community, room, author)
+    assert await community.space_visits.unread(reader.id) == {room.id: 0}
+    datalayer_clock.advance(1)
+    await post(community, room, author)
+    await community.space_visits.record(other.id, room.id)
+    assert [(await community.space_visits.unread(user.id))[room.id] for user in (reader, other)] == [1, 0]
+    with count_commands(community) as commands:
+        await community.space_visits.record(reader.id, room.id)
+    assert len(commands) == 1
+    assert await community.space_visits.unread(reader.id) == {room.id: 0}
 
 
 async def test_unread_counts_posts_by_others_since_the_last_visit(
@@ -101,6 +148,7 @@ async def test_unread_counts_posts_by_others_since_the_last_visit(
         await community.space_visits.unread(UserId(ObjectId()))
 
 
+@pytest.mark.quick("space_visits")
 async def test_visits_never_move_backwards(community: Community) -> None:
     """One for each user and space, however many are recorded at once, with whatever clock."""
     user, room = await person(community), await space(community)

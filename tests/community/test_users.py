@@ -1,18 +1,17 @@
 """People: accounts, profiles and the copies of them, roles."""
 
 import asyncio
+from functools import partial
 from typing import Any
 
 import pytest
 from bson import ObjectId
-from pymongo.errors import AutoReconnect
 
 from datalayer import Community
 from datalayer.documents import Comment, Message, Post
-from datalayer.errors import AlreadyExistsError, InvalidInputError, LastAdminError, NotFoundError, OutcomeUnknownError
+from datalayer.errors import AlreadyExistsError, InvalidInputError, LastAdminError, NotFoundError
 from datalayer.ids import UserId
-from datalayer.repositories.shared import authors
-from datalayer.testing import count_commands
+from datalayer.testing import FrozenClock, count_commands
 from tests.community.test_pages import read_all
 from tests.community.world import people, person, post, space
 from tests.examples import full_wire
@@ -22,7 +21,7 @@ async def test_an_account_has_one_user(community: Community) -> None:
     """However many ask at once; each gets the same, and there is one free membership."""
     users = await asyncio.gather(*(community.users.ensure("auth|1", name=f"Name {n}") for n in range(12)))
     assert len({user.id for user in users}) == 1
-    assert await community.users.by_auth_user_id("auth|1") == users[0]
+    assert await community.users.by_auth_user_id("auth|1") == await community.users.get(users[0].id)
     (membership,) = await community.database.memberships.find().to_list()
     assert (membership["userId"], membership["tier"]) == (users[0].id, "free")
     with pytest.raises(AlreadyExistsError) as error:
@@ -34,7 +33,7 @@ async def test_an_account_has_one_user(community: Community) -> None:
 
 async def test_ensure_gives_an_older_user_a_membership(community: Community) -> None:
     user = await community.users.create(auth_user_id="auth|1")
-    assert await community.users.ensure("auth|1") == user
+    assert (await community.users.ensure("auth|1")).id == user.id
     assert await community.database.memberships.count_documents({"userId": user.id}) == 1
 
 
@@ -92,32 +91,6 @@ async def test_a_failed_change_of_name_changes_nothing(community: Community) -> 
     assert (await community.posts.get(first.id)).author_name == "Ada"
 
 
-async def test_what_a_crash_leaves_is_completed_by_calling_again(
-    community: Community, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """In batches, which is the way for copies that are written to all the time."""
-    user = await person(community)
-    room = await space(community)
-    for _ in range(5):
-        await post(community, room, user)
-    monkeypatch.setattr("datalayer.repositories.users.ATOMIC_ATTEMPTS", 0)
-    monkeypatch.setattr(authors, "BATCH", 2)
-    batch, calls = authors._update_batch, iter(range(2))
-
-    async def crashing(*arguments: Any) -> int:
-        if next(calls, None) is None:
-            raise AutoReconnect
-        return await batch(*arguments)
-
-    monkeypatch.setattr(authors, "_update_batch", crashing)
-    with pytest.raises(OutcomeUnknownError):
-        await community.users.update_profile(user.id, name="Grace")
-    assert 0 < await community.database.posts.count_documents({"authorName": "Ada"}) < 5
-    monkeypatch.setattr(authors, "_update_batch", batch)
-    await community.users.update_profile(user.id, name="Grace")
-    assert await community.database.posts.count_documents({"authorName": "Grace"}) == 5
-
-
 async def test_a_change_of_name_leaves_no_new_copy_behind(community: Community) -> None:
     """Posts and comments that are written while names change have the name of the end."""
     user, room = await person(community), await space(community)
@@ -141,6 +114,38 @@ async def test_notification_prefs_merge(community: Community) -> None:
     assert (prefs.email_dms, prefs.email_comments, prefs.digest_frequency) == (False, True, "off")
 
 
+async def test_a_change_is_noted_with_its_time(community: Community, datalayer_clock: FrozenClock) -> None:
+    """Whatever changes of the user; what is no change is not noted, and nobody else's is."""
+    user, other = await people(community, 2)
+    for change in (
+        partial(community.users.update_profile, user.id, bio="Hello"),
+        partial(community.users.update_profile, user.id, name="Grace"),
+        partial(community.users.update_notification_prefs, user.id, email_dms=False),
+        partial(community.users.set_role, user.id, "moderator"),
+    ):
+        datalayer_clock.advance(1)
+        assert (await change()).updated_at == datalayer_clock.now
+    noted = datalayer_clock.now
+    datalayer_clock.advance(1)
+    await community.gamification_config.set("post", 5)
+    await community.points.award(user.id, "post")
+    await post(community, author=user)
+    for nothing in (
+        community.users.update_profile(user.id),
+        community.users.update_notification_prefs(user.id),
+        community.users.set_role(user.id, "moderator"),
+    ):
+        assert (await nothing).updated_at == noted
+    assert (await community.users.get(other.id)).updated_at == other.updated_at
+    for missing in (
+        community.users.update_notification_prefs(UserId(ObjectId()), email_dms=False),
+        community.users.set_role(UserId(ObjectId()), "admin"),
+    ):
+        with pytest.raises(NotFoundError):
+            await missing
+
+
+@pytest.mark.quick("users")
 async def test_there_is_always_an_admin(community: Community) -> None:
     """Once there is one: also when all depose each other at once."""
     admins = [await community.users.create(role="admin") for _ in range(3)]
@@ -155,6 +160,20 @@ async def test_there_is_always_an_admin(community: Community) -> None:
     await community.users.create(role="admin")
     await community.users.delete(left.id)
     assert await community.users.find(left.id) is None
+
+
+async def test_a_removed_user_takes_the_membership_and_all_points_along(community: Community) -> None:
+    """Every entry of the user, and nothing of anybody else's."""
+    gone, kept = await people(community, 2)
+    await community.gamification_config.set("post", 5)
+    for user in (gone, gone, kept):
+        await community.points.award(user.id, "post")
+        await community.memberships.ensure(user.id)
+    await community.users.delete(gone.id)
+    for table in ("points", "memberships"):
+        assert [row["userId"] for row in await community.database[table].find().to_list()] == [kept.id]
+    with pytest.raises(NotFoundError):
+        await community.users.delete(gone.id)
 
 
 async def test_the_directory(community: Community) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from datalayer.errors import DataLayerError, NotSupportedInMemory
 from tests.contract.twins import MemoryWorld, ServerWorld
-from tests.plans.registry import CALLS
+from tests.plans.registry import CALLS, about
 
 _ROW = re.compile(r"^\| `(\w+)` \| (.*) \| (.*) \|$", re.MULTILINE)
 
@@ -15,7 +15,7 @@ PAGE = _ROW.findall((Path(__file__).parents[2] / "docs" / "in-memory.md").read_t
 """The page's table: a repository, its methods that work in memory, and those that need a server."""
 
 
-@pytest.mark.parametrize("method", CALLS)
+@pytest.mark.parametrize("method", [about(name) for name in CALLS])
 async def test_the_same_on_both(server: ServerWorld, memory: MemoryWorld, method: str) -> None:
     """The same result or error, and the same documents left behind; or it is refused, as the page says."""
     works = True

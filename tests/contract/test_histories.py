@@ -102,7 +102,7 @@ async def histories(client: AsyncMongoClient, clock: Clock) -> AsyncIterator[Com
 steps = st.tuples(st.sampled_from(list(STEPS)), st.integers(0, 3), st.integers(0, 3))
 
 
-@settings(max_examples=15)
+@settings(max_examples=settings().max_examples // 5)
 @given(st.lists(steps, min_size=10, max_size=25))
 async def test_the_same_history(histories: Community, clock: Clock, taken: Iterable[tuple[str, int, int]]) -> None:
     """Every answer and error, and in the end every document."""

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from bson import ObjectId
 from httpx import ASGITransport, AsyncClient, Response
-from pymongo import AsyncMongoClient
 
 from datalayer import Community, DataLayerError
 from datalayer.errors import OutcomeUnknownError, SchemaDriftError, UnavailableError
@@ -19,16 +18,17 @@ ADA, BEN = {"X-Auth-User": "auth|ada"}, {"X-Auth-User": "auth|ben"}
 
 @pytest.fixture
 async def api(
-    server_uri: str, client: AsyncMongoClient[Any], monkeypatch: pytest.MonkeyPatch
+    datalayer_uri: str,
+    community: Community,  # noqa: ARG001 - it empties the database
+    monkeypatch: pytest.MonkeyPatch,
 ) -> AsyncIterator[AsyncClient]:
-    """The application with an empty database of its own, and a client of it."""
-    monkeypatch.setenv("MONGODB_URI", server_uri.replace("/?", "/webapi?"))
+    """The application with an empty database, and a client of it."""
+    monkeypatch.setenv("MONGODB_URI", datalayer_uri)
     async with (
         app.router.lifespan_context(app),
         AsyncClient(transport=ASGITransport(app), base_url="http://api") as http,
     ):
         yield http
-    await client.drop_database("webapi")
 
 
 def body(response: Response, status: int = 200) -> Any:

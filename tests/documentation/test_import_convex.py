@@ -2,9 +2,6 @@
 
 import json
 import math
-import os
-import subprocess
-import sys
 from collections.abc import AsyncIterator
 from hashlib import blake2b
 from pathlib import Path
@@ -18,17 +15,15 @@ from hypothesis import strategies as st
 from pymongo import AsyncMongoClient
 
 from datalayer import Community, Stories
-from examples.import_convex import object_id, run
-from seed.worlds import world
+from examples.import_convex import main, object_id, run
+from tests.processes import called
 from tests.seeding.invariants import violations
-from tests.seeding.places import Place
+from tests.seeding.places import TINY, Place
 from tests.seeding.rows import TABLES, Data, Row
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = json.loads((ROOT / "tests/schema/convex-schema.json").read_text())
 ORIGINAL: dict[str, dict[str, Any]] = {**SCHEMA["community"], **SCHEMA["stories"]}
-
-TINY = world("small", 1).model_copy(update={"posts": 40, "rewarded_posts": 40, "reports": 5, "stories": 1})
 
 COUNTERS = ("likeCount", "commentCount", "enrollmentCount", "rsvpCount", "points", "level")
 
@@ -222,17 +217,13 @@ def test_ids_sort_by_creation(time: float, one: str, other: str) -> None:
     assert object_id("posts", first) == object_id("posts", dict(first))
 
 
-def test_the_command_says_what_it_left_out(target: tuple[str, Any], tmp_path: Path) -> None:
+async def test_the_command_says_what_it_left_out(
+    target: tuple[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     row = {"_id": "k1", "_creationTime": 1.7e12, "name": "", "createdAt": 1.0}
     path = write(tmp_path / "export.zip", {"spaces": [row], "drafts": [row]})
-    done = subprocess.run(  # noqa: S603 - our own command
-        [sys.executable, "examples/import_convex.py", str(path)],
-        cwd=ROOT,
-        env=os.environ | {"MONGODB_URI": target[0]},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 1
-    assert done.stdout.splitlines() == ["spaces: 0 rows", "drafts: not a table of this library, left out"]
-    assert done.stderr.startswith("spaces k1: name: ")
+    monkeypatch.setenv("MONGODB_URI", target[0])
+    status, output, errors = await called(main, str(path))
+    assert status == 1
+    assert output.splitlines() == ["spaces: 0 rows", "drafts: not a table of this library, left out"]
+    assert errors.startswith("spaces k1: name: ")

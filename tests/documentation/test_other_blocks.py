@@ -35,7 +35,7 @@ OURS: dict[tuple[str, ...], click.Command] = {
     ("python", "examples/import_convex.py"): import_convex.main,
 }
 
-OTHERS = {"export", "mongodump", "mongorestore", "mongos", "mongosh", "npx", "pytest"}
+OTHERS = {"export", "mongodump", "mongorestore", "mongos", "mongosh", "npx", "openssl", "pytest"}
 """What is not the library's, and cannot be looked at here."""
 
 LANGUAGES = {"python", "sh", "json", "toml", "text", "mermaid", "typescript"}

@@ -1,69 +1,164 @@
-"""Requests that share a commit share nothing else."""
+"""Group commits: who shares one, in which order, and what a caller's end means for the others."""
 
 import asyncio
-import traceback
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from contextvars import ContextVar
+from typing import Any
 
+import pymongo
 import pytest
-from pymongo.errors import DuplicateKeyError, OperationFailure
 
 from datalayer import Community
 from datalayer.engine.group_commit import GroupCommit
-from datalayer.errors import AlreadyExistsError, DataLayerError, InvalidInputError, RuleViolationError
+from datalayer.errors import DataLayerError, NotFoundError
+from tests.community.world import people, post
+
+inherited: ContextVar[str] = ContextVar("inherited", default="nothing")
 
 
-class OddError(Exception):
-    """An error that cannot be copied."""
+class Commits:
+    """Records the groups that are committed, and can hold them up.
 
-    def __init__(self, one: str, two: str) -> None:
-        super().__init__(one + two)
+    Attributes:
+        groups: The requests of each commit.
+        contexts: The value of `inherited` in each commit.
+        started: Set when a commit starts.
+        may_end: A commit ends when this is set.
+    """
 
+    def __init__(self, community: Community) -> None:
+        self.groups: list[list[int]] = []
+        self.contexts: list[str] = []
+        self.started, self.may_end = asyncio.Event(), asyncio.Event()
+        self.may_end.set()
+        self._connection = community._connection
+        self.group_commit = GroupCommit[str, int, int](self._connection, self._apply)
 
-def _with_cause() -> DataLayerError:
-    error = RuleViolationError("no", hint="Yes.")
-    error.__cause__ = LookupError()
-    return error
+    def submit(self, *requests: int, key: str = "key") -> list[asyncio.Task[int]]:
+        """Submit the requests, each in a task of its own."""
+        return [asyncio.create_task(self.group_commit.submit(key, request)) for request in requests]
 
+    @asynccontextmanager
+    async def held_up(self) -> AsyncIterator[asyncio.Task[int]]:
+        """Let the request 0 be under way as long as the block lasts."""
+        self.may_end.clear()
+        (first,) = self.submit(0)
+        async with asyncio.timeout(5):
+            await self.started.wait()
+            yield first
+        self.may_end.set()
 
-ERRORS = [
-    InvalidInputError("title", "too long", hint="Shorten it."),
-    AlreadyExistsError("there", index="by_x", fields={"x": 1}),
-    _with_cause(),
-    OperationFailure("no", 13, {"code": 13}),
-    DuplicateKeyError("no", 11000, {"code": 11000}),
-    KeyError("x"),
-]
-
-
-async def _failed(community: Community, error: Exception) -> list[BaseException]:
-    """What each of three callers gets whose requests go into one commit that fails."""
-
-    async def apply(_key: str, _requests: Sequence[int]) -> Sequence[int]:
-        raise error
-
-    async def submit(number: int) -> None:
-        await groups.submit("key", number)
-
-    groups = GroupCommit[str, int, int](community._connection, apply)
-    return [
-        failed
-        for failed in await asyncio.gather(*(submit(number) for number in range(3)), return_exceptions=True)
-        if failed is not None
-    ]
-
-
-@pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
-async def test_each_caller_raises_an_error_of_its_own(community: Community, error: Exception) -> None:
-    """Alike in all but its traceback, which shows this caller only."""
-    failed = await _failed(community, error)
-    assert len({id(one) for one in failed}) == 3
-    assert {(type(one), str(one), str(one.__dict__), one.__cause__) for one in failed} == {
-        (type(error), str(error), str(error.__dict__), error.__cause__)
-    }
-    for one in failed:
-        assert [frame.name for frame in traceback.extract_tb(one.__traceback__)].count("submit") == 2
+    async def _apply(self, _: str, requests: Sequence[int]) -> list[int | Exception]:
+        assert self._connection.transaction_is_open()
+        self.groups.append(list(requests))
+        self.contexts.append(inherited.get())
+        self.started.set()
+        await self.may_end.wait()
+        if 13 in requests:
+            raise DataLayerError
+        return [NotFoundError() if request < 0 else 10 * request for request in requests]
 
 
-async def test_an_error_that_cannot_be_copied_is_raised_all_the_same(community: Community) -> None:
-    error = OddError("a", "b")
-    assert await _failed(community, error) == [error] * 3
+@pytest.fixture
+def commits(community: Community) -> Commits:
+    """Transactions of a real connection; nothing is sent in them."""
+    return Commits(community)
+
+
+async def results(*tasks: asyncio.Task[Any]) -> list[Any]:
+    """What the tasks return or raise; fails where one never ends."""
+    async with asyncio.timeout(5):
+        return await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def test_each_request_is_committed_once_in_order_500_at_a_time(commits: Commits) -> None:
+    """Also the first one that is too many for a group."""
+    requests = range(100, 1_101)
+    assert await results(*commits.submit(*requests)) == [10 * request for request in requests]
+    assert commits.groups == [[*range(100, 600)], [*range(600, 1_100)], [1_100]]
+
+
+async def test_requests_that_arrive_during_a_commit_share_the_next_one(commits: Commits) -> None:
+    async with commits.held_up() as first:
+        others = commits.submit(1, 2, 3)
+        await asyncio.sleep(0)
+        assert commits.groups == [[0]]
+    assert await results(first, *others) == [0, 10, 20, 30]
+    assert commits.groups == [[0], [1, 2, 3]]
+
+
+async def test_keys_do_not_wait_for_each_other(commits: Commits) -> None:
+    async with commits.held_up():
+        commits.started.clear()
+        (other,) = commits.submit(1, key="other")
+        await commits.started.wait()
+    assert await results(other) == [10]
+
+
+async def test_a_request_whose_caller_is_cancelled_while_it_waits_is_not_done(commits: Commits) -> None:
+    """Also where nobody else waits; and the others are not affected."""
+    async with commits.held_up() as first:
+        one, two, three = commits.submit(1, 2, 3)
+        await asyncio.sleep(0)
+        two.cancel()
+        await asyncio.wait([two])
+    assert await results(first, one, three) == [0, 10, 30]
+    assert commits.groups == [[0], [1, 3]]
+    async with commits.held_up() as first:
+        (alone,) = commits.submit(4)
+        await asyncio.sleep(0)
+        alone.cancel()
+    assert await results(first) == [0]
+    assert commits.groups == [[0], [1, 3], [0]]
+    assert alone.cancelled()
+
+
+async def test_a_caller_that_is_cancelled_during_the_commit_takes_nobody_along(commits: Commits) -> None:
+    """The caller that came first included."""
+    async with commits.held_up() as first:
+        others = commits.submit(1, 2)
+        await asyncio.sleep(0)
+        first.cancel()
+        await asyncio.wait([first])
+    assert await results(*others) == [10, 20]
+    assert first.cancelled()
+
+
+async def test_a_requests_error_is_its_callers_and_a_commits_error_is_everybodys(commits: Commits) -> None:
+    """Both leave the key usable."""
+    one, two = await results(*commits.submit(1, -1))
+    assert one == 10
+    assert isinstance(two, NotFoundError)
+    failed = await results(*commits.submit(2, 13))
+    assert [type(error) for error in failed] == [DataLayerError, DataLayerError]
+    assert await results(*commits.submit(3)) == [30]
+
+
+async def test_a_commit_does_not_run_in_a_callers_context(commits: Commits) -> None:
+    """A deadline or a transaction of the caller that came first is not the others'."""
+    token = inherited.set("the caller's")
+    tasks = commits.submit(1)
+    inherited.reset(token)
+    await results(*tasks)
+    assert commits.contexts == ["nothing"]
+
+
+async def test_a_callers_deadline_is_not_the_others(community: Community) -> None:
+    """Here it is over before anything is sent."""
+    users, target = await people(community, 3), await post(community)
+    with pymongo.timeout(1e-6):
+        first = asyncio.create_task(community.likes.like(users[0].id, "post", target.id))
+    others = [asyncio.create_task(community.likes.like(user.id, "post", target.id)) for user in users[1:]]
+    assert [result.like_count for result in await results(first, *others)] == [1, 2, 3]
+
+
+async def test_who_waits_when_the_worker_is_cancelled_is_cancelled(commits: Commits) -> None:
+    """As a closing event loop does it: nobody waits forever."""
+    async with commits.held_up() as first:
+        others = commits.submit(1, 2)
+        await asyncio.sleep(0)
+        (worker,) = commits.group_commit._workers
+        worker.cancel()
+        ended = await results(first, *others, worker)
+    assert [type(error) for error in ended] == [asyncio.CancelledError] * 4

@@ -2,7 +2,7 @@
 
 import asyncio
 import struct
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 
 _HEADER = struct.Struct("<iiii")
@@ -11,19 +11,39 @@ _BODY = 4 + 1 + 4 + 1
 """Flags, the kind of the section, the document's length and its first field's type: then comes that field's name."""
 
 
+async def at_once(_command: str) -> None:
+    """Hold nothing back."""
+
+
+class Held:
+    """A command that waits at the proxy.
+
+    Attributes:
+        arrived: Set when the command has arrived.
+        may_pass: The command is passed on when this is set, also if its sender is gone by then.
+    """
+
+    def __init__(self) -> None:
+        self.arrived, self.may_pass = asyncio.Event(), asyncio.Event()
+
+
 class Proxy:
     """Stands between a client and a server.
 
     Attributes:
         lose: The command whose next reply is lost, together with its connection.
         passed: Called with the command that has been passed on.
+        before: Awaited with each command before it is passed on.
     """
 
     def __init__(self, port: int) -> None:
         self._port = port
         self._links: set[_Link] = set()
+        self._connections: set[asyncio.Task[None]] = set()
+        self._held: dict[str, Held] = {}
         self.lose: str | None = None
         self.passed: Callable[[str], None] = lambda _: None
+        self.before: Callable[[str], Awaitable[None]] = at_once
 
     @asynccontextmanager
     async def listening(self) -> AsyncIterator[int]:
@@ -33,6 +53,13 @@ class Proxy:
             yield server.sockets[0].getsockname()[1]
         finally:
             server.close()
+            if self._connections:
+                await asyncio.wait(self._connections, timeout=5)
+
+    def hold(self, command: str) -> Held:
+        """Let the next command of this name wait."""
+        self._held[command] = held = Held()
+        return held
 
     async def rest(self) -> None:
         """Wait until the server has done all that it was asked for, also by clients that are gone."""
@@ -40,6 +67,9 @@ class Proxy:
             await link.answered.wait()
 
     async def _connected(self, client: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
+        if (connection := asyncio.current_task()) is not None:
+            self._connections.add(connection)
+            connection.add_done_callback(self._connections.discard)
         server, to_server = await asyncio.open_connection("127.0.0.1", self._port)
         link = _Link()
         self._links.add(link)
@@ -58,10 +88,14 @@ class Proxy:
         while True:
             message, id, _ = await _read(source)
             command = _command(message)
+            await self.before(command)
             if self.lose is not None and command == self.lose:
                 self.lose = None
                 link.lost.add(id)
             link.asked(id)
+            if held := self._held.pop(command, None):
+                held.arrived.set()
+                await held.may_pass.wait()
             sink.write(message)
             await sink.drain()
             self.passed(command)

@@ -19,7 +19,7 @@ from datalayer.testing import Command
 from tests.faults.injecting import APP_NAME, Connections, Injector, writes
 from tests.faults.proxy import Proxy
 from tests.plans.calls import Call
-from tests.plans.world import Rows, World, changes, opened
+from tests.plans.world import FEW, Rows, World, changes, opened
 
 Change = tuple[str, Any, Any]
 """The table, a document's id, and what it is afterwards; `None` where it is gone."""
@@ -195,7 +195,7 @@ async def staged() -> AsyncIterator[Stage]:
                 async with proxy.listening() as through:
                     uri = f"mongodb://127.0.0.1:{through}/?{_OPTIONS}"
                     listeners = [injector, connections]
-                    async with opened(servers.uri, "faults", through=uri, listeners=listeners) as world:
+                    async with opened(servers.uri, "faults", through=uri, listeners=listeners, **FEW) as world:
                         yield Stage(world, injector, connections, proxy, admin)
     finally:
         pymongo.common.MIN_HEARTBEAT_INTERVAL = usual

@@ -5,25 +5,11 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.hostile.place import Place
-from tests.plans.world import opened
-
-_SIZES = {
-    "posts": 40,
-    "rewarded_posts": 20,
-    "reports": 20,
-    "events": 20,
-    "rsvps_per_event": 6,
-    "courses": 4,
-    "conversations": 12,
-    "messages_per_conversation": 4,
-    "stories": 3,
-    "founders": 20,
-    "users": 30,
-}
+from tests.plans.world import FEW, opened
 
 
 @pytest.fixture(scope="session")
 async def place(server_uri: str) -> AsyncIterator[Place]:
     """Where the methods are called."""
-    async with opened(server_uri, "hostile", **_SIZES) as world:
+    async with opened(server_uri, "hostile", **FEW) as world:
         yield await Place.of(world)

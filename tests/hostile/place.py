@@ -58,9 +58,12 @@ class Place:
         wrong = [place for command in commands for place in misplaced(command.document)]
         names = [command.name for command in commands]
         touched = {str(command.collection) for command in commands if command.name in _WRITES}
-        written = {table for table in touched if await self._is_changed(table)}
-        for table in written:
-            await self.world.put_back(table)
+        written: set[str] = set()
+        for table in touched:
+            there = await self.world.rows(table)
+            if there != self.world.pristine(table):
+                written.add(table)
+                await self.world.put_back(table, there=there)
         return Outcome(error, names, wrong, written, result)
 
     async def cursors(self, limit: int = 1) -> Mapping[str, tuple[Named, str]]:
@@ -76,7 +79,3 @@ class Place:
                     found[name] = (arguments, page.next)
                     break
         return found
-
-    async def _is_changed(self, table: str) -> bool:
-        before, now = self.world.pristine(table), await self.world.rows(table)
-        return before.keys() != now.keys() or any(before[id].raw != row.raw for id, row in now.items())

@@ -17,17 +17,20 @@ from tests.hostile.arguments import ALL_METHODS, Method
 from tests.hostile.place import Outcome, Place
 from tests.hostile.sent import misplaced
 from tests.hostile.values import MARK, ODD, POISON, RAISING, TEXTS
+from tests.plans.registry import about
 
 LONGEST_MESSAGE = 500
 LONGEST_TRACEBACK = 20_000
 
 # For each of 250 methods: a fiftieth of what a test does once. A seed has nothing to shrink.
-examples = settings(max_examples=settings().max_examples // 50, phases=[Phase.explicit, Phase.reuse, Phase.generate])
+_FEW = max(1, settings().max_examples // 50)
+examples = settings(max_examples=_FEW, phases=[Phase.explicit, Phase.reuse, Phase.generate])
 
 chances = st.integers(0, 2**32).map(random.Random)
 poisons = st.sampled_from(list(POISON))
-methods = pytest.mark.parametrize("method", ALL_METHODS.values(), ids=list(ALL_METHODS))
 with_parameters = [method for method in ALL_METHODS.values() if method.types]
+methods = pytest.mark.parametrize("method", [about(name, method) for name, method in ALL_METHODS.items()])
+methods_with_parameters = pytest.mark.parametrize("method", [about(method.name, method) for method in with_parameters])
 
 
 def refused(outcome: Outcome, *arguments: str) -> None:
@@ -56,7 +59,7 @@ def understood(method: Method, outcome: Outcome) -> None:
         assert "InvalidInputError:" in method.doc, outcome.error
 
 
-@pytest.mark.parametrize("method", with_parameters, ids=lambda method: method.name)
+@methods_with_parameters
 @examples
 @given(data=st.data(), chance=chances)
 async def test_what_no_argument_may_be_is_refused(
@@ -71,7 +74,7 @@ async def test_what_no_argument_may_be_is_refused(
         refused(await place.call(method, right | several), *several)
 
 
-@pytest.mark.parametrize("method", with_parameters, ids=lambda method: method.name)
+@methods_with_parameters
 @examples
 @given(data=st.data(), chance=chances)
 async def test_odd_values_are_values(place: Place, method: Method, data: Any, chance: random.Random) -> None:
@@ -129,7 +132,7 @@ async def test_an_enormous_string_is_refused_in_a_few_words(place: Place) -> Non
 
 
 async def test_very_many_ids_are_answered(place: Place) -> None:
-    users = list(place.world.pristine("users"))
+    users = [ObjectId(id) for id in place.world.pristine("users")]
     ids = [*users, *(ObjectId() for _ in range(200_000))]
     outcome = await place.call(ALL_METHODS["users.get_many"], {"ids": iter(ids)})
     assert isinstance(outcome.result, dict)
@@ -186,7 +189,7 @@ def test_a_value_is_not_taken_for_more(command: dict[str, Any]) -> None:
 async def test_a_text_comes_back_as_it_was_given(place: Place) -> None:
     """Also where an update is a pipeline, in which a string that begins with a dollar would be a field."""
     community, stories = place.world.c, place.world.s
-    scene = next(iter(place.world.pristine("scenes")))
+    scene = ObjectId(next(iter(place.world.pristine("scenes"))))
     for text in TEXTS:
 
         async def work(text: str = text) -> None:

@@ -1,101 +1,23 @@
 """Deploying the schema: what `plan` says, what `apply` does, and what stays true meanwhile."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+import json
 from typing import Any
-from uuid import uuid4
 
 import pytest
 from bson import ObjectId
-from pymongo import AsyncMongoClient
-from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import DuplicateKeyError
 
 from datalayer import Community, Stories
-from datalayer.documents import Document, Index
-from datalayer.engine.document import new_id
-from datalayer.engine.fields import Count, Name
-from datalayer.engine.indexes import TableSettings
-from datalayer.errors import SchemaDriftError
-from datalayer.ids import UserId
+from datalayer.documents import Document
+from datalayer.errors import SchemaDriftError, SchemaLockedError
 from datalayer.schema import application, ensure_schema, lock
-from datalayer.schema.application import Outcome, apply, plan_for
+from datalayer.schema.application import apply, plan_for
 from datalayer.schema.plan import Action, Step
 from datalayer.schema.sharding import forbidden_indexes, shard_commands
+from tests.indexes.things import Database, Silence, Thing, applied, steps
 
-Database = AsyncDatabase[dict[str, Any]]
 ALL = Community.documents + Stories.documents
-
-
-class Thing(Document):
-    """A collection of the tests' own."""
-
-    id: UserId = new_id()
-    owner: Name
-    place: Count
-    kind: Name
-
-    class Settings(TableSettings):
-        """The collection."""
-
-        name = "things"
-        indexes = (
-            Index("by_owner_and_place", "owner", "place", unique=True),
-            Index("by_kind", "kind"),
-            Index("by_place", "place", staged=True),
-        )
-
-
-class Silence:
-    """An observer that remembers the steps."""
-
-    def __init__(self) -> None:
-        self.steps: list[str] = []
-
-    def started(self, step: Step) -> None:
-        """Remember it."""
-        self.steps.append(f"{step.action.value} {step.name or step.collection}")
-
-    def progress(self, done: int, total: int) -> None:
-        """Of no interest."""
-
-    def finished(self, step: Step, seconds: float) -> None:
-        """Of no interest."""
-
-
-@pytest.fixture
-async def empty(client: AsyncMongoClient[dict[str, Any]]) -> AsyncIterator[Database]:
-    """A database of the test's own."""
-    database = client[f"rollout_{uuid4().hex[:8]}"]
-    yield database
-    await client.drop_database(database)
-
-
-@pytest.fixture
-async def deployed(empty: Database) -> Database:
-    """The same with things, and the schema of them."""
-    await apply(empty, [Thing], Silence())
-    rows = [Thing(owner=f"owner {number % 7}", place=number, kind="a").to_wire() for number in range(50)]
-    await empty.things.insert_many(rows)
-    return empty
-
-
-async def steps(database: Database, documents: Sequence[type[Document]] = (Thing,)) -> list[str]:
-    """What is to be done, in order; in brackets what has to be asked for."""
-    found = await plan_for(database, documents, frozenset())
-    return [
-        f"[{step.action.value} {step.name or step.collection}]"
-        if step.needs_drop
-        else f"{step.action.value} {step.name or step.collection}"
-        for step in found
-    ]
-
-
-async def applied(database: Database, *, drop: bool = False) -> tuple[list[str], Outcome]:
-    """What was done, and what came of it."""
-    observer = Silence()
-    outcome = await apply(database, [Thing], observer, known=frozenset(), drop=drop)
-    return observer.steps, outcome
 
 
 async def test_an_empty_database_gets_everything(empty: Database) -> None:
@@ -265,7 +187,11 @@ async def test_a_validator_is_tightened_only_when_every_document_passes(deployed
     assert await steps(deployed) == ["set validator things"]
     done, outcome = await applied(deployed)
     assert done == []
-    assert ["1 in things, for example 5" in why for why in outcome.blocked.values()] == [True]
+    (why,) = outcome.blocked.values()
+    assert why.startswith("1 in things, for example 5; find them with db.things.find(")
+    # JSON is what mongosh reads, too.
+    found = json.loads(why.partition("find(")[2].removesuffix(")"))
+    assert await deployed.things.find(found).to_list() == [{"_id": 5, "owner": 3}]
     await deployed.things.delete_one({"_id": 5})
     assert (await applied(deployed))[0] == ["set validator things"]
     assert await steps(deployed) == []
@@ -293,35 +219,32 @@ async def test_two_at_once_take_turns(deployed: Database) -> None:
 
 
 async def test_the_lock_of_a_run_that_died_ends(deployed: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lock, "LEASE", -lock.LEASE)
-    assert await lock._take(deployed, "died")
+    """Whatever the clock of the machine says on which it died: the server's decides."""
+    died = lock.Lock(deployed)
+    assert await died.take() is None
+    assert await lock.Lock(deployed).take() is not None
+    with monkeypatch.context() as patch:
+        patch.setattr(lock, "LEASE", -lock.LEASE)
+        assert await died.take() is None
     async with asyncio.timeout(5), lock.schema_lock(deployed):
-        pass
+        with pytest.raises(SchemaLockedError, match="was lost to another process"):
+            await died.confirm()
 
 
-async def _hanging(admin: Database, work: Callable[[], Awaitable[Any]]) -> asyncio.Task[Any]:
-    """The work, which builds an index, stopped in the middle of that."""
-    await admin.command("configureFailPoint", "hangAfterStartingIndexBuild", mode="alwaysOn")
-    task = asyncio.ensure_future(work())
-    await asyncio.sleep(0.3)
-    return task
+async def test_a_run_that_lost_the_lock_stops(deployed: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine was suspended in the middle: another run has begun, and this one does no other step."""
+    await deployed.things.drop_indexes()
+    do = application._do
 
+    async def suspended(database: Database, step: Step, observer: Any) -> None:
+        await do(database, step, observer)
+        await deployed[lock.COLLECTION].update_one({}, {"$set": {"owner": "another", "process": "another one"}})
 
-async def test_an_index_that_is_being_built_is_waited_for(
-    deployed: Database, client: AsyncMongoClient[dict[str, Any]]
-) -> None:
-    """By another process, at this moment: `apply` is done when it is."""
-    await deployed.things.drop_index("by_kind")
-    build = await _hanging(
-        client.admin, lambda: deployed.things.create_index([("kind", 1), ("_id", 1)], name="by_kind")
-    )
-    try:
-        run = asyncio.create_task(applied(deployed))
-        await asyncio.sleep(0.2)
-    finally:
-        await client.admin.command("configureFailPoint", "hangAfterStartingIndexBuild", mode="off")
-    await asyncio.gather(build, run)
-    assert await steps(deployed) == []
+    monkeypatch.setattr(application, "_do", suspended)
+    with pytest.raises(SchemaLockedError, match="another one, since 20"):
+        await applied(deployed)
+    assert len(await deployed.things.index_information()) == 2
+    assert (await deployed[lock.COLLECTION].find_one() or {})["owner"] == "another"
 
 
 def test_every_unique_index_allows_its_shard_key() -> None:

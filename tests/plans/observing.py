@@ -27,17 +27,22 @@ class Observed:
     """What a call did.
 
     Attributes:
-        round_trips: How many commands it sent.
+        commands: What it sent.
         plans: The plans of those that have one, each with the statement.
         inner: The plans of the queries that lookups make, each with the statement.
         refused_by: The unique index that did not let something happen.
     """
 
     call: Call
-    round_trips: int
+    commands: list[Command]
     plans: list[tuple[Statement, Plan]] = field(default_factory=list)
     inner: list[tuple[Statement, Plan]] = field(default_factory=list)
     refused_by: str | None = None
+
+    @property
+    def round_trips(self) -> int:
+        """How many commands it sent."""
+        return len(self.commands)
 
     @property
     def indexes(self) -> set[str]:
@@ -57,22 +62,23 @@ class Observer:
     """Observes the calls of a method once, when they are asked for."""
 
     def __init__(self, world: World) -> None:
-        self._world = world
+        self.world = world
         self._seen: dict[str, list[Observed]] = {}
 
     @property
     def database(self) -> AsyncDatabase[dict[str, Any]]:
         """Where the plans are made."""
-        return self._world.quiet
+        return self.world.quiet
 
     async def of(self, method: str) -> list[Observed]:
         """What the method's calls did."""
         if method not in self._seen:
-            self._seen[method] = [await self._observe(call) for call in CALLS[method]]
+            self._seen[method] = [await self.observe(call) for call in CALLS[method]]
         return self._seen[method]
 
-    async def _observe(self, call: Call) -> Observed:
-        world = self._world
+    async def observe(self, call: Call) -> Observed:
+        """Make a call, look at what it does, and undo it."""
+        world = self.world
         with world.log.recorded() as first:
             arguments = [] if call.before is None else [await call.before(world)]
         prepared = written(first)
@@ -82,7 +88,7 @@ class Observer:
         # The plans are those of the data that the call found.
         for table in written(commands):
             await world.put_back(table, rows.get(table))
-        observed = Observed(call, len(commands), refused_by=refused_by)
+        observed = Observed(call, commands, refused_by=refused_by)
         for command in commands:
             for statement in planned(command):
                 observed.plans.append((statement, await explain(world.quiet, statement)))

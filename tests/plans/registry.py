@@ -3,7 +3,10 @@
 import inspect
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from typing import Any
 from unittest.mock import MagicMock
+
+import pytest
 
 from datalayer import Community, Stories
 from datalayer.engine.clock import system_clock
@@ -33,6 +36,17 @@ METHODS: dict[str, Method] = {
     for name, method in inspect.getmembers(type(repository), inspect.iscoroutinefunction)
     if not name.startswith("_")
 }
+
+_FIRST = {method: name for name, method in reversed(METHODS.items())}
+
+
+def about(name: str, *values: object, id: str | None = None, thorough: bool = False) -> Any:
+    """The parameters of a test about a method: its name, or what is given.
+
+    Of a method that several repositories inherit, the test of the first is enough for a run that is not thorough.
+    """
+    is_thorough = thorough or _FIRST[METHODS[name]] != name
+    return pytest.param(*values or (name,), id=id or name, marks=[pytest.mark.thorough] if is_thorough else [])
 
 
 def _of(world: World, attribute: str) -> Repository:

@@ -45,6 +45,7 @@ CALLS = [
     Call("scenes.create", lambda w: w.s.scenes.create(w.chapter, "Outline")),
     Call("scenes.in_chapter", lambda w: w.s.scenes.in_chapter(w.chapter)),
     Call("scenes.edit", lambda w, it: w.s.scenes.edit(it, outline="New"), before=_draft),
+    Call("scenes.edit", lambda w, it: w.s.scenes.edit(it, outline="New", prose=None), "no prose", before=_draft),
     Call("scenes.move", lambda w, it: w.s.scenes.move(it, 1), before=_draft),
     Call("scenes.move", lambda w, ids: w.s.scenes.move(ids[0], 1), "where it is", before=_scenes),
     Call("scenes.delete", lambda w, ids: w.s.scenes.delete(ids[0]), before=_scenes),

@@ -21,6 +21,8 @@ from tests.plans.calls import FACTOR, SEEKS
 from tests.plans.observing import Observed, Observer
 from tests.plans.registry import CALLS, METHODS
 
+pytestmark = pytest.mark.quick
+
 TABLES = {document.Settings.name: document for document in (*COMMUNITY_DOCUMENTS, *STORIES_DOCUMENTS)}
 DECLARED = {index.name for document in TABLES.values() for index in document.Settings.indexes}
 

@@ -50,6 +50,11 @@ async def _reply(w: World) -> Any:
     return parent["postId"], w.parent
 
 
+async def _reply_to_a_reply(w: World) -> Any:
+    reply = await w.one("comments", parentId=w.parent)
+    return reply["postId"], reply["_id"]
+
+
 async def _removed_comment(w: World) -> Any:
     await w.c.comments.delete(w.parent)
     return w.parent
@@ -150,6 +155,12 @@ COMMENTS = [
         lambda w, where: w.c.comments.create(where[0], w.author, "x", parent_id=where[1]),
         "reply",
         before=_reply,
+    ),
+    Call(
+        "comments.create",
+        lambda w, where: w.c.comments.create(where[0], w.author, "x", parent_id=where[1]),
+        "reply to a reply",
+        before=_reply_to_a_reply,
     ),
     Call("comments.edit", lambda w: w.c.comments.edit(w.parent, "y")),
     Call("comments.delete", lambda w: w.c.comments.delete(w.parent)),

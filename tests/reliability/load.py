@@ -22,6 +22,8 @@ from tests.seeding.invariants import violations
 from tests.seeding.rows import Data
 
 TASKS = 32
+SOME_TASKS = 8
+"""Enough to write to the same documents at once, and much faster to get all of them going again."""
 
 PATIENCE = 120
 """Seconds that a busy machine may take for anything at all."""
@@ -40,11 +42,20 @@ class Load:
         durations: How many seconds the acknowledged operations took, by name.
     """
 
-    def __init__(self, community: Community, stories: Stories, world: World, ledger: Ledger, name: str) -> None:
+    def __init__(
+        self,
+        community: Community,
+        stories: Stories,
+        world: World,
+        ledger: Ledger,
+        name: str,
+        *,
+        tasks: int = TASKS,
+    ) -> None:
         self.outcomes: Counter[str] = Counter()
         self.problems: list[str] = []
         self.durations: defaultdict[str, list[float]] = defaultdict(list)
-        self.workers = [Worker(f"{name}{n}", world, community, stories, ledger) for n in range(TASKS)]
+        self.workers = [Worker(f"{name}{n}", world, community, stories, ledger) for n in range(tasks)]
         self._stopping = False
         self._done: Counter[str] = Counter()
         self._since = 0.0
@@ -137,9 +148,9 @@ class Site:
         return Ledger(observed(await self.data()))
 
     @asynccontextmanager
-    async def load(self, world: World, ledger: Ledger, name: str = "a") -> AsyncIterator[Load]:
+    async def load(self, world: World, ledger: Ledger, name: str = "a", *, tasks: int = TASKS) -> AsyncIterator[Load]:
         """A load that works while the block runs."""
-        load = Load(self.community, self.stories, world, ledger, name)
+        load = Load(self.community, self.stories, world, ledger, name, tasks=tasks)
         load.mark()
         running = asyncio.create_task(load.run())
         try:

@@ -1,4 +1,4 @@
-"""A load as a process of its own, which can be killed: `python -m tests.reliability.process URI WORLD NAME`.
+"""A load as a process of its own, which can be killed: `python -m tests.reliability.process URI WORLD NAME TASKS`.
 
 It writes its ledger's journal to its standard output, each line before what it is about is done; and how it is doing.
 SIGUSR1 makes it open a transaction that it never ends.
@@ -18,7 +18,7 @@ from statistics import median
 from typing import Any
 
 from tests.reliability.ledger import Ledger
-from tests.reliability.load import PATIENCE, Load, Site
+from tests.reliability.load import PATIENCE, TASKS, Load, Site
 from tests.reliability.world import World
 
 HOLDING = "holding"
@@ -72,14 +72,14 @@ async def report(site: Site, load: Load, ledger: Ledger) -> None:
         _say(json.dumps(figures))
 
 
-async def main(uri: str, world: World, name: str) -> None:
+async def main(uri: str, world: World, name: str, tasks: int) -> None:
     """Work until killed."""
-    async with Site.open(uri) as site, asyncio.TaskGroup() as tasks:
+    async with Site.open(uri) as site, asyncio.TaskGroup() as group:
         loop = asyncio.get_running_loop()
-        loop.add_signal_handler(signal.SIGUSR1, lambda: tasks.create_task(hold(site, world)))
+        loop.add_signal_handler(signal.SIGUSR1, lambda: group.create_task(hold(site, world)))
         ledger = Ledger(journal=sys.stdout, keep=KEEP)
-        load = Load(site.community, site.stories, world, ledger, name)
-        tasks.create_task(report(site, load, ledger))
+        load = Load(site.community, site.stories, world, ledger, name, tasks=tasks)
+        group.create_task(report(site, load, ledger))
         await load.run()
         load.check()
 
@@ -95,9 +95,11 @@ class Child:
 
     @classmethod
     @asynccontextmanager
-    async def running(cls, uri: str, world: World, ledger: Ledger, name: str = "c") -> AsyncIterator["Child"]:
+    async def running(
+        cls, uri: str, world: World, ledger: Ledger, name: str = "c", *, tasks: int = TASKS
+    ) -> AsyncIterator["Child"]:
         """Start it, and note what it writes in the ledger; it is killed at the end of the block at the latest."""
-        command = [sys.executable, "-m", "tests.reliability.process", uri, world.dumped(), name]
+        command = [sys.executable, "-m", "tests.reliability.process", uri, world.dumped(), name, str(tasks)]
         process = await asyncio.create_subprocess_exec(*command, stdout=PIPE, limit=1 << 20)
         child = cls(process, ledger)
         reading = asyncio.create_task(child._read())
@@ -155,4 +157,4 @@ class Child:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1], World.loaded(sys.argv[2]), sys.argv[3]))
+    asyncio.run(main(sys.argv[1], World.loaded(sys.argv[2]), sys.argv[3], int(sys.argv[4])))

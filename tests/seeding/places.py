@@ -8,6 +8,21 @@ from bson import encode
 
 from datalayer import Community, Stories
 from datalayer.seeding import Filled, Table, World, fill
+from seed.worlds import world
+
+_FEW = {
+    "posts": 40,
+    "rewarded_posts": 40,
+    "reports": 5,
+    "users": 30,
+    "follows_per_user": 4,
+    "conversations": 8,
+    "courses": 2,
+    "events": 4,
+    "stories": 1,
+}
+TINY = world("small", 1).model_copy(update=_FEW)
+"""A world that is written in a moment."""
 
 
 class Notes:

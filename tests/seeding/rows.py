@@ -40,5 +40,15 @@ class Data(dict[str, list[Row]]):
 
     @classmethod
     async def read(cls, database: AsyncDatabase[Any]) -> Self:
-        """All rows; the database should be quiet, since it is read collection by collection."""
-        return cls({table: await database[table].find().sort("_id").to_list() for table in TABLES})
+        """All rows, in one round trip; the database should be quiet, since it is read collection by collection."""
+        parts = [
+            [{"$sort": {"_id": 1}}, {"$project": {"_id": 0, "table": {"$literal": table}, "row": "$$ROOT"}}]
+            for table in TABLES
+        ]
+        others = [
+            {"$unionWith": {"coll": table, "pipeline": part}} for table, part in zip(TABLES[1:], parts[1:], strict=True)
+        ]
+        data = cls({table: [] for table in TABLES})
+        async for found in await database[TABLES[0]].aggregate([*parts[0], *others]):
+            data[found["table"]].append(found["row"])
+        return data

@@ -25,15 +25,15 @@ DOCUMENTS = (*Community.documents, *Stories.documents)
 # The very large world in its proportions, at a size for tests: most of its posts are from before the rewards.
 LOAD = world("load", 1).model_copy(
     update={
-        "users": 300,
-        "founders": 120,
-        "posts": 1_500,
-        "rewarded_posts": 200,
-        "courses": 6,
-        "events": 20,
-        "enrollments_per_course": 30,
+        "users": 100,
+        "founders": 60,
+        "posts": 500,
+        "rewarded_posts": 70,
+        "courses": 4,
+        "events": 10,
+        "enrollments_per_course": 20,
         "rsvps_per_event": 20,
-        "conversations": 50,
+        "conversations": 30,
         "reports": 30,
         "stories": 2,
     }
@@ -64,6 +64,31 @@ async def test_the_rules_notice_a_wrong_counter(place: Place) -> None:
         "stories_have_all_chapters",
         "orders_have_no_gaps",
     }
+
+
+def test_what_happened_is_rewarded_once() -> None:
+    """Around the newest posts, in courses and at events; but not who likes their own words, which some do."""
+    chosen = world("small", 1).model_copy(update={"rewarded_posts": 100})
+    data = {table.name: list(table.rows()) for table in plan(chosen)}
+    newest = data["posts"][-100:]
+    words = {("post", row["_id"]): row["authorId"] for row in newest}
+    words |= {("comment", row["_id"]): row["authorId"] for row in data["comments"] if ("post", row["postId"]) in words}
+    likes = [row for row in data["likes"] if (row["targetType"], row["targetId"]) in words]
+    expected = [(author, kind, kind, str(id)) for (kind, id), author in words.items()]
+    for row in likes:
+        author = words[row["targetType"], row["targetId"]]
+        if author != row["userId"]:
+            expected.append((author, "like_received", "like", f"{row['targetType']}:{row['targetId']}:{row['userId']}"))
+    for action, cause, rows in (
+        ("enroll", "course", data["enrollments"]),
+        ("course_complete", "course", [row for row in data["enrollments"] if "completedAt" in row]),
+        ("lesson_complete", "lesson", data["lessonProgress"]),
+        ("rsvp", "event", [row for row in data["rsvps"] if row["status"] == "going"]),
+    ):
+        expected += [(row["userId"], action, cause, str(row[f"{cause}Id"])) for row in rows]
+    fields = ("userId", "action", "referenceType", "referenceId")
+    assert sorted(tuple(row[field] for field in fields) for row in data["points"]) == sorted(expected)
+    assert any(words[row["targetType"], row["targetId"]] == row["userId"] for row in likes)
 
 
 async def test_every_collection_holds_documents_that_its_class_accepts(small: Place) -> None:

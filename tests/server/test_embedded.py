@@ -85,24 +85,21 @@ def _fake_program(folder: Path, script: str) -> Path:
     return program
 
 
-async def test_a_transaction_commits_as_soon_as_the_block_is_entered() -> None:
-    """It is a replica set with a primary: transactions and majority writes work at once."""
+async def test_temporary_data_is_removed_and_the_server_is_gone(temporary_folders: Path) -> None:
+    """Until then it is a replica set with a primary: transactions and majority writes work at once."""
     async with embedded_server() as uri, Client(uri) as client:
         things = client.test.get_collection("things", write_concern=WriteConcern("majority"))
         async with client.start_session() as session, await session.start_transaction():
             await things.insert_one({}, session=session)
             await things.insert_one({}, session=session)
         assert await things.count_documents({}) == 2
-
-
-async def test_temporary_data_is_removed_and_the_server_is_gone(temporary_folders: Path) -> None:
-    async with embedded_server() as uri:
         assert len(os.listdir(temporary_folders)) == 1  # noqa: PTH208
     assert not os.listdir(temporary_folders)  # noqa: PTH208
     with socket.socket() as probe:
         assert probe.connect_ex(("127.0.0.1", _port_of(uri))) != 0
 
 
+@pytest.mark.thorough
 async def test_an_error_in_the_block_comes_out_and_stops_the_server(temporary_folders: Path) -> None:
     with pytest.raises(LookupError):
         async with embedded_server():
@@ -136,6 +133,7 @@ async def test_data_survives_a_restart_on_another_port(tmp_path: Path) -> None:
             servers.kill()
 
 
+@pytest.mark.thorough  # tests/reliability kills a server under load
 async def test_acknowledged_writes_survive_a_crash(tmp_path: Path) -> None:
     """`kill -9` in the middle of writes loses none that was acknowledged; the client goes on with the same URI."""
     servers = ReplicaSet(tmp_path)
@@ -203,17 +201,14 @@ async def test_a_chosen_port_that_is_taken_meanwhile_is_replaced(
             node.kill()
 
 
-async def test_a_data_directory_in_use_is_refused(tmp_path: Path) -> None:
+async def test_a_data_directory_in_use_is_refused(client: Client) -> None:
     """The error names the directory and the process that has it; that one goes on."""
-    node = Node(tmp_path)
-    try:
-        await node.start()
-        with pytest.raises(ServerStartError, match=rf"{tmp_path} is in use by another mongod \(pid {node.pid}\)"):
-            async with embedded_server(tmp_path):
-                pass
-        assert node.running
-    finally:
-        node.kill()
+    folder = (await client.admin.command("getCmdLineOpts"))["parsed"]["storage"]["dbPath"]
+    pid = (await client.admin.command("serverStatus"))["pid"]
+    with pytest.raises(ServerStartError, match=rf"{folder} is in use by another mongod \(pid {pid}\)"):
+        async with embedded_server(folder):
+            pass
+    assert (await client.admin.command("serverStatus"))["pid"] == pid
 
 
 async def test_a_data_directory_that_is_a_file_is_refused(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from datalayer.errors import InvalidInputError, NotFoundError
 from datalayer.ids import CharacterId, StoryId
 
 
+@pytest.mark.quick("characters")
 async def test_characters_come_in_the_order_of_their_creation(stories: Stories) -> None:
     story = await stories.stories.create("A story")
     other = await stories.stories.create("Another")

@@ -6,6 +6,7 @@ import signal
 import sys
 from pathlib import Path
 
+import pytest
 from pymongo import AsyncMongoClient
 
 from datalayer import Stories
@@ -28,6 +29,7 @@ async def worker(uri: str, *arguments: str) -> tuple[int | None, str]:
     return process.returncode, output.decode()
 
 
+@pytest.mark.thorough
 async def test_a_killed_worker_is_followed_by_others_that_complete_the_story(
     server_uri: str, client: AsyncMongoClient
 ) -> None:

@@ -103,6 +103,16 @@ async def test_a_failed_run_keeps_the_old_prose_until_the_next_succeeds(stories:
     await assert_sound(stories)
 
 
+async def test_a_completed_run_leaves_no_error(stories: Stories) -> None:
+    """Whoever wrote one while it was under way."""
+    scene = await scene_of(stories)
+    ticket = await stories.scenes.request_generation(scene.id)
+    await stories.database.scenes.update_one({"_id": scene.id}, {"$set": {"errorMessage": "of another service"}})
+    assert (await stories.scenes.complete_generation(ticket.token, "prose")).error_message is None
+    await assert_sound(stories)
+
+
+@pytest.mark.quick("scenes")
 async def test_an_outdated_token_changes_nothing(timed: Stories, clock: Clock) -> None:
     """Of a run that was released, of one that was replaced, and one that there never was."""
     scene = await scene_of(timed)

@@ -31,16 +31,44 @@ async def test_a_scene_is_a_draft_at_the_end_of_its_chapter(stories: Stories) ->
         await stories.scenes.create(ChapterId(ObjectId()), "d")
 
 
-@pytest.mark.parametrize(("start", "position"), list(product(range(5), range(1, 6))))
-async def test_a_scene_moves_to_its_position(stories: Stories, start: int, position: int) -> None:
+async def test_a_scene_moves_to_its_position(stories: Stories) -> None:
+    """From each place to each other one."""
     where = await chapter(stories)
-    made = await scenes(stories, where, "abcde")
-    expected = [letter for letter in "abcde" if letter != made[start].outline]
-    expected.insert(position - 1, made[start].outline)
-    moved = await stories.scenes.move(made[start].id, position)
-    assert [scene.outline for scene in moved] == expected
-    assert moved == await stories.scenes.in_chapter(where.id)
-    assert await order(stories, where) == "".join(expected)
+    now = await scenes(stories, where, "abcde")
+    for start, position in product(range(5), range(1, 6)):
+        expected = [scene.outline for scene in now]
+        expected.insert(position - 1, expected.pop(start))
+        now = await stories.scenes.move(now[start].id, position)
+        assert [scene.outline for scene in now] == expected
+        assert now == await stories.scenes.in_chapter(where.id)
+        assert await order(stories, where) == "".join(expected)
+
+
+@pytest.mark.parametrize("numbers", [[1, 2, 4, 5], [2, 3, 4, 9], [1, 3, 4, 9], [3, 4, 5, 6], [1, 5, 6, 7]])
+async def test_gaps_are_closed(stories: Stories, numbers: list[int]) -> None:
+    """Scenes that were imported with gaps move from and to every place, and are numbered without gaps then."""
+    for start, position in product(range(4), range(1, 5)):
+        where = await chapter(stories)
+        made = await scenes(stories, where, "abcd")
+        for scene, number in reversed([*zip(made, numbers, strict=True)]):
+            await stories.database.scenes.update_one({"_id": scene.id}, {"$set": {"sceneNumber": number}})
+        expected = [scene.outline for number, scene in enumerate(made) if number != start]
+        expected.insert(position - 1, made[start].outline)
+        moved = await stories.scenes.move(made[start].id, position)
+        assert [scene.outline for scene in moved] == expected
+        assert await order(stories, where) == "".join(expected)
+        await assert_sound(stories)
+
+
+@pytest.mark.parametrize("numbers", [[1, 2, 4, 5], [2, 3, 4, 9], [1, 5, 6, 7]])
+async def test_a_removal_closes_gaps(stories: Stories, numbers: list[int]) -> None:
+    where = await chapter(stories)
+    made = await scenes(stories, where, "abcd")
+    for scene, number in reversed([*zip(made, numbers, strict=True)]):
+        await stories.database.scenes.update_one({"_id": scene.id}, {"$set": {"sceneNumber": number}})
+    await stories.scenes.delete(made[1].id)
+    assert await order(stories, where) == "acd"
+    await assert_sound(stories)
 
 
 async def test_a_move_keeps_the_prose_and_the_run(stories: Stories) -> None:
@@ -75,7 +103,7 @@ async def test_a_deleted_scene_leaves_no_gap(stories: Stories) -> None:
     made = await scenes(stories, where, "abcd")
     with count_commands(stories) as commands:
         await stories.scenes.delete(made[1].id)
-    assert len(commands) == 4
+    assert len(commands) == 5
     assert await order(stories, where) == "acd"
     await stories.scenes.delete(made[3].id)
     await stories.scenes.delete(made[0].id)
@@ -183,6 +211,25 @@ async def test_an_edit_changes_what_it_is_given(stories: Stories) -> None:
     assert (complete.prose, complete.outline, complete.status) == ("by the model", "new", "complete")
     with pytest.raises(NotFoundError):
         await stories.scenes.edit(SceneId(ObjectId()), prose="x")
+
+
+@pytest.mark.parametrize(
+    ("status", "after"), [("draft", "draft"), ("generating", "generating"), ("complete", "draft"), ("error", "error")]
+)
+async def test_no_scene_is_complete_without_prose(stories: Stories, status: str, after: str) -> None:
+    """Where the prose is removed, a complete one is a draft again; the other states stay."""
+    (made,) = await scenes(stories, await chapter(stories), "a")
+    if status != "draft":
+        await stories.scenes.edit(made.id, prose="before")
+        token = (await stories.scenes.request_generation(made.id)).token
+        if status == "complete":
+            await stories.scenes.complete_generation(token, "prose")
+        elif status == "error":
+            await stories.scenes.fail_generation(token, "no")
+    edited = await stories.scenes.edit(made.id, outline="$b", prose=None)
+    assert (edited.status, edited.prose, edited.outline) == (after, None, "$b")
+    assert (await stories.scenes.edit(made.id, prose=None)).status == after
+    await assert_sound(stories)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -14,12 +15,14 @@ from datalayer.documents import Chapter, Scene
 from datalayer.errors import InvalidInputError, NotFoundError
 from datalayer.ids import StoryId
 from datalayer.testing import count_commands
+from tests.interleaving.changes import changed_within
 from tests.stories.world import assert_sound, chapter, filled_story
 
 WORDS = [f"a{chr(code)}b{chr(code)}" for code in range(1, 0x3001) if chr(code).isspace()]
 """Two words between each character that Python takes for white space."""
 
 
+@pytest.mark.quick("stories")
 async def test_a_story_has_its_24_chapters(stories: Stories) -> None:
     story = await stories.stories.create("The lighthouse")
     chapters = await stories.chapters.in_story(story.id)
@@ -98,6 +101,24 @@ async def test_a_tree_is_of_one_moment(stories: Stories) -> None:
     assert [len(node.scenes) for node in tree.chapters] == [2] * 16 + [1] * 8
 
 
+READS: dict[str, Callable[[Stories, StoryId], Awaitable[Any]]] = {
+    "scenes": lambda s, story_id: s.scenes.status_counts(story_id),
+    "chapters": lambda s, story_id: s.chapters.in_story(story_id),
+    "characters": lambda s, story_id: s.characters.in_story(story_id),
+}
+
+
+@pytest.mark.parametrize("table", READS)
+async def test_what_a_story_has_is_read_at_one_moment(stories: Stories, table: str) -> None:
+    """A query that pauses while the story is deleted finds all of it."""
+    story = await filled_story(stories, scenes_in_all=24)
+    for _ in range(12):
+        await stories.characters.create(story.id, name="Ada", traits="curious")
+    read, remove = partial(READS[table], stories, story.id), partial(stories.stories.delete, story.id)
+    before = await read()
+    assert await changed_within(stories.database, table, read, remove) == before
+
+
 async def test_no_orphan_is_left_when_a_story_goes_while_it_grows(stories: Stories) -> None:
     """Scenes and characters that are made while their story or chapter is deleted exist with it or not at all."""
     for deleted in ("story", "chapter") * 5:
@@ -157,16 +178,20 @@ async def test_growth_and_removal_conflict(
     )
 
 
+@pytest.mark.quick("chapters")
 async def test_a_deleted_chapter_leaves_no_gap(stories: Stories) -> None:
-    """Also when several go at once; their scenes go with them."""
-    story = await filled_story(stories, scenes_in_all=48)
+    """Also when several go at once; their scenes go with them, and another story keeps its own."""
+    story, other = [await filled_story(stories, scenes_in_all=48) for _ in range(2)]
+    kept = await stories.chapters.in_story(other.id)
     chapters = await stories.chapters.in_story(story.id)
     gone = [chapters[index].id for index in (0, 5, 6, 23)]
     await asyncio.gather(*(stories.chapters.delete(id) for id in gone))
     left = await stories.chapters.in_story(story.id)
     assert [item.id for item in left] == [item.id for item in chapters if item.id not in gone]
     assert [item.chapter_number for item in left] == list(range(1, 21))
-    assert await stories.database.scenes.count_documents({}) == 40
+    assert await stories.database.scenes.count_documents({"storyId": story.id}) == 40
+    assert await stories.database.scenes.count_documents({"storyId": other.id}) == 48
+    assert await stories.chapters.in_story(other.id) == kept
     with pytest.raises(NotFoundError):
         await stories.chapters.delete(gone[0])
 
@@ -196,7 +221,7 @@ async def test_the_tree_of_a_thousand_scenes(stories: Stories) -> None:
     assert not any("prose" in row for row in batch)
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=settings().max_examples // 5, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     proses=st.lists(
         st.text(

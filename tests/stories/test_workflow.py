@@ -256,6 +256,8 @@ async def test_the_workflow_is_the_models(stories: Stories) -> None:
         bound: dict[str, Any] = {"loop": asyncio.get_running_loop(), "stories": timed, "clock": clock}
         machine = type("BoundWorkflow", (Workflow,), bound)
         chosen = settings(
-            max_examples=30, stateful_step_count=15, deadline=None, suppress_health_check=list(HealthCheck)
+            max_examples=settings().max_examples // 3,
+            stateful_step_count=15,
+            suppress_health_check=list(HealthCheck),
         )
         await asyncio.to_thread(run_state_machine_as_test, machine, settings=chosen)

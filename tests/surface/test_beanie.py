@@ -22,7 +22,7 @@ from datalayer.testing import Factories, count_commands
 def test_settings_say_nothing_else(document: type[Document]) -> None:
     """No state management, no cache, no revisions, no lazy parsing, no other class in the collection."""
     said = {name for name in dir(document.Settings) if not name.startswith("__")}
-    assert said == {"name", "indexes", "shard_key", "written_by", "keep_nulls"}
+    assert said == {"name", "indexes", "shard_key", "written_by", "check", "keep_nulls"}
 
 
 async def _in_bulk(post: Post) -> None:

@@ -38,7 +38,7 @@ def test_the_documents() -> None:
     """A class for each table, and what they are made of."""
     assert [document.__name__ for document in documents.COMMUNITY_DOCUMENTS] == COMMUNITY
     assert [document.__name__ for document in documents.STORIES_DOCUMENTS] == STORIES
-    parts = {"Document", "Index", "NotificationPrefs", "Record", "Recurrence"}
+    parts = {"Document", "Index", "NotificationPrefs", "Record", "Recurrence", "StripeSubscription"}
     lists = {"COMMUNITY_DOCUMENTS", "STORIES_DOCUMENTS"}
     assert set(documents.__all__) == {*COMMUNITY, *STORIES, *parts, *lists}
 
@@ -46,7 +46,7 @@ def test_the_documents() -> None:
 def test_the_ids() -> None:
     """Each table has an id type of its own, and its documents have that."""
     types = {name for name, value in vars(ids).items() if isinstance(value, NewType) and name[0] != "_"}
-    assert types == {f"{name}Id" for name in (*COMMUNITY, *STORIES)} | {"GenerationToken"}
+    assert types == {f"{name}Id" for name in (*COMMUNITY, *STORIES)} | {"ChangeMark", "GenerationToken"}
     for document in (*documents.COMMUNITY_DOCUMENTS, *documents.STORIES_DOCUMENTS):
         assert document.__annotations__["id"] is getattr(ids, f"{document.__name__}Id")
 

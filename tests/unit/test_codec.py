@@ -13,6 +13,8 @@ from datalayer.documents import Document, Notification, Post, User
 from datalayer.errors import InvalidDocumentError
 from tests.examples import ALL_DOCUMENTS, documents, full_wire
 
+pytestmark = pytest.mark.quick
+
 
 @given(data=st.data(), model=st.sampled_from(ALL_DOCUMENTS))
 def test_what_is_read_is_what_was_written(data: st.DataObject, model: type[Document]) -> None:

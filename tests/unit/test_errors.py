@@ -2,16 +2,26 @@
 
 import pickle
 
-from pymongo.errors import ConfigurationError
+import pytest
+from pymongo.errors import BulkWriteError, ConfigurationError, OperationFailure
 
 from datalayer.engine.translation import translate
 from datalayer.errors import (
+    AuthenticationError,
     DataLayerError,
     InvalidCursorError,
     InvalidInputError,
     OutcomeUnknownError,
+    PermissionDeniedError,
     PinLimitError,
 )
+
+_DUMP = (
+    'not authorized on db to execute command { insert: "users", lsid: { id: UUID("f036a983") }, '
+    "$clusterTime: { clusterTime: Timestamp(1, 8), signature: { hash: BinData(0, CAE5) } } }"
+)
+
+pytestmark = pytest.mark.quick
 
 
 def _kinds(error: type[DataLayerError]) -> list[type[DataLayerError]]:
@@ -40,6 +50,31 @@ def test_errors_survive_pickling() -> None:
         InvalidInputError("title", "too long", hint="Shorten it."),
         InvalidCursorError(),
         PinLimitError("no"),
+        PermissionDeniedError("no", action="find", collection="users", role="read"),
     ):
         copy = pickle.loads(pickle.dumps(error))  # noqa: S301
         assert (type(copy), str(copy), copy.__dict__) == (type(error), str(error), error.__dict__)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OperationFailure(_DUMP, 13, {"errmsg": _DUMP, "$clusterTime": {"signature": "hash"}}),
+        OperationFailure(f"not all of it: {_DUMP}", 59, {"$clusterTime": {"signature": "hash"}}),
+        OperationFailure("not authorized on db to execute something else", 13, {"signature": "hash"}),
+        OperationFailure("bad auth : authentication failed", 8000, {"signature": "hash"}),
+        OperationFailure("Authentication failed.", 18, {"signature": "hash"}),
+        BulkWriteError({"writeErrors": [], "$clusterTime": {"signature": "hash"}}),
+        BulkWriteError({"writeErrors": [{"code": 59, "errmsg": _DUMP}]}),
+    ],
+)
+def test_no_error_is_a_dump(error: Exception) -> None:
+    """Neither of the command nor of the reply, whatever the server refuses."""
+    text = str(translate(error))
+    assert not any(word in text for word in ("lsid", "signature", "clusterTime", "hash")), text
+
+
+def test_what_a_server_in_the_cloud_says_of_a_wrong_password() -> None:
+    """It has a code of its own, for other errors too."""
+    assert isinstance(translate(OperationFailure("bad auth : authentication failed", 8000)), AuthenticationError)
+    assert not isinstance(translate(OperationFailure("too many connections", 8000)), AuthenticationError)

@@ -17,6 +17,8 @@ from datalayer.documents import SpaceVisit
 from datalayer.engine.ids import _Ids
 from datalayer.ids import PostId, SpaceId
 
+pytestmark = pytest.mark.quick
+
 IDS = TypeAdapter(PostId)
 
 

@@ -14,6 +14,8 @@ from datalayer.engine.clock import DAY, HOUR
 from datalayer.engine.fields import MAX_INTEGER
 from datalayer.repositories.shared.recurrence import Schedule
 
+pytestmark = pytest.mark.quick
+
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 

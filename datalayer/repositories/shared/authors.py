@@ -5,10 +5,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from bson import ObjectId
+
 from datalayer.documents.comments import Comment
 from datalayer.documents.conversations import Message
 from datalayer.documents.posts import Post
 from datalayer.documents.users import User
+from datalayer.engine.batches import Batch
 from datalayer.engine.connection import Collection, Connection
 from datalayer.engine.document import Document
 from datalayer.engine.fields import StorageId
@@ -17,9 +20,6 @@ from datalayer.ids import UserId
 
 NAMELESS = "Member"
 """What a user without a name is called."""
-
-BATCH = 500
-"""How many copies are changed in one transaction where all of them in one did not succeed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,17 +89,19 @@ async def update_copies(connection: Connection, id: UserId, author: Author) -> N
         await connection.collection(copies.document).update_many(stale, copies.update(author), hint=copies.index)
 
 
-async def update_copies_in_batches(connection: Connection, id: UserId) -> None:
+def copy_batches(connection: Connection, id: UserId) -> list[Batch]:
     """The same in many short transactions, each of which conflicts with less; readers see them happen one by one."""
-    for copies in _COPIES:
-        while await connection.transaction(partial(_update_batch, connection, id, copies)) == BATCH:
-            pass
+    return [partial(_update_batch, connection, id, copies) for copies in _COPIES]
 
 
-async def _update_batch(connection: Connection, id: UserId, copies: _Copies) -> int:
+async def _update_batch(
+    connection: Connection, id: UserId, copies: _Copies, after: ObjectId | None, size: int
+) -> list[ObjectId]:
     author = await lock_author(connection.collection(User), id)
     collection = connection.collection(copies.document)
-    stale = await collection.find(copies.stale(id, author), {"_id": 1}, limit=BATCH, hint=copies.index).to_list()
-    if stale:
-        await collection.update_many({"_id": {"$in": [wire["_id"] for wire in stale]}}, copies.update(author))
-    return len(stale)
+    behind = {} if after is None else {"_id": {"$gt": after}}
+    stale = collection.find({**copies.stale(id, author), **behind}, {"_id": 1}, limit=size, hint=copies.index)
+    ids = [wire["_id"] for wire in await stale.to_list()]
+    if ids:
+        await collection.update_many({"_id": {"$in": ids}}, copies.update(author))
+    return ids

@@ -1,6 +1,6 @@
 """Documents that have an order of their own within a parent, and readers that see all of a change or nothing."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import ClassVar
 
 from bson import ObjectId
@@ -33,23 +33,41 @@ class OrderedRepository(Repository[D, I]):
         last = await self._collection.find_one(filter, {"order": 1}, sort=sort, hint=self._index)
         return 0 if last is None else int(last["order"]) + 1
 
-    async def _close_gap(self, parent_id: ObjectId, order: int) -> None:
-        """Move up what is behind a place that has become free. One round trip."""
-        behind = {self.parent: parent_id, "order": {"$gt": order}}
-        await self._collection.update_many(behind, {"$inc": {"order": -1}}, hint=self._index)
+    async def _places(self, parent_id: ObjectId) -> dict[I, int]:
+        """The place of everything in the parent, in order. One round trip."""
+        cursor = self._collection.find(
+            {self.parent: parent_id},
+            {"order": 1},
+            sort={"order": 1, "_id": 1},
+            hint=self._index,
+            batch_size=AT_ONCE,
+        )
+        return {wire["_id"]: int(wire["order"]) for wire in await cursor.to_list()}
 
-    async def _put_in_order(self, parent_id: ObjectId, ids: Collection[I]) -> None:
-        """Give everything in the parent its place. 2 round trips.
+    async def _put_in_order(self, places: Mapping[I, int], ids: Collection[I]) -> None:
+        """Give these their places, 0 to n-1, where they have others. One round trip, none where all are right.
+
+        Places that were imported with gaps, or twice, are right then.
+        """
+        moved = {id: order for order, id in enumerate(ids) if places[id] != order}
+        if moved:
+            at = {"updatedAt": self._now()} if "updated_at" in self.document.model_fields else {}
+            updates = [UpdateOne({"_id": id}, {"$set": {"order": order, **at}}) for id, order in moved.items()]
+            await self._collection.bulk_write(updates)
+
+    async def _close_gap(self, parent_id: ObjectId) -> None:
+        """Move up what is behind a place that has become free. 2 round trips, one where nothing is behind it."""
+        places = await self._places(parent_id)
+        await self._put_in_order(places, places)
+
+    async def _reorder(self, parent_id: ObjectId, ids: Collection[I]) -> None:
+        """Put everything in the parent into this order. 2 round trips.
 
         Raises:
             InvalidInputError: `ids` is not all of it, each once.
         """
-        cursor = self._collection.find({self.parent: parent_id}, {"order": 1}, hint=self._index, batch_size=AT_ONCE)
-        orders = {wire["_id"]: wire["order"] for wire in await cursor.to_list()}
-        if len(ids) != len(orders) or orders.keys() != set(ids):
+        places = await self._places(parent_id)
+        if len(ids) != len(places) or places.keys() != set(ids):
             what = f"{self.document.Settings.name} of the {self.parent.removesuffix('Id')}"
             raise InvalidInputError("ids", f"must be all {what}, each once")
-        moved = {id: order for order, id in enumerate(ids) if orders[id] != order}
-        if moved:
-            updates = [UpdateOne({"_id": id}, {"$set": {"order": order}}) for id, order in moved.items()]
-            await self._collection.bulk_write(updates)
+        await self._put_in_order(places, ids)

@@ -2,9 +2,10 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from functools import partialmethod
+from itertools import product
 from typing import Any, Self, cast
 
-from bson import MaxKey, MinKey
+from bson import MaxKey, MinKey, encode
 from pydantic import ValidationError
 from pymongo import DeleteOne, InsertOne, ReturnDocument, UpdateOne
 from pymongo.errors import BulkWriteError, DuplicateKeyError, WriteError
@@ -281,7 +282,8 @@ class Collection(Refusing):
                 result = await change()
                 after = {wire["_id"]: wire for wire in await self._engine.find().to_list()}
                 for id, wire in after.items():
-                    if before.get(id) != wire:
+                    # As they are stored: in Python, `True` is 1 and 1.0.
+                    if id not in before or encode(before[id]) != encode(wire):
                         self._validate(sent(wire))
                 await self._refuse_duplicates()
             except BaseException as error:
@@ -326,10 +328,14 @@ class Collection(Refusing):
         for index in (index for index in self._indexes.values() if index.unique):
             seen: set[object] = set()
             for wire in await self._engine.find(index.where or {}).to_list():
-                key = tuple(language.value_at(wire, name) for name in index.fields)
-                if key in seen:
+                values: list[Any] = [language.value_at(wire, name) for name in index.fields]
+                # An array has a key for each of its items.
+                keys = set(
+                    product(*[cast("list[Any]", value) if isinstance(value, list) else [value] for value in values])
+                )
+                if not seen.isdisjoint(keys):
                     raise self._duplicate(index, wire)
-                seen.add(key)
+                seen |= keys
 
     def _duplicate(self, index: Index, wire: Wire) -> DuplicateKeyError:
         """The error of the server for a second document with the key in the index."""

@@ -88,11 +88,18 @@ def kinds_of(document: type[Document]) -> Kinds:
 
 
 def value_at(value: Any, path: str) -> Any:  # noqa: ANN401
-    """What is at a path; the number of an array's item may be its end."""
+    """What is at a path; the number of an array's item may be its end.
+
+    Behind an array it is a list: what each of its items has there.
+    """
     for name in path.split("."):
         if value is None:
             return None
-        value = value[int(name)] if name.isdigit() else value.get(name)
+        if isinstance(value, list):
+            items = cast("list[Any]", value)
+            value = items[int(name)] if name.isdigit() else [value_at(item, name) for item in items]
+        else:
+            value = value.get(name)
     return value
 
 
@@ -129,6 +136,8 @@ def check_update(update: Any, kinds: Kinds, upserted: Mapping[str, Any] | None =
             wanted = {"anything": None, "value": kind, "number": "number"}.get(UPDATES.get(operator, ""), "")
             if wanted == "" or (wanted is not None and {wanted, kind} != {_kind_of(operand)}):
                 raise unsupported(f"{operator} of {name} by {operand!r}")
+            if kind == "number" and isinstance(operand, float):
+                raise unsupported(f"{operator} of {name} by {operand!r}, which may equal the number that is there")
             if "." in name or name in changed:
                 raise unsupported(f"a change of {name} besides that of another part of it, or of it alone")
             changed.add(name)

@@ -1,0 +1,1 @@
+"""Two calls at once, in every order that their commands can have."""
