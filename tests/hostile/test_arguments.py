@@ -16,7 +16,7 @@ from datalayer.errors import InvalidInputError
 from tests.hostile.arguments import ALL_METHODS, Method
 from tests.hostile.place import Outcome, Place
 from tests.hostile.sent import misplaced
-from tests.hostile.values import MARK, ODD, POISON, TEXTS
+from tests.hostile.values import MARK, ODD, POISON, RAISING, TEXTS
 from tests.plans.registry import about
 
 LONGEST_MESSAGE = 500
@@ -106,6 +106,15 @@ async def test_a_call_with_other_parameters_is_bad_input(place: Place, method: M
     outcome = await place.call(method, {}, *[ObjectId() for _ in range(12)])
     assert isinstance(outcome.error, InvalidInputError)
     assert outcome.commands == []
+
+
+@pytest.mark.parametrize("method", with_parameters, ids=lambda method: method.name)
+async def test_what_raises_while_it_is_read_is_refused(place: Place, method: Method) -> None:
+    """The error of an iterator does not leave the library as it is, but as bad input that names the argument."""
+    right = place.arguments.right(method, random.Random(4))  # noqa: S311 - repeatable
+    for name in method.types:
+        for make in RAISING:
+            refused(await place.call(method, right | {name: make()}), name)
 
 
 async def test_an_enormous_string_is_refused_in_a_few_words(place: Place) -> None:

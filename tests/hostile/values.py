@@ -1,7 +1,7 @@
 """What a careless or a malicious caller may give."""
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import partial
@@ -10,6 +10,8 @@ from unittest.mock import MagicMock
 
 from bson import Binary, Code, DBRef, Decimal128, Int64, MaxKey, MinKey, ObjectId, Regex, Timestamp
 from hypothesis import strategies as st
+
+from datalayer import DataLayerError
 
 MARK = "zq7"
 """Stands in every string that is made here, so that it is found again in what was sent."""
@@ -22,6 +24,27 @@ class Rude:
         raise RuntimeError(MARK)
 
     __str__ = __repr__ = __eq__ = __hash__ = __bool__ = __float__ = __int__ = __index__ = _refuse  # type: ignore[assignment]
+
+
+class Raising:
+    """A collection that cannot be read to its end."""
+
+    def __init__(self, error: Exception, *values: object) -> None:
+        self._error, self._values = error, values
+
+    def __iter__(self) -> Iterator[object]:
+        yield from self._values
+        raise self._error
+
+    def __len__(self) -> int:
+        raise self._error
+
+
+class Unreadable:
+    """A collection that nobody can begin to read."""
+
+    def __iter__(self) -> Any:
+        return MARK
 
 
 class Words(str):
@@ -126,11 +149,21 @@ _OBJECTS: tuple[object, ...] = (
     *(nested(101), nested(101, key=MARK), nested(300), nested(5_000), nested(5_000, key="a"), _shared()),
 )
 
+RAISING: tuple[Callable[[], object], ...] = (
+    lambda: Raising(RuntimeError(MARK)),
+    lambda: Raising(LookupError(MARK * 100_000), ObjectId()),
+    lambda: iter(Raising(StopAsyncIteration(), ObjectId(), ObjectId())),
+    lambda: Raising(DataLayerError()),
+    Unreadable,
+)
+"""What raises an error of its own while it is read."""
+
 _ONE_USE: tuple[Callable[[], object], ...] = (
     lambda: (value for value in [{"$gt": ""}]),
     lambda: (value for value in [MARK]),
     lambda: iter([Rude()]),
     lambda: map(str, [1]),
+    *RAISING,
 )
 
 _REUSED = {"operator": _OPERATORS, "bson": _BSON, "number": _NUMBERS, "text": _TEXTS, "object": _OBJECTS}
