@@ -29,11 +29,11 @@ python -m indexes check --uri ...    # exits with 1 on any drift
 Where the library is installed, `datalayer schema plan`, `apply` and `check` are the same. Their exit codes are in
 [the guide to production](../docs/how-to/production.md#deploy-the-schema-then-the-code).
 
-- New indexes are built before old ones go. MongoDB cannot rename or change an index: the old one is dropped, and
-  the new one is built then. A unique one is guarded meanwhile by a second unique index on the same keys, so there is
-  no moment without the constraint. Guards are always built, also where one seems to be there, and have to be complete before
-  anything is dropped. Queries that need the index wait for the build: where that matters, declare a changed index under
-  a new name.
+- New indexes are built before old ones go. MongoDB cannot rename or change an index: the old one is dropped, and the
+  new one is built then. A unique one is guarded meanwhile by a second unique index on the same keys, so there is no
+  moment without the constraint. Guards are always built, also where one seems to be there, and have to be complete
+  before anything is dropped. Queries that need the index wait for the build: where that matters, declare a changed
+  index under a new name.
 - An index that is still being built does not count as there: `apply` waits for it, and `check` reports it.
 - Before a unique index is built, duplicates are looked for, and listed. A validator is set only when every document
   passes.
