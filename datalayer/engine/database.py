@@ -77,6 +77,9 @@ class Database:
     ) -> AsyncGenerator[Self]:
         """Open the database at the URI, and close it at the end.
 
+        Closing waits for the transactions that are under way, for 5 s at most; then they are undone, and their callers
+        get an `OutcomeUnknownError`. Every later call raises a `DatabaseClosedError`.
+
         Args:
             uri: Where it is; the environment's `MONGODB_URI` by default. Its path is the name of the database.
             schema: `create` makes the missing collections, validators and indexes; `verify` makes nothing, and raises
@@ -101,7 +104,7 @@ class Database:
     async def over(
         cls, database: AsyncDatabase[dict[str, Any]], *, schema: SchemaMode = "create", clock: Clock | None = None
     ) -> AsyncGenerator[Self]:
-        """Open a database whose client the caller owns: the same as `connect`, but nothing is closed at the end."""
+        """Open a database whose client the caller owns: the same as `connect`, but the client stays open at the end."""
         if not isinstance(database, AsyncDatabase):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise InvalidInputError("database", "must be an AsyncDatabase of pymongo")
         if clock is not None and not callable(clock):
@@ -132,11 +135,17 @@ class Database:
         It is tried again as a whole when it conflicts with others, for 30 s at most; so the work may run several times
         and should do nothing else that cannot be repeated. Inside an open transaction it becomes a part of that.
 
+        The work may catch a refusal, such as a `NotFoundError`, and go on, as long as the method had written nothing
+        before it. MongoDB has no savepoints, so any other error inside the work undoes the whole transaction, even if
+        the work catches it: an error after a write, a duplicate key, a cancellation or a timeout, and an error that
+        leaves a nested `transaction` which has written. Every later call in the work then raises a `DataLayerError`.
+
         Args:
             work: An async callable without arguments, which awaits one repository call after the other.
 
         Raises:
             ConcurrentTransactionError: The work started tasks that used the repositories too.
+            DataLayerError: The work caught an error that had undone the transaction, which is the `__cause__`.
         """
 
         async def awaited() -> T:
