@@ -11,6 +11,15 @@ Number = Annotated[int, Ge(0)]
 Some = Annotated[int, Ge(1)]
 Mean = Annotated[float, Ge(0), Le(50)]
 
+# Steps of a prime that is a little larger tell the users apart who like something.
+People = Annotated[int, Ge(1), Le(1_000_000)]
+
+# An id begins with four bytes of seconds since 1970.
+Moment = Annotated[int, Ge(0), Le(4_294_967_295_999)]
+
+BEFORE_START = 7 * DAY
+"""So long before the community opens its founders come, and make the spaces."""
+
 
 class World(BaseModel):
     """How much of everything a seeded database holds. Two equal worlds are the same, to the byte.
@@ -27,9 +36,9 @@ class World(BaseModel):
 
     name: str
     seed: int
-    now: Some
+    now: Moment
     days: Some
-    users: Some
+    users: People
     founders: Some
     admins: Some
     moderators: Number
@@ -50,10 +59,14 @@ class World(BaseModel):
 
     @model_validator(mode="after")
     def _refuse_impossible(self) -> "World":
+        if self.start < BEFORE_START:
+            raise ValueError("days must not reach back to 1970")
         if not self.admins + self.moderators + 10 <= self.founders <= self.users:
             raise ValueError("founders must be at least admins + moderators + 10, and at most users")
         if max(self.rewarded_posts, self.reports) > self.posts:
             raise ValueError("rewarded_posts and reports must be at most posts")
+        if max(self.likes_per_post, self.comments_per_post, self.likes_per_comment) * 2 > self.founders:
+            raise ValueError("likes_per_post, comments_per_post and likes_per_comment must be at most half of founders")
         if self.follows_per_user * 2 > self.founders:
             raise ValueError("follows_per_user must be at most half of founders")
         if max(self.enrollments_per_course, self.rsvps_per_event) > self.founders:

@@ -4,12 +4,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from tests.seeding.rows import Data, Row
+from tests.seeding.rows import AT_ONCE, Data, Row
 
 PREVIEW = 140
-
-AT_ONCE = 60_000
-"""Milliseconds within which two transactions may have been under way at once, so that times do not tell their order."""
 
 
 def _differs(table: str, row: Row, field: str, expected: object) -> Iterator[str]:

@@ -21,7 +21,11 @@ async def violations(database: AsyncDatabase[Any], *, needs_admin: bool = False)
         database: What is looked at.
         needs_admin: Whether there has been an admin, so that there must be one now.
     """
-    data = await Data.read(database)
+    return violated(await Data.read(database), needs_admin=needs_admin)
+
+
+def violated(data: Data, *, needs_admin: bool = False) -> list[str]:
+    """The same of rows that are in memory."""
     found = [f"{rule.__name__}: {sentence}" for rule in RULES for sentence in rule(data)]
     if needs_admin and not any(user["role"] == "admin" for user in data["users"]):
         found.append("at_least_one_admin: there is none")

@@ -7,6 +7,9 @@ from pymongo.asynchronous.database import AsyncDatabase
 
 Row = dict[str, Any]
 
+AT_ONCE = 60_000
+"""Milliseconds within which two transactions may have been under way at once, so that times do not tell their order."""
+
 TABLES = (
     *("users", "spaces", "posts", "comments", "likes", "courses", "modules", "lessons", "enrollments"),
     *("lessonProgress", "events", "rsvps", "memberships", "notifications", "conversations", "messages", "points"),

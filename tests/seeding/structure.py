@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 
-from tests.seeding.rows import Data
+from tests.seeding.rows import AT_ONCE, Data
 
 CHAPTERS = 24
 PINS = 3
@@ -207,6 +207,28 @@ def nothing_happens_before_the_creation(data: Data) -> Iterator[str]:
                     yield f"{table} {row['_id']}: {field} is before createdAt"
 
 
+_IN_WHAT_MAY_BE_DELETED = (
+    *(("posts", "spaceId", "createdAt"), ("comments", "postId", "createdAt"), ("comments", "parentId", "createdAt")),
+    *(("likes", "targetId", "createdAt"), ("reports", "targetId", "createdAt"), ("rsvps", "eventId", "updatedAt")),
+    *(("modules", "courseId", "createdAt"), ("enrollments", "courseId", "enrolledAt")),
+    ("enrollments", "courseId", "completedAt"),
+)
+
+
+def nothing_happens_in_what_was_deleted_before(data: Data) -> Iterator[str]:
+    """Nobody writes to, likes, reports, answers or takes what is deleted."""
+    deleted = {row["_id"]: row["deletedAt"] for rows in data.values() for row in rows if "deletedAt" in row}
+    for table, reference, field in _IN_WHAT_MAY_BE_DELETED:
+        for row in data[table]:
+            if row.get(reference) in deleted and row.get(field, 0) > deleted[row[reference]] + AT_ONCE:
+                yield f"{table} {row['_id']}: {field} is after the deletion of {row[reference]}"
+    courses = {lesson["_id"]: course for course, lessons in data.lessons_of_courses().items() for lesson in lessons}
+    for row in data["lessonProgress"]:
+        course = courses.get(row["lessonId"])
+        if course in deleted and row["completedAt"] > deleted[course] + AT_ONCE:
+            yield f"lessonProgress {row['_id']}: completedAt is after the deletion of {course}"
+
+
 def optional_fields_are_absent_and_never_null(data: Data) -> Iterator[str]:
     """But for what the application keeps in a notification."""
     for table, rows in data.items():
@@ -238,5 +260,6 @@ RULES: tuple[Callable[[Data], Iterator[str]], ...] = (
     scenes_are_in_one_state,
     scenes_are_of_their_chapters_story,
     nothing_happens_before_the_creation,
+    nothing_happens_in_what_was_deleted_before,
     optional_fields_are_absent_and_never_null,
 )

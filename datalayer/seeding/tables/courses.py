@@ -86,7 +86,7 @@ class Courses:
         if number % 3:
             row["thumbnailStorageId"] = f"courses/{random.getrandbits(64):016x}.jpg"
         if number in _DELETED:
-            row["deletedAt"] = self._world.now - DAY
+            row["deletedAt"] = max(row["updatedAt"], self._world.now - DAY)
         return row
 
     def _lesson_rows(self, module: dict[str, Any], total: int) -> Iterator[dict[str, Any]]:

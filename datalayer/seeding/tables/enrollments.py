@@ -6,7 +6,7 @@ from typing import Any
 
 from bson import ObjectId
 
-from datalayer.engine.clock import HOUR
+from datalayer.engine.clock import DAY
 from datalayer.seeding.draws import Ids, source
 from datalayer.seeding.tables.courses import Courses, Curriculum
 from datalayer.seeding.tables.users import People
@@ -54,11 +54,13 @@ class Enrollments:
         random, people, world = source(self._world, "enrollments"), self._people, self._world
         number = 0
         for course, total in zip(self._courses.all, self.per_course, strict=True):
-            for user in random.sample(range(people.count), total):
-                opened = max(course.row["createdAt"] + HOUR * 24, people.created[user])
-                enrolled = opened + int(random.random() * world.between(opened, 120))
+            last = course.row.get("deletedAt", world.now)
+            first = min(last, course.row["createdAt"] + DAY)
+            for user in random.sample(range(people.there_at(last)), total):
+                opened = max(first, people.created[user])
+                enrolled = opened + int(random.random() * min(last - opened, 120 * DAY))
                 lessons = min(len(course.lessons), int(random.random() * len(course.lessons) * 1.4))
-                window = world.between(enrolled, 40)
+                window = min(last - enrolled, 40 * DAY)
                 done = [enrolled + window * (step + 1) // (lessons + 1) for step in range(lessons)]
                 yield Study(number, user, course, enrolled, done)
                 number += 1

@@ -80,7 +80,7 @@ class Events:
     def _answers(self, number: int, row: dict[str, Any]) -> Iterator[Answer]:
         random = source(self._world, f"rsvps {number}")
         here = self._people.there_at(row["createdAt"])
-        window = min(self._world.now, row["startTime"]) - row["createdAt"]
+        window = min(self._world.now, row["startTime"], row.get("deletedAt", self._world.now)) - row["createdAt"]
         for user in random.sample(range(here), self._of(number)):
             yield Answer(user, random.choice(_STATUSES), row["createdAt"] + int(random.random() * window))
 

@@ -58,7 +58,8 @@ class Reports:
         kind = random.choice(_KINDS)
         if kind == "user":
             user = random.randrange(self._world.admins, self._world.founders)
-            return "user", self._people.ids[user], user, self._world.now - random.randrange(1, 20) * DAY
+            moment = max(self._world.start, self._world.now - random.randrange(1, 20) * DAY)
+            return "user", self._people.ids[user], user, moment
         post = random.randrange(self._posts.count)
         if kind == "comment" and (remark := next(self._comments.of(post), None)) is not None:
             return "comment", remark.id, remark.author, remark.created

@@ -9,7 +9,7 @@ from bson import ObjectId
 from datalayer.engine.clock import DAY
 from datalayer.seeding.draws import Ids, happens, source
 from datalayer.seeding.phrases import Writer, phrases
-from datalayer.seeding.world import World
+from datalayer.seeding.world import BEFORE_START, World
 
 MEMBER = "Member"
 """What a user without a name is called in copies."""
@@ -95,5 +95,5 @@ class People:
 def _came(world: World, number: int) -> int:
     """The founders within the week before the start, the others as the community grows."""
     if number < world.founders:
-        return world.start - 7 * DAY + 6 * DAY * number // world.founders
+        return world.start - BEFORE_START + 6 * DAY * number // world.founders
     return world.at((number - world.founders + 0.5) / (world.users - world.founders))
