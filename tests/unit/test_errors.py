@@ -11,9 +11,9 @@ from datalayer.errors import (
     DataLayerError,
     InvalidCursorError,
     InvalidInputError,
-    OutcomeUnknownError,
     PermissionDeniedError,
     PinLimitError,
+    UnavailableError,
 )
 
 _DUMP = (
@@ -41,7 +41,7 @@ def test_an_error_without_a_message_says_what_its_class_is() -> None:
 
 def test_a_server_that_is_starting_is_no_matter_of_the_uri() -> None:
     error = translate(ConfigurationError("Sessions are not supported by this MongoDB deployment"))
-    assert isinstance(error, OutcomeUnknownError)
+    assert type(error) is UnavailableError
 
 
 def test_errors_survive_pickling() -> None:
