@@ -13,6 +13,7 @@ from pymongo import AsyncMongoClient, MongoClient
 from pymongo.asynchronous.client_session import AsyncClientSession
 
 from datalayer.documents import Document
+from datalayer.engine.ids import new_object_id
 from datalayer.errors import DataLayerError, OutcomeUnknownError, UnavailableError
 from datalayer.server.embedded import running
 from datalayer.testing import Command
@@ -161,6 +162,7 @@ class Scene:
         return await self._outcome(*await self._made(around))
 
     async def _made(self, around: Callable[[Awaitable[Any]], Awaitable[Any]] | None = None) -> tuple[Any, Any]:
+        self._begun = new_object_id()
         running = self._call.run(self._stage.world, *self._arguments)
         try:
             return await (running if around is None else around(running)), None
@@ -175,7 +177,7 @@ class Scene:
             after = await self._stage.world.rows(table)
             found += [(table, id, row) for id, row in sorted(changes(before, after).items())]
             await self._stage.world.put_back(table, before, after)
-        numbers = _numbers([result, found])
+        numbers = _numbers([result, found], self._begun)
         return Outcome(error, _numbered(result, numbers), _numbered(found, numbers))
 
 
@@ -201,10 +203,9 @@ async def staged() -> AsyncIterator[Stage]:
         pymongo.common.MIN_HEARTBEAT_INTERVAL = usual
 
 
-def _numbers(value: Any) -> dict[ObjectId, str]:
-    """A name for each id that this process has made, in the order in which it made them."""
-    mine = ObjectId().binary[4:9]
-    found = sorted({id for id in _ids(value) if id.binary[4:9] == mine})
+def _numbers(value: Any, begun: ObjectId) -> dict[ObjectId, str]:
+    """A name for each id that was made since the call began, in the order in which they were made."""
+    found = sorted({id for id in _ids(value) if id > begun})
     return {id: f"new {number}" for number, id in enumerate(found)}
 
 

@@ -77,7 +77,7 @@ def test_a_forked_process_makes_other_ids() -> None:
         "from datalayer.engine.ids import _Ids, new_object_id\n"
         "time.time_ns = lambda: 10**18\n"
         "child = os.fork()\n"
-        "print(new_object_id(), flush=True)\n"
+        "os.write(1, f'{new_object_id()} '.encode())\n"
         "child and os.waitpid(child, 0)\n"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)  # noqa: S603 - our own program
