@@ -4,7 +4,7 @@ BIN := .venv/bin
 # Each has a server of its own, and takes a half of the suite, so that most worlds are made in one of them only.
 WORKERS := -n auto --maxprocesses 4 --dist worksteal
 
-.PHONY: quick test test-wheel seed check format bench soak docs clean
+.PHONY: quick test thorough test-wheel seed check format bench soak docs clean
 
 # While a change is made: the units, one rule of every repository, and the plans of all queries.
 quick: .venv/ready
@@ -14,15 +14,18 @@ quick: .venv/ready
 test: .venv/ready
 	$(BIN)/pytest $(WORKERS) $(ARGS)
 
-# The thorough run: every test, with more examples of each property, against the built wheel, beside everything that the
-# sdist holds but the package.
+# Every test, with more examples of each property.
+thorough: .venv/ready
+	$(BIN)/pytest $(WORKERS) --thorough $(ARGS)
+
+# The suite against the built wheel, beside everything that the sdist holds but the package.
 test-wheel: .venv-wheel/ready
 	rm -rf .venv-wheel/dist .venv-wheel/suite && mkdir .venv-wheel/suite
 	$(BIN)/python -m build --no-isolation --outdir .venv-wheel/dist
 	.venv-wheel/bin/python -m pip install --quiet --force-reinstall --no-deps .venv-wheel/dist/*.whl
 	tar -xzf .venv-wheel/dist/*.tar.gz -C .venv-wheel/suite --strip-components=1
 	rm -r .venv-wheel/suite/datalayer .venv-wheel/suite/tests/packaging
-	cd .venv-wheel/suite && ../bin/pytest $(WORKERS) --thorough $(ARGS)
+	cd .venv-wheel/suite && ../bin/pytest $(WORKERS) $(ARGS)
 
 seed: .venv/ready
 	$(BIN)/python -m seed $(ARGS)

@@ -25,7 +25,9 @@ async def spoiled(stage: Stage, scene: Scene, at: int, fault: Fault) -> list[str
     with stage.injector.fault(fault, at):
         outcome = await scene.outcome()
     found = [*outcome.faults(scene.usual), *stage.leaks()]
-    if not scene.is_writing and isinstance(outcome.error, OutcomeUnknownError):
+    # A commit also confirms what a method has found, and so may be unconfirmed without a write.
+    only_reads = not scene.is_writing and all(command.name != "commitTransaction" for command in scene.commands)
+    if only_reads and isinstance(outcome.error, OutcomeUnknownError):
         found.append("it says that what happened is unknown, and it only reads")
     return [f"{fault.name} at {at}: {said}" for said in found]
 
