@@ -57,7 +57,11 @@ ADDED: Mapping[str, Mapping[str, str]] = {
         "revision": "Lock: two pins in one space conflict, so that there are never more than 3; "
         "and two changes of the order of the spaces do."
     },
-    "courses": {"revision": "Lock: changes of the order of its modules, and removals of its lessons, conflict."},
+    "courses": {
+        "revision": "Lock: changes of the order of its modules, and removals of its lessons, conflict.",
+        "removing": "Lessons and modules that have been removed while not every enrollment has followed yet: the next "
+        "removal completes that.",
+    },
     "modules": {"revision": "Lock: changes of the order of its lessons conflict with each other and with its removal."},
     "enrollments": {
         "revision": "Lock: two lessons that one user completes at once conflict, so that one of them sees the course "

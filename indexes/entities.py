@@ -121,7 +121,7 @@ def _names(annotation: Any, targets: tuple[str, ...]) -> tuple[str, str]:  # noq
         return "id", "id"
     if isinstance(kind, type) and issubclass(kind, BaseModel):
         return "object", "object"
-    name = {str: "string", int: "integer", bool: "boolean"}[cast("type", kind)]
+    name = {str: "string", int: "integer", bool: "boolean", ObjectId: "id"}[cast("type", kind)]
     return name, name
 
 

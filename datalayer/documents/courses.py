@@ -7,6 +7,7 @@ from pydantic import Field
 from datalayer.documents.spaces import Visibility
 from datalayer.engine.document import Document, new_id
 from datalayer.engine.fields import Body, Count, File, Html, Name, Note, Text, Timestamp, Title
+from datalayer.engine.ids import AnyId
 from datalayer.engine.indexes import Index, TableSettings
 from datalayer.ids import CourseId, LessonId, ModuleId
 
@@ -14,9 +15,15 @@ CourseStatus: TypeAlias = Literal["draft", "published"]
 
 MAX_ATTACHMENTS = 100
 
+MAX_REMOVING = 100_000
+"""As many lessons as a module that is removed may have, where the enrollments follow in batches."""
+
 
 class Course(Document):
-    """A course. `enrollment_count` follows its enrollments."""
+    """A course. `enrollment_count` follows its enrollments.
+
+    `removing` are lessons and modules that have been removed, while not every enrollment has followed yet.
+    """
 
     id: CourseId = new_id()
     title: Annotated[str, Text(1, 100)]
@@ -28,6 +35,7 @@ class Course(Document):
     status: CourseStatus
     enrollment_count: Count
     revision: Count | None = None
+    removing: Annotated[list[AnyId], Field(max_length=MAX_REMOVING)] | None = None
     created_at: Timestamp
     updated_at: Timestamp
     deleted_at: Timestamp | None = None
@@ -41,6 +49,12 @@ class Course(Document):
             Index("by_status", "status"),
             Index("by_visibility", "visibility"),
             Index("by_status_and_visibility", "status", "visibility", why="courses.published of one visibility"),
+            Index(
+                "by_removing",
+                "removing",
+                where={"removing": {"$exists": True}},
+                why="the course of a removal of a lesson or module that was interrupted",
+            ),
         )
 
 

@@ -75,7 +75,7 @@ def _has_stray_credentials(uri: str) -> bool:
 
 def _client(uri: str, options: Mapping[str, Any]) -> AsyncMongoClient[dict[str, Any]] | None:
     """The client, if the driver understands the URI. What it says in errors and warnings may quote any part of it."""
-    with warnings.catch_warnings(record=True) as said:
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
             client = AsyncMongoClient[dict[str, Any]](uri, **options)
@@ -85,9 +85,11 @@ def _client(uri: str, options: Mapping[str, Any]) -> AsyncMongoClient[dict[str, 
                 split_options(uri.partition("?")[2] or "w=1", warn=True)
         except (PyMongoError, ValueError, TypeError, OSError):
             return None
-    ignored = [warning for warning in said if issubclass(warning.category, UserWarning)]
+    # What is collected as garbage meanwhile may cause warnings of other kinds.
+    ignored = [warning for warning in caught if issubclass(warning.category, UserWarning)]
+    outdated = [warning for warning in caught if issubclass(warning.category, DeprecationWarning)]
     if len(name.encode()) > _LONGEST_NAME or (ignored and uri.startswith(_SRV)):
         return None
-    if said:
+    if ignored or outdated:
         warnings.warn("The driver ignores an option of the URI, or takes it for outdated.", stacklevel=2)
     return client

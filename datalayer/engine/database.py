@@ -118,7 +118,7 @@ class Database:
             # A secondary may not have heard of the last change of the schema.
             on_primary = database.with_options(read_preference=ReadPreference.PRIMARY)
             await cls.ensure_schema(on_primary, cls.documents, schema)
-            await _initialize_beanie(database, cls.documents)
+            await initialize_beanie(database, cls.documents)
         except TRANSLATED as error:
             raise translate(error, database.client) from error
         opened = cls(database, clock or system_clock)
@@ -162,7 +162,7 @@ class Database:
             raise translate(error) from error
 
 
-async def _initialize_beanie(database: AsyncDatabase[dict[str, Any]], documents: Sequence[type[Document]]) -> None:
+async def initialize_beanie(database: AsyncDatabase[dict[str, Any]], documents: Sequence[type[Document]]) -> None:
     """Let the documents be used as Beanie documents."""
     initialize: Callable[..., Awaitable[None]] = beanie.init_beanie  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]  # noqa: TID251 - without its indexes
     await initialize(database, document_models=list(documents), skip_indexes=True)

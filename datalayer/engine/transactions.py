@@ -190,8 +190,8 @@ async def _commit(session: AsyncClientSession, database: AsyncDatabase[dict[str,
         await _confirmed(session)
     except Exception as error:
         if not is_transient(error):
-            # Where the server has refused to commit it, it is still open there.
-            await _supersede(session, database)
+            # Where the server has refused to commit it, it is still open there. The commit may have used up its time.
+            await _to_the_end(lambda: _supersede(session, database), LAST_SECONDS)
         raise
 
 

@@ -2,6 +2,7 @@
 
 from datalayer.documents.stories import Backstory, Character, Story, Traits
 from datalayer.engine.boundary import UNSET, Unset
+from datalayer.engine.collection import LOCK
 from datalayer.engine.fields import Name
 from datalayer.engine.repository import Repository, not_found
 from datalayer.ids import CharacterId, StoryId
@@ -24,7 +25,7 @@ class Characters(Repository[Character, CharacterId]):
 
         async def work() -> Character:
             # A write, so that it conflicts with the story's deletion.
-            story = await self._of(Story).update_one({"_id": story_id}, {"$inc": {"revision": 1}})
+            story = await self._of(Story).update_one({"_id": story_id}, LOCK)
             if story.matched_count == 0:
                 raise not_found(Story, story_id)
             return await self._insert(Character(story_id=story_id, name=name, traits=traits, backstory=backstory))

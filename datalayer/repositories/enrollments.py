@@ -128,6 +128,9 @@ class Enrollments(Repository[Enrollment, EnrollmentId]):
                 return None
             done = await done_among(self._connection, user_id, course.lesson_ids)
         last = enrollment.last_lesson_id
+        if last not in course.lesson_ids:
+            # It was removed a moment ago.
+            last = None
         if last is not None and last not in done:
             return last
         return next((id for id in course.lesson_ids if id not in done), last)

@@ -5,6 +5,7 @@ from typing import Any
 
 from datalayer.documents.enrollments import Enrollment, LessonProgress
 from datalayer.engine.boundary import Cursor, Limit, Many
+from datalayer.engine.collection import LOCK
 from datalayer.engine.pages import Page
 from datalayer.engine.repository import Repository
 from datalayer.errors import NotEnrolledError
@@ -77,7 +78,7 @@ class Progress(Repository[LessonProgress, LessonProgressId]):
             is_last, now = len(done) + 1 == len(course.lesson_ids), self._now()
             enrollment = await self._of(Enrollment).find_one_and_update(
                 {"userId": user_id, "courseId": course.course_id},
-                _completed(now) if is_last else _LOCKED,
+                _completed(now) if is_last else LOCK,
                 hint="by_userId_and_courseId",
             )
             if enrollment is None:
@@ -154,13 +155,10 @@ class Progress(Repository[LessonProgress, LessonProgressId]):
         """Remove the progress that the filter finds, if there is one. In a transaction."""
         if (await self._collection.delete_one(filter, hint=index)).deleted_count == 0:
             return False
-        reopened = {**_LOCKED, "$unset": {"completedAt": ""}}
+        reopened = {**LOCK, "$unset": {"completedAt": ""}}
         pair = {"userId": user_id, "courseId": course_id}
         await self._of(Enrollment).update_one(pair, reopened, hint="by_userId_and_courseId")
         return True
-
-
-_LOCKED: dict[str, Any] = {"$inc": {"revision": 1}}
 
 
 def _completed(now: int) -> list[dict[str, Any]]:

@@ -7,12 +7,13 @@ from pymongo import ReturnDocument
 
 from datalayer.documents.courses import MAX_ATTACHMENTS, Course, Lesson, Module
 from datalayer.engine.boundary import UNSET, Many, Unset
+from datalayer.engine.collection import LOCK
 from datalayer.engine.fields import Body, File, Html, Note, Title
 from datalayer.engine.repository import not_found
 from datalayer.errors import InvalidInputError
 from datalayer.ids import CourseId, LessonId, ModuleId
-from datalayer.repositories.shared.curriculum import forget_lessons
 from datalayer.repositories.shared.ordered import OrderedRepository
+from datalayer.repositories.shared.removed_lessons import RemovalFromCourse
 
 
 class Lessons(OrderedRepository[Lesson, LessonId]):
@@ -125,7 +126,7 @@ class Lessons(OrderedRepository[Lesson, LessonId]):
                     raise not_found(Module, wanted)
             if courses[module_id] != courses[lesson.module_id]:
                 raise InvalidInputError("module_id", "is a module of another course")
-            await self._of(Module).update_many(among, {"$inc": {"revision": 1}})
+            await self._of(Module).update_many(among, LOCK)
             others: dict[LessonId, int] = {}
             for module in dict.fromkeys([lesson.module_id, module_id]):
                 others = await self._places(module)
@@ -141,29 +142,31 @@ class Lessons(OrderedRepository[Lesson, LessonId]):
 
         Who has done all of the lessons that are left has completed the course; where this was the last one opened, none
         is. It writes to every enrollment of the course, so that nobody completes a lesson that is going: 0.5 s for
-        10,000, and it is tried again when one of them completes a lesson meanwhile. All of it has to fit into the
-        server's cache: measured with 0.25 GB, the least there is, 15,000 enrollments do; with 1 GB 50,000, not 100,000.
-        Served by by_moduleId_and_order, by_courseId_and_order, by_courseId, by_lessonId and by_userId_and_lessonId.
+        10,000. Where that takes too long, or conflicts with lessons that are being completed all the time, the lesson
+        goes first: nobody can open or complete it any more. The enrollments and the progress follow in batches.
+        Served by by_moduleId_and_order, by_courseId_and_order, by_courseId, by_lessonId and by_userId_and_lessonId, and
+        by_removing where it completes an interrupted removal.
 
         Raises:
             NotFoundError: There is none.
-            UnavailableError: It did not succeed within 30 s; nothing has changed.
+            IncompleteError: Some of the batches did not succeed: calling it again completes them.
         """
 
-        async def work() -> None:
-            lesson = self._found(await self._one({"_id": id}), id)
+        async def remove() -> tuple[CourseId, list[LessonId]] | None:
+            lesson = await self._one({"_id": id})
+            if lesson is None:
+                return None
             course_id = await self._lock_module(lesson.module_id)
-            await self._of(Course).update_one({"_id": course_id}, {"$inc": {"revision": 1}})
             await self._collection.delete_one({"_id": id})
             await self._close_gap(lesson.module_id)
-            await forget_lessons(self._connection, course_id, [id], self._now())
+            return course_id, [id]
 
-        await self._connection.transaction(work)
+        await RemovalFromCourse(self._connection, Lesson, id, remove).run()
 
     async def _lock_module(self, id: ModuleId) -> CourseId:
         """Write to the module, and give its course."""
         module = await self._of(Module).find_one_and_update(
-            {"_id": id}, {"$inc": {"revision": 1}}, {"courseId": 1}, return_document=ReturnDocument.AFTER
+            {"_id": id}, LOCK, {"courseId": 1}, return_document=ReturnDocument.AFTER
         )
         if module is None:
             raise not_found(Module, id)

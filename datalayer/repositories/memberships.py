@@ -13,6 +13,7 @@ from datalayer.documents.memberships import (
     StripeSubscription,
 )
 from datalayer.documents.users import User
+from datalayer.engine.collection import LOCK
 from datalayer.engine.connection import Collection
 from datalayer.engine.fields import ExternalId, Name, Timestamp
 from datalayer.engine.repository import Repository, not_found
@@ -156,7 +157,7 @@ async def lock_user(users: Collection, id: UserId) -> None:
     Raises:
         NotFoundError: There is no such user.
     """
-    if (await users.update_one({"_id": id}, {"$inc": {"revision": 1}})).matched_count == 0:
+    if (await users.update_one({"_id": id}, LOCK)).matched_count == 0:
         raise not_found(User, id)
 
 

@@ -4,11 +4,12 @@ from bson import ObjectId
 
 from datalayer.documents.courses import Course, Lesson, Module
 from datalayer.engine.boundary import Many
+from datalayer.engine.collection import LOCK
 from datalayer.engine.fields import Title
 from datalayer.engine.repository import ALIVE, AT_ONCE, not_found
 from datalayer.ids import CourseId, LessonId, ModuleId
-from datalayer.repositories.shared.curriculum import forget_lessons
 from datalayer.repositories.shared.ordered import OrderedRepository
+from datalayer.repositories.shared.removed_lessons import RemovalFromCourse
 
 
 class Modules(OrderedRepository[Module, ModuleId]):
@@ -67,23 +68,26 @@ class Modules(OrderedRepository[Module, ModuleId]):
         A transaction of 7 round trips for an empty last one, 14 with lessons. It writes to every enrollment of the
         course: see `lessons.delete` for what that costs, and what it means for the users who take the course. Served by
         by_moduleId, and by the same indexes as that:
-        by_courseId, by_courseId_and_order, by_moduleId_and_order, by_lessonId, by_userId_and_lessonId.
+        by_courseId, by_courseId_and_order, by_moduleId_and_order, by_lessonId, by_userId_and_lessonId, and by_removing
+        where it completes an interrupted removal.
 
         Raises:
             NotFoundError: There is none.
+            IncompleteError: Some of the batches did not succeed: calling it again completes them.
         """
 
-        async def work() -> None:
-            module = self._found(await self._one({"_id": id}), id)
-            await self._of(Course).update_one({"_id": module.course_id}, {"$inc": {"revision": 1}})
+        async def remove() -> tuple[CourseId, list[LessonId]] | None:
+            module = await self._one({"_id": id})
+            if module is None:
+                return None
             await self._collection.delete_one({"_id": id})
             await self._close_gap(module.course_id)
-            await forget_lessons(self._connection, module.course_id, await self._remove_lessons(id), self._now())
+            return module.course_id, await self._remove_lessons(id)
 
-        await self._connection.transaction(work)
+        await RemovalFromCourse(self._connection, Module, id, remove).run()
 
     async def _lock_course(self, id: CourseId) -> None:
-        changed = await self._of(Course).update_one({"_id": id, **ALIVE}, {"$inc": {"revision": 1}})
+        changed = await self._of(Course).update_one({"_id": id, **ALIVE}, LOCK)
         if changed.matched_count == 0:
             raise not_found(Course, id)
 

@@ -10,6 +10,7 @@ from datalayer.documents.posts import MAX_MEDIA, Post
 from datalayer.documents.spaces import Space
 from datalayer.documents.users import User
 from datalayer.engine.boundary import UNSET, Cursor, Limit, Many, Unset
+from datalayer.engine.collection import LOCK
 from datalayer.engine.fields import Body, File, Html, Text, Timestamp
 from datalayer.engine.pages import Page
 from datalayer.engine.repository import ALIVE, AT_ONCE, SoftDeletingRepository
@@ -96,7 +97,7 @@ class Posts(SoftDeletingRepository[Post, PostId]):
             if post.pinned_at is not None:
                 return post
             # Two that pin in one space at once must conflict: neither sees the other's pin.
-            await self._of(Space).update_one({"_id": post.space_id}, {"$inc": {"revision": 1}})
+            await self._of(Space).update_one({"_id": post.space_id}, LOCK)
             pinned = {"spaceId": post.space_id, **ALIVE, "pinnedAt": {"$gte": 0}}
             index = "by_spaceId_and_pinnedAt_and_createdAt"
             if await self._collection.count_documents(pinned, limit=MAX_PINNED, hint=index) == MAX_PINNED:

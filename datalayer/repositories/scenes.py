@@ -9,6 +9,7 @@ from pymongo import ReturnDocument, UpdateOne
 from datalayer.documents.scenes import Outline, Scene, SceneStatus
 from datalayer.documents.stories import Chapter
 from datalayer.engine.boundary import UNSET, Unset
+from datalayer.engine.collection import LOCK
 from datalayer.engine.fields import Body, Count, Note, Positive
 from datalayer.engine.ids import new_object_id
 from datalayer.engine.repository import AT_ONCE, Repository, not_found
@@ -245,7 +246,7 @@ class Scenes(GenerationRepository):
 
     async def _lock_chapter(self, id: ChapterId) -> StoryId:
         """Write to the chapter, and give its story."""
-        chapter = await self._of(Chapter).find_one_and_update({"_id": id}, {"$inc": {"revision": 1}}, {"storyId": 1})
+        chapter = await self._of(Chapter).find_one_and_update({"_id": id}, LOCK, {"storyId": 1})
         if chapter is None:
             raise not_found(Chapter, id)
         return chapter["storyId"]

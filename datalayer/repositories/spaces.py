@@ -9,6 +9,7 @@ from pymongo import ReturnDocument, UpdateOne
 from datalayer.documents.spaces import PostPermission, Space, SpaceVisit, Visibility
 from datalayer.documents.users import User
 from datalayer.engine.boundary import UNSET, Many, Unset
+from datalayer.engine.collection import LOCK
 from datalayer.engine.fields import Name, Text
 from datalayer.engine.ids import new_object_id
 from datalayer.engine.repository import ALIVE, AT_ONCE, Repository, SoftDeletingRepository, not_found
@@ -157,7 +158,7 @@ class Spaces(SoftDeletingRepository[Space, SpaceId]):
         Before the first space, the unique index by_deletedAt_and_order does this.
         """
         last = await self._collection.find_one_and_update(
-            ALIVE, {"$inc": {"revision": 1}}, {"order": 1}, sort={"order": -1}, hint=_ALIVE_INDEX
+            ALIVE, LOCK, {"order": 1}, sort={"order": -1}, hint=_ALIVE_INDEX
         )
         return 0 if last is None else int(last["order"]) + 1
 

@@ -12,6 +12,7 @@ from datalayer.documents.points import PointsEntry
 from datalayer.documents.users import DigestFrequency, NotificationPrefs, ProfileVisibility, Role, User
 from datalayer.engine.batches import at_once_or_in_batches
 from datalayer.engine.boundary import UNSET, Cursor, Limit, Unset
+from datalayer.engine.collection import LOCK
 from datalayer.engine.fields import ExternalId, File, Name, Text
 from datalayer.engine.pages import Page
 from datalayer.engine.repository import Children, Repository
@@ -95,7 +96,7 @@ class Users(Repository[User, UserId]):
         async def work() -> User:
             # A write, so that it conflicts with the user's removal.
             wire = await self._collection.find_one_and_update(
-                {"authUserId": auth_user_id}, {"$inc": {"revision": 1}}, return_document=ReturnDocument.AFTER
+                {"authUserId": auth_user_id}, LOCK, return_document=ReturnDocument.AFTER
             )
             user = User.from_wire(wire) if wire else await self.create(name=name, auth_user_id=auth_user_id)
             await ensure_free(self._of(Membership), user.id, self._now())
@@ -215,7 +216,7 @@ class Users(Repository[User, UserId]):
     async def _keep_an_admin(self, id: ObjectId) -> None:
         """Make sure of another admin, by a write: so two admins cannot depose each other at once."""
         another = await self._collection.find_one_and_update(
-            {"role": "admin", "_id": {"$ne": id}}, {"$inc": {"revision": 1}}, {"_id": 1}, hint="by_role"
+            {"role": "admin", "_id": {"$ne": id}}, LOCK, {"_id": 1}, hint="by_role"
         )
         if another is None:
             raise LastAdminError

@@ -2,13 +2,13 @@
 
 import contextlib
 import os
-import tempfile
 from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import cast
 
 from datalayer.engine.errors import InvalidInputError
 from datalayer.server.replica_set import ReplicaSet
+from datalayer.server.scratch import scratch_directory
 
 _MAX_PATH = 4_096
 
@@ -49,8 +49,8 @@ async def running(
         finally:
             await servers.stop()
         return
-    with tempfile.TemporaryDirectory(prefix="datalayer-", ignore_cleanup_errors=True) as folder:
-        servers = ReplicaSet(Path(folder), replicas=replicas, port=port)
+    with scratch_directory() as folder:
+        servers = ReplicaSet(folder, replicas=replicas, port=port)
         try:
             await servers.start()
             yield servers

@@ -1,6 +1,7 @@
 """What only a server can do is refused in memory, and nothing has happened then."""
 
 import asyncio
+import subprocess
 import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -10,9 +11,11 @@ from bson import ObjectId
 from pymongo import ReplaceOne, UpdateOne
 
 from datalayer import Community, Stories
+from datalayer.documents import Post
 from datalayer.errors import NotSupportedInMemory
 from datalayer.ids import UserId
 from datalayer.testing.memory import open_in_memory, transactions
+from tests.community.world import post
 
 SERVER_ONLY: dict[str, Callable[[Any], Awaitable[object]]] = {
     "a collation": lambda users: users.find({"name": "ada"}, collation={"locale": "en", "strength": 2}).to_list(),
@@ -74,6 +77,53 @@ async def test_collections_that_no_document_declares() -> None:
             await community.database["chapters"].insert_one({})
         with pytest.raises(NotSupportedInMemory, match="command"):
             _ = community.database.command
+
+
+QUERIES: dict[str, Callable[[], Any]] = {
+    "a field": lambda: Post.find(Post.like_count > 1).to_list(),  # type: ignore[arg-type, operator]
+    "one": lambda: Post.find_one({"likeCount": 1}),
+    "an id": lambda: Post.get(ObjectId()),
+    "a count": lambda: Post.find_all().count(),
+    "a pipeline": lambda: Post.aggregate([]).to_list(),
+}
+
+
+@pytest.mark.parametrize("what", QUERIES)
+async def test_queries_of_beanie(what: str) -> None:
+    async with open_in_memory(Community):
+        with pytest.raises(NotSupportedInMemory, match="queries of Beanie's own"):
+            await QUERIES[what]()
+
+
+async def test_afterwards_queries_of_beanie_go_where_they_went_before(community: Community) -> None:
+    await post(community)
+    async with open_in_memory(Community):
+        pass
+    assert await Post.find_all().count() == 1
+
+
+def test_a_program_that_opens_no_other_database() -> None:
+    """Beanie knows nothing of the classes then."""
+    subprocess.run([sys.executable, "-c", PROGRAM], check=True, timeout=60)  # noqa: S603
+
+
+PROGRAM = """
+import asyncio
+from datalayer import Community
+from datalayer.documents import Post
+from datalayer.errors import NotSupportedInMemory
+from datalayer.testing.memory import open_in_memory
+
+async def main():
+    async with open_in_memory(Community):
+        try:
+            await Post.find(Post.like_count > 1).to_list()
+        except NotSupportedInMemory:
+            return
+    raise AssertionError
+
+asyncio.run(main())
+"""
 
 
 async def test_each_has_data_of_its_own() -> None:

@@ -16,6 +16,7 @@ from datalayer import Community, Stories
 from datalayer.engine import batches
 from datalayer.errors import IncompleteError, NotFoundError
 from datalayer.repositories.levels import Levels
+from tests.community.curricula import curriculum
 from tests.community.world import people, person, post, space
 
 Act = Callable[[Any, Any, Any], Awaitable[Any]]
@@ -161,6 +162,43 @@ def _none_with(table: str, **filter: Any) -> Act:
     return none
 
 
+async def _learners(c: Any, _s: Any, _: Any) -> Any:
+    """People who lack nothing but one lesson, which they have opened last; some have done that one, too."""
+    world = await curriculum(c, 2, 1)
+    kept, gone, elsewhere = world.lessons
+    for number, user in enumerate(await people(c, MANY)):
+        await c.enrollments.enroll(user.id, world.course.id)
+        for lesson in (kept, elsewhere, *([gone] if number % 2 else [])):
+            await c.lesson_progress.complete(user.id, lesson.id)
+        await c.enrollments.open_lesson(user.id, gone.id)
+    return {
+        "lesson": gone.id,
+        "module": world.modules[0].id,
+        "kept": kept.id,
+        "course": world.course.id,
+        "user": user.id,
+    }
+
+
+async def _is_forgotten(c: Any, _s: Any, ids: Any) -> bool:
+    assert await c.lessons.find(ids["lesson"]) is None
+    left = [
+        row
+        async for row in c.database.enrollments.find({"$or": [{"completedAt": None}, {"lastLessonId": ids["lesson"]}]})
+    ]
+    progress = await c.database.lessonProgress.find_one({"lessonId": ids["lesson"]})
+    removing = await c.database.courses.find_one({"removing": {"$exists": True}})
+    return not left and progress is None and removing is None
+
+
+async def _no_lesson_is_found(c: Any, _s: Any, ids: Any) -> bool:
+    assert await c.lessons.find(ids["lesson"]) is None
+    with pytest.raises(NotFoundError):
+        await c.lesson_progress.complete(ids["user"], ids["lesson"])
+    assert ids["lesson"] not in (await c.lesson_progress.of_course(ids["user"], ids["course"])).lesson_ids
+    return await c.enrollments.resume(ids["user"], ids["course"]) != ids["lesson"]
+
+
 STEPS: Any = [{"name": f"{step}", "threshold": step} for step in (0, 5, 25, 50)]
 
 CHANGES = [
@@ -170,6 +208,20 @@ CHANGES = [
     Large("levels.replace", _points, lambda c, _, __: c.levels.replace(STEPS), _levels_follow),
     Large("levels.install_defaults", _points, lambda c, _, __: c.levels.install_defaults(), _levels_follow),
     Large("levels.delete", _four_levels, lambda c, _, level: c.levels.delete(level), _levels_follow),
+    Large(
+        "lessons.delete",
+        _learners,
+        lambda c, _, ids: c.lessons.delete(ids["lesson"]),
+        _is_forgotten,
+        _no_lesson_is_found,
+    ),
+    Large(
+        "modules.delete",
+        _learners,
+        lambda c, _, ids: c.modules.delete(ids["module"]),
+        _is_forgotten,
+        _no_lesson_is_found,
+    ),
     Large("users.delete", _earner, lambda c, _, user: c.users.delete(user), _none_in("users", "points")),
     Large(
         "conversations.delete",
@@ -308,3 +360,17 @@ async def test_others_write_all_the_time(community: Community) -> None:
     assert sizes[:4] == [8, 4, 2, 1]
     assert max(sizes[4:]) > 1
     assert await _levels_follow(community, None, None)
+
+
+@pytest.mark.usefixtures("_in_batches")
+async def test_the_next_removal_completes_another_one(community: Community, stories: Stories) -> None:
+    """One that was interrupted in the same course, and that nobody has called again."""
+    ids = await _learners(community, stories, None)
+    with _interrupted(), pytest.raises(IncompleteError):
+        await community.lessons.delete(ids["lesson"])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(batches, "AT_ONCE_ATTEMPTS", 1)
+        await community.lessons.delete(ids["kept"])
+    assert await _is_forgotten(community, stories, ids)
+    with pytest.raises(NotFoundError):
+        await community.lessons.delete(ids["lesson"])

@@ -143,7 +143,7 @@ _TEXTS: tuple[object, ...] = (f"{MARK}\0", f"\ud800{MARK}", f"{MARK}\udfff", "\0
 
 _OBJECTS: tuple[object, ...] = (
     *(Rude(), Rude, object(), print, type, ..., NotImplemented, MagicMock(spec=str)),
-    *((MARK,), {MARK}, frozenset({MARK}), range(3), memoryview(b"x")),
+    *((MARK, b"x"), {MARK, b"x"}, frozenset({MARK, b"x"}), range(3), memoryview(b"x")),
     *([Rude()], {MARK: Rude()}, [float("nan")], [10**400], [f"{MARK}\0"], {MARK: b"x"}),
     *(_cyclic_list(), _cyclic_dict(), [_cyclic_list()]),
     *(nested(101), nested(101, key=MARK), nested(300), nested(5_000), nested(5_000, key="a"), _shared()),
@@ -160,9 +160,9 @@ RAISING: tuple[Callable[[], object], ...] = (
 
 _ONE_USE: tuple[Callable[[], object], ...] = (
     lambda: (value for value in [{"$gt": ""}]),
-    lambda: (value for value in [MARK]),
+    lambda: (value for value in [MARK, b"x"]),
     lambda: iter([Rude()]),
-    lambda: map(str, [1]),
+    lambda: map(bytes, [1]),
     *RAISING,
 )
 
@@ -190,6 +190,8 @@ ODD: st.SearchStrategy[Any] = st.one_of(
     st.builds(lambda: str(ObjectId())),
     st.builds(ObjectId),
     st.builds(lambda: [ObjectId()]),
+    st.builds(lambda: iter([MARK])),
+    st.sampled_from([(MARK,), {MARK}, frozenset({MARK}), (None,)]),
     st.integers(),
     st.floats(),
     st.text(max_size=5).map(lambda text: f"{text}{MARK}"),

@@ -65,6 +65,14 @@ async def _nearly_done(w: World) -> Any:
     return user, lessons[0]
 
 
+async def _interrupted_removal(w: World) -> Any:
+    """A lesson that was removed while its traces in the enrollments are still there."""
+    user, lesson = await _nearly_done(w)
+    await w.c.database.lessons.delete_one({"_id": lesson})
+    await w.c.database.courses.update_one({"_id": w.course}, {"$set": {"removing": [lesson]}})
+    return user, lesson
+
+
 async def _course_ids(w: World) -> list[Any]:
     return await w.ids("courses", deletedAt=None)
 
@@ -118,6 +126,20 @@ COURSES = [
     Call("lessons.move", lambda w, ids: _moved(w, ids, 0), "within its module", before=_lessons),
     Call("lessons.delete", lambda w, found: w.c.lessons.delete(found[1]), before=_nearly_done, **EVERYBODY),
     Call("lessons.delete", lambda w, it: w.c.lessons.delete(it), "the only one", before=_only_lesson, **EVERYBODY),
+    Call(
+        "lessons.delete",
+        lambda w, found: w.c.lessons.delete(found[1]),
+        "interrupted before",
+        before=_interrupted_removal,
+        **EVERYBODY,
+    ),
+    Call(
+        "modules.delete",
+        lambda w, found: w.c.modules.delete(found[1]),
+        "interrupted before",
+        before=_interrupted_removal,
+        **EVERYBODY,
+    ),
 ]
 
 

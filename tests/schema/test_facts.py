@@ -20,7 +20,7 @@ DOCUMENTS = {document.Settings.name: document for document in ALL_DOCUMENTS}
 ADDED_FIELDS = {
     "users": {"name", "authUserId", "revision"},
     "spaces": {"revision"},
-    "courses": {"revision"},
+    "courses": {"revision", "removing"},
     "modules": {"revision"},
     "enrollments": {"revision"},
     "events": {"seriesEndTime"},

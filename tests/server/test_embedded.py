@@ -312,6 +312,37 @@ def test_the_server_dies_with_its_process(tmp_path: Path) -> None:
         wait_until_gone(pid)
 
 
+HOST = """
+import asyncio
+from datalayer import embedded_server
+
+async def main():
+    async with embedded_server() as uri:
+        print(uri, flush=True)
+        await asyncio.sleep(60)
+
+asyncio.run(main())
+"""
+
+
+async def test_the_next_server_removes_what_a_killed_process_has_left(temporary_folders: Path) -> None:
+    """The data of a server that runs stays, and so does what somebody else has put there."""
+    environment = {**os.environ, "TMPDIR": str(temporary_folders)}
+    (temporary_folders / "datalayer-mine").mkdir()
+    command = [sys.executable, "-c", HOST]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as host:  # noqa: ASYNC220, S603
+        assert host.stdout is not None
+        uri = host.stdout.readline().strip()
+        (held,) = set(os.listdir(temporary_folders)) - {"datalayer-mine"}  # noqa: PTH208
+        async with embedded_server():
+            await _insert(uri)
+            assert held in os.listdir(temporary_folders)  # noqa: PTH208
+        host.kill()
+    async with embedded_server():
+        assert held not in os.listdir(temporary_folders)  # noqa: PTH208
+    assert os.listdir(temporary_folders) == ["datalayer-mine"]  # noqa: PTH208
+
+
 async def test_the_command_prints_the_uri_and_stops_on_sigterm(tmp_path: Path) -> None:
     """A script reads one line and has a server; the data is there the next time."""
     command = [sys.executable, "-m", "datalayer.cli", "server", "--data-dir", str(tmp_path)]

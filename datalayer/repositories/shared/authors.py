@@ -12,6 +12,7 @@ from datalayer.documents.conversations import Message
 from datalayer.documents.posts import Post
 from datalayer.documents.users import User
 from datalayer.engine.batches import Batch
+from datalayer.engine.collection import LOCK
 from datalayer.engine.connection import Collection, Connection
 from datalayer.engine.document import Document
 from datalayer.engine.fields import StorageId
@@ -76,7 +77,7 @@ async def lock_author(users: Collection, id: UserId) -> Author:
     Raises:
         NotFoundError: There is no such user.
     """
-    user = await users.find_one_and_update({"_id": id}, {"$inc": {"revision": 1}}, {"name": 1, "avatarStorageId": 1})
+    user = await users.find_one_and_update({"_id": id}, LOCK, {"name": 1, "avatarStorageId": 1})
     if user is None:
         raise not_found(User, id)
     return Author.of(user)

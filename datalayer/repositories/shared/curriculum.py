@@ -1,11 +1,11 @@
-"""Which lessons a course has, which of them a user has done, and what goes with a lesson that is removed."""
+"""Which lessons a course has, and which of them a user has done."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from datalayer.documents.courses import Course, Lesson, Module
-from datalayer.documents.enrollments import Enrollment, LessonProgress
+from datalayer.documents.enrollments import LessonProgress
 from datalayer.engine.connection import Connection
 from datalayer.engine.document import Document
 from datalayer.engine.repository import ALIVE, AT_ONCE, not_found
@@ -109,50 +109,6 @@ async def done_among(connection: Connection, user_id: UserId, lesson_ids: Collec
         filter, {"_id": 0, "lessonId": 1}, hint="by_userId_and_lessonId", batch_size=AT_ONCE
     )
     return {wire["lessonId"] for wire in await cursor.to_list()}
-
-
-async def forget_lessons(
-    connection: Connection, course_id: CourseId, lesson_ids: Collection[LessonId], now: int
-) -> None:
-    """Take away what belongs to lessons that were removed, and complete the course for those who lacked only them.
-
-    In the transaction that has removed them, and has written to the course: so an enrollment that is being made
-    conflicts with it. It writes to every enrollment of the course: so does a lesson that is being completed, while
-    users who complete lessons do not conflict with each other. 4 to 6 round trips; they cost a write for each
-    enrollment, and a look at the progress of each user who has not completed the course.
-    """
-    if not lesson_ids:
-        return
-    removed = {"$in": list(lesson_ids)}
-    enrollments = connection.collection(Enrollment)
-    of_course = {"courseId": course_id}
-    await enrollments.update_many(of_course, {"$inc": {"revision": 1}}, hint="by_courseId")
-    await enrollments.update_many(
-        of_course | {"lastLessonId": removed}, {"$unset": {"lastLessonId": ""}}, hint="by_courseId"
-    )
-    await connection.collection(LessonProgress).delete_many({"lessonId": removed}, hint="by_lessonId")
-    course = await curriculum_of(connection, course_id, include_deleted=True)
-    if course.lesson_ids:
-        pipeline = _complete(course_id, course.lesson_ids)
-        cursor = await enrollments.aggregate(pipeline, hint="by_courseId", batchSize=AT_ONCE)
-        completed = [wire["_id"] for wire in await cursor.to_list()]
-        await enrollments.update_many({"_id": {"$in": completed}}, {"$set": {"completedAt": now}})
-
-
-def _complete(course_id: CourseId, lesson_ids: Sequence[LessonId]) -> Stages:
-    """The enrollments that are not completed, of users who have done all these lessons."""
-    progress = {"from": "lessonProgress", "localField": "userId", "foreignField": "userId"}
-    # Few who have not completed a course have done its last lesson, and only theirs are counted.
-    last = progress | {"pipeline": [{"$match": {"lessonId": lesson_ids[-1]}}, {"$project": {"_id": 1}}], "as": "last"}
-    count = [{"$match": {"lessonId": {"$in": list(lesson_ids)}}}, {"$count": "lessons"}]
-    return [
-        {"$match": {"courseId": course_id, "completedAt": None}},
-        {"$lookup": last},
-        {"$match": {"last": {"$ne": []}}},
-        {"$lookup": progress | {"pipeline": count, "as": "done"}},
-        {"$match": {"done.lessons": len(lesson_ids)}},
-        {"$project": {"_id": 1}},
-    ]
 
 
 async def _first(connection: Connection, document: type[Document], pipeline: Stages) -> dict[str, Any] | None:

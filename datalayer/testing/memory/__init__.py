@@ -6,7 +6,7 @@ on a server, or that error: a test makes every example call of every method on b
 
 What differs: there are no round trips and no conflicts; transactions run one after the other; documents are checked by
 their classes, which also refuse the blank strings that the server's validators let through; and Beanie's own queries
-(`Post.find(...)`) do not come here.
+(`Post.find(...)`) are refused while such a database is the one that was opened last.
 """
 
 from collections.abc import AsyncGenerator, Sequence
@@ -18,6 +18,7 @@ from datalayer import database
 from datalayer.engine.clock import Clock, system_clock
 from datalayer.engine.document import Document
 from datalayer.errors import NotSupportedInMemory
+from datalayer.testing.memory.beanie_queries import beanie_queries_refused
 from datalayer.testing.memory.collections import Collection, Refusing
 from datalayer.testing.memory.transactions import Client
 
@@ -41,7 +42,9 @@ async def open_in_memory(kind: type[D], clock: Clock | None = None) -> AsyncGene
         raise NotSupportedInMemory(
             f"The in-memory database needs {missing.name}.", hint="pip install 'opentribe-datalayer[memory]'"
         ) from missing
-    yield kind(cast("Any", Database(kind.default_name, kind.documents, engine)), clock or system_clock)
+    opened = kind(cast("Any", Database(kind.default_name, kind.documents, engine)), clock or system_clock)
+    async with beanie_queries_refused(kind.documents):
+        yield opened
 
 
 class Nothing(Refusing):

@@ -1,0 +1,65 @@
+"""What Beanie's own queries find while a database in memory is open: an error that says so."""
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, cast
+
+from beanie.exceptions import CollectionWasNotInitialized
+
+from datalayer.engine.binding import bind, unbind
+from datalayer.engine.database import initialize_beanie
+from datalayer.engine.document import Document
+from datalayer.testing.memory.collections import Refusing
+from datalayer.testing.memory.language import unsupported
+
+
+class _Collection(Refusing):
+    """A collection that answers nothing."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __getattr__(self, name: str) -> object:
+        raise unsupported(f"queries of Beanie's own, such as {name}")
+
+
+class _Client:
+    append_metadata = None
+
+
+class _Database:
+    """A database that lets Beanie initialize the classes, and answers no query."""
+
+    client = _Client()
+
+    async def command(self, _: object) -> dict[str, str]:
+        """The server's version, the only thing that Beanie asks for."""
+        return {"version": "6.0.0"}
+
+    async def list_collection_names(self, **_: object) -> list[str]:
+        """None: Beanie makes no collection here."""
+        return []
+
+    def __getitem__(self, name: str) -> _Collection:
+        return _Collection(name)
+
+
+@asynccontextmanager
+async def beanie_queries_refused(documents: Sequence[type[Document]]) -> AsyncGenerator[None]:
+    """A block in which the queries of these classes raise `NotSupportedInMemory`."""
+    database = cast("Any", _Database())
+    if not all(map(_is_initialized, documents)):
+        await initialize_beanie(database, documents)
+    bind(database, documents)
+    try:
+        yield
+    finally:
+        unbind(database, documents)
+
+
+def _is_initialized(document: type[Document]) -> bool:
+    try:
+        document.get_settings()
+    except CollectionWasNotInitialized:
+        return False
+    return True
