@@ -41,8 +41,9 @@ class RemovalFromCourse:
 
     def __init__(self, connection: Connection, document: type[Document], id: ObjectId, remove: Remove) -> None:
         self._connection, self._document, self._id, self._remove = connection, document, id, remove
-        self._course_id = CourseId(ObjectId())
-        self._gone: list[LessonId] = []
+        # Found by each attempt.
+        self._course_id: CourseId
+        self._gone: list[LessonId]
 
     async def run(self) -> None:
         """Remove it.
