@@ -147,6 +147,7 @@ async def test_a_refused_second_commit_says_nothing_of_the_first(
 ) -> None:
     """The commit is repeated, the work is not: it would be done twice."""
     monkeypatch.setattr(transactions, "TRANSACTION_SECONDS", 0.3)
+    monkeypatch.setattr(transactions, "LAST_SECONDS", 0.3)
     id = ObjectId()
     with stage.injector.fault(lost_then(code), 1), pytest.raises(OutcomeUnknownError):
         await community.transaction(lambda: community.users.create(auth_user_id=str(id)))
