@@ -116,7 +116,11 @@ class Injector(CommandListener):
             yield
         finally:
             self._left, self._proxy.lose, self._proxy.passed = None, None, _nothing
-            self._fail("off", failCommands=[])
+            self.mend()
+
+    def mend(self) -> None:
+        """The server's commands fail no longer."""
+        self._fail("off", failCommands=[])
 
     def started(self, event: CommandStartedEvent) -> None:
         """A command is on its way: the driver sends it when this returns."""
