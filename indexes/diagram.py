@@ -46,6 +46,8 @@ STORIES = Layout(
     ),
 )
 
+_CONTENDED = "Lock: a transaction begins with a write to the document where other processes write to it as well."
+
 ADDED: Mapping[str, Mapping[str, str]] = {
     "users": {
         "name": "What posts, comments and messages copy; the original keeps it with its auth service only.",
@@ -57,6 +59,8 @@ ADDED: Mapping[str, Mapping[str, str]] = {
         "revision": "Lock: two pins in one space conflict, so that there are never more than 3; "
         "and two changes of the order of the spaces do."
     },
+    "posts": {"revision": _CONTENDED},
+    "comments": {"revision": _CONTENDED},
     "courses": {
         "revision": "Lock: changes of the order of its modules, and removals of its lessons, conflict.",
         "removing": "Lessons and modules that have been removed while not every enrollment has followed yet: the next "
@@ -69,7 +73,8 @@ ADDED: Mapping[str, Mapping[str, str]] = {
     },
     "events": {
         "seriesEndTime": "The end of the last occurrence of an event that repeats, so that an index tells which "
-        "series are over."
+        "series are over.",
+        "revision": _CONTENDED,
     },
     "memberships": {
         "stripeEventAt": "The time of the newest event of the subscription that the membership follows.",

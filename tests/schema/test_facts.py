@@ -20,10 +20,12 @@ DOCUMENTS = {document.Settings.name: document for document in ALL_DOCUMENTS}
 ADDED_FIELDS = {
     "users": {"name", "authUserId", "revision"},
     "spaces": {"revision"},
+    "posts": {"revision"},
+    "comments": {"revision"},
     "courses": {"revision", "removing"},
     "modules": {"revision"},
     "enrollments": {"revision"},
-    "events": {"seriesEndTime"},
+    "events": {"seriesEndTime", "revision"},
     "memberships": {"stripeEventAt", "stripeEventIds", "stripeSubscriptions"},
     "conversations": {"revision"},
     "levels": {"usersPending"},
