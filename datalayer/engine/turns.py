@@ -103,7 +103,7 @@ class Turns:
             self._holds[name] = before + (_SLOWER if seconds > before else _FASTER) * (seconds - before)
 
     def hold(self, keys: Iterable[Key]) -> float:
-        """How long a transaction takes that writes these documents, in seconds: a moving average, rather short than long."""
+        """How long a transaction takes that writes these documents, in seconds: a moving average."""
         return max((self._holds.get(name, _FIRST_HOLD) for name, _ in keys), default=_FIRST_HOLD)
 
 
