@@ -19,6 +19,7 @@ from datalayer.engine.repository import ALIVE, AT_ONCE, SoftDeletingRepository, 
 from datalayer.errors import InvalidInputError
 from datalayer.ids import CommentId, PostId, UserId
 from datalayer.repositories.shared.authors import Author, lock_authors
+from datalayer.repositories.shared.groups import answered
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +167,7 @@ class Comments(SoftDeletingRepository[Comment, CommentId]):
         ]
         if new := [comment.to_wire() for comment in answers if isinstance(comment, Comment)]:
             await self._collection.insert_many(new)
-        return answers
+        return answered(answers)
 
     async def _places(self, post_id: PostId, drafts: Sequence[_Draft]) -> Sequence[_Place | Exception]:
         """Where the comments go, or why they are refused. Locks the authors, and writes nothing."""

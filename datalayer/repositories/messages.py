@@ -17,6 +17,7 @@ from datalayer.engine.repository import ALIVE, SoftDeletingRepository, not_found
 from datalayer.errors import NotAParticipantError
 from datalayer.ids import ConversationId, MessageId, UserId
 from datalayer.repositories.shared.authors import lock_authors
+from datalayer.repositories.shared.groups import answered
 
 UNREAD: Mapping[str, None] = {"readAt": None, **ALIVE}
 """The filter of what has not been read, and is not deleted."""
@@ -144,7 +145,7 @@ class Messages(SoftDeletingRepository[Message, MessageId]):
             # Nobody is known, or the last one does not take part.
             before = await self._of(Conversation).find_one({"_id": conversation_id}, _LAST)
             if before is None:
-                return [not_found(Conversation, conversation_id) for _ in drafts]
+                return answered([not_found(Conversation, conversation_id) for _ in drafts])
             taking_part = [draft for draft in known if draft[0] in before["participantIds"]]
             before = await self._append(conversation_id, taking_part, now) or before
         created_at = max(now, int(before["lastMessageAt"]))
@@ -167,7 +168,7 @@ class Messages(SoftDeletingRepository[Message, MessageId]):
             if "lastMessagePreview" in before and created_at == before["lastMessageAt"]:
                 await self._put_last(conversation_id, new)
             await self._collection.insert_many([message.to_wire() for message in new])
-        return answers
+        return answered(answers)
 
     async def _append(self, id: ConversationId, drafts: Sequence[_Draft], now: int) -> Mapping[str, Any] | None:
         """Let the conversation show the last of the messages; what it was before, if that one's sender takes part."""

@@ -21,6 +21,7 @@ from datalayer.engine.repository import ALIVE, AT_ONCE, SoftDeletingRepository, 
 from datalayer.errors import PinLimitError
 from datalayer.ids import PostId, SpaceId, UserId
 from datalayer.repositories.shared.authors import lock_authors
+from datalayer.repositories.shared.groups import answered
 
 MAX_PINNED = 3
 
@@ -221,4 +222,4 @@ class Posts(SoftDeletingRepository[Post, PostId]):
                 answers.append(post)
         if new := [post.to_wire() for post in answers if isinstance(post, Post)]:
             await self._collection.insert_many(new)
-        return answers
+        return answered(answers)
