@@ -31,10 +31,12 @@ class LikeResult:
     Attributes:
         liked: Whether the user likes the target.
         like_count: How many do.
+        newly: Whether the user did not like it before this call, and does now.
     """
 
     liked: bool
     like_count: int
+    newly: bool
 
 
 class Likes(Repository[Like, LikeId]):
@@ -152,10 +154,11 @@ class Likes(Repository[Like, LikeId]):
             if count is None:
                 answers.append(not_found(TARGETS[key[0]], key[1]))
                 continue
-            after = not liked[user_id] if wish == "toggle" else wish == "like"
-            count += after - liked[user_id]
+            before = liked[user_id]
+            after = not before if wish == "toggle" else wish == "like"
+            count += after - before
             liked[user_id] = after
-            answers.append(LikeResult(after, count))
+            answers.append(LikeResult(after, count, newly=after and not before))
         await self._write(
             key,
             new=[user_id for user_id, now in liked.items() if now and not users[user_id]],

@@ -11,7 +11,7 @@ LIMIT = 5
 
 
 async def _account(w: World) -> str:
-    user = await w.c.users.ensure("account")
+    user = (await w.c.users.ensure("account")).user
     assert user.auth_user_id is not None
     return user.auth_user_id
 
