@@ -20,6 +20,8 @@ DOCUMENTS = {document.Settings.name: document for document in ALL_DOCUMENTS}
 ADDED_FIELDS = {
     "users": {"name", "authUserId", "revision"},
     "spaces": {"revision"},
+    "likes": {"notificationId"},
+    "notifications": {"gatherKey", "gatherCount", "once"},
     "courses": {"revision", "removing"},
     "modules": {"revision"},
     "enrollments": {"revision"},
