@@ -61,6 +61,16 @@ ADDED: Mapping[str, Mapping[str, str]] = {
     },
     "posts": {"revision": _CONTENDED},
     "comments": {"revision": _CONTENDED},
+    "likes": {
+        "notificationId": "The gathered notification that counts the like: an unlike takes it back there while that is "
+        "unread."
+    },
+    "notifications": {
+        "gatherKey": "What the counted acts have in common, such as their target: while the notification is unread, "
+        "the next one of the same recipient, type and key counts up in it.",
+        "gatherCount": "How many acts it counts.",
+        "once": "The announcement that it belongs to: each recipient gets that once, whoever calls and how often.",
+    },
     "courses": {
         "revision": "Lock: changes of the order of its modules, and removals of its lessons, conflict.",
         "removing": "Lessons and modules that have been removed while not every enrollment has followed yet: the next "

@@ -52,7 +52,9 @@ class Points(Repository[PointsEntry, PointsEntryId]):
 
     def __init__(self, connection: Connection) -> None:
         super().__init__(connection)
-        self._groups = GroupCommit[UserId, Change, Award | None](connection, self._apply, lambda user_id: [(User.Settings.name, user_id)])
+        self._groups = GroupCommit[UserId, Change, Award | None](
+            connection, self._apply, lambda user_id: [(User.Settings.name, user_id)]
+        )
 
     async def award(
         self,

@@ -22,6 +22,8 @@ ADDED_FIELDS = {
     "spaces": {"revision"},
     "posts": {"revision"},
     "comments": {"revision"},
+    "likes": {"notificationId"},
+    "notifications": {"gatherKey", "gatherCount", "once"},
     "courses": {"revision", "removing"},
     "modules": {"revision"},
     "enrollments": {"revision"},
