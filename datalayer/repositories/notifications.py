@@ -48,7 +48,12 @@ class Notifications(Repository[Notification, NotificationId]):
 
     def __init__(self, connection: Connection) -> None:
         super().__init__(connection)
-        self._groups = GroupCommit[UserId, _Wish, Notification | None](connection, self._tell)
+        self._groups = GroupCommit[UserId, _Wish, Notification | None](
+            # Not the user: only what the user is told.
+            connection,
+            self._tell,
+            lambda user_id: [(Notification.Settings.name, user_id)],
+        )
 
     async def notify(
         self,
