@@ -58,7 +58,9 @@ class Comments(SoftDeletingRepository[Comment, CommentId]):
 
     def __init__(self, connection: Connection) -> None:
         super().__init__(connection)
-        self._groups = GroupCommit[PostId, _Draft, Comment](connection, self._apply)
+        self._groups = GroupCommit[PostId, _Draft, Comment](
+            connection, self._apply, lambda post_id: [(Post.Settings.name, post_id)]
+        )
 
     async def create(
         self, post_id: PostId, author_id: UserId, content: Saying, *, parent_id: CommentId | None = None

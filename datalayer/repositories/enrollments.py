@@ -47,7 +47,9 @@ class Enrollments(Repository[Enrollment, EnrollmentId]):
 
     def __init__(self, connection: Connection) -> None:
         super().__init__(connection)
-        self._groups = GroupCommit[CourseId, UserId, EnrollResult](connection, self._apply)
+        self._groups = GroupCommit[CourseId, UserId, EnrollResult](
+            connection, self._apply, lambda course_id: [(Course.Settings.name, course_id)]
+        )
 
     async def enroll(self, user_id: UserId, course_id: CourseId) -> EnrollResult:
         """Enroll the user in the course; who is enrolled already stays so, also when the course is a draft again.

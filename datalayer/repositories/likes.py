@@ -50,7 +50,9 @@ class Likes(Repository[Like, LikeId]):
 
     def __init__(self, connection: Connection) -> None:
         super().__init__(connection)
-        self._groups = GroupCommit[_Key, tuple[UserId, _Wish], LikeResult](connection, self._apply)
+        self._groups = GroupCommit[_Key, tuple[UserId, _Wish], LikeResult](
+            connection, self._apply, lambda key: [(TARGETS[key[0]].Settings.name, key[1])]
+        )
 
     async def like(self, user_id: UserId, target_type: LikeTarget, target_id: PostId | CommentId) -> LikeResult:
         """Make the user like the target; safe to repeat.

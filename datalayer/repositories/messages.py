@@ -43,7 +43,9 @@ class Messages(SoftDeletingRepository[Message, MessageId]):
 
     def __init__(self, connection: Connection) -> None:
         super().__init__(connection)
-        self._groups = GroupCommit[ConversationId, _Draft, Message](connection, self._apply)
+        self._groups = GroupCommit[ConversationId, _Draft, Message](
+            connection, self._apply, lambda conversation_id: [(Conversation.Settings.name, conversation_id)]
+        )
 
     async def send(self, conversation_id: ConversationId, sender_id: UserId, content: Saying) -> Message:
         """Write to the other participant.

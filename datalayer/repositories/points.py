@@ -9,7 +9,6 @@ from datalayer.documents.points import PointsEntry
 from datalayer.documents.users import User
 from datalayer.engine.boundary import Cursor, Limit
 from datalayer.engine.clock import DAY
-from datalayer.engine.collection import LOCK
 from datalayer.engine.connection import Connection
 from datalayer.engine.fields import Integer, Key, Name
 from datalayer.engine.group_commit import GroupCommit
@@ -52,7 +51,9 @@ class Points(Repository[PointsEntry, PointsEntryId]):
 
     def __init__(self, connection: Connection) -> None:
         super().__init__(connection)
-        self._groups = GroupCommit[UserId, Change, Award | None](connection, self._apply)
+        self._groups = GroupCommit[UserId, Change, Award | None](
+            connection, self._apply, lambda user_id: [(User.Settings.name, user_id)]
+        )
 
     async def award(
         self,
@@ -174,11 +175,8 @@ class Points(Repository[PointsEntry, PointsEntryId]):
             above = int(counted[0]["above"]) if counted else 0
         return LeaderboardEntry(above + 1, user, points)
 
-    async def _apply(self, user_id: UserId, changes: Sequence[Change]) -> Sequence[Award | Exception | None]:
+    async def _apply(self, _: UserId, changes: Sequence[Change]) -> Sequence[Award | Exception | None]:
         """Make the changes of one user's points. In a transaction."""
-        if len(changes) > 1:
-            # First, so that a conflict with another process shows before any work is done.
-            await self._of(User).update_one({"_id": user_id}, LOCK)
         return await change_points(self._connection, changes, self._now())
 
     async def _add(self, user_id: UserId, amount: int) -> None:

@@ -48,7 +48,9 @@ class Posts(SoftDeletingRepository[Post, PostId]):
 
     def __init__(self, connection: Connection) -> None:
         super().__init__(connection)
-        self._groups = GroupCommit[UserId, _Draft, Post](connection, self._apply)
+        self._groups = GroupCommit[UserId, _Draft, Post](
+            connection, self._apply, lambda author_id: [(User.Settings.name, author_id)]
+        )
 
     async def create(
         self,

@@ -59,7 +59,9 @@ class Rsvps(Repository[Rsvp, RsvpId]):
 
     def __init__(self, connection: Connection) -> None:
         super().__init__(connection)
-        self._groups = GroupCommit[EventId, _Request, RsvpResult | None](connection, self._apply)
+        self._groups = GroupCommit[EventId, _Request, RsvpResult | None](
+            connection, self._apply, lambda event_id: [(Event.Settings.name, event_id)]
+        )
 
     async def withdraw(self, user_id: UserId, event_id: EventId) -> bool:
         """Take the user's answer back; whether there was one.

@@ -11,7 +11,7 @@ from pymongo import UpdateOne
 from datalayer.documents.points import GamificationRule, Level, PointsEntry
 from datalayer.documents.users import User
 from datalayer.engine.collection import LOCK
-from datalayer.engine.connection import Connection
+from datalayer.engine.connection import Collection, Connection
 from datalayer.engine.repository import AT_ONCE, not_found
 from datalayer.ids import PointsEntryId, UserId
 
@@ -60,8 +60,7 @@ async def change_points(
     accounts = await _accounts(connection, changes, now)
     answers = [accounts.change(*change) for change in changes]
     # The users first: they are what conflicts with other changes of their points.
-    if updates := accounts.updates():
-        await connection.collection(User).bulk_write(updates)
+    await _update_users(connection.collection(User), accounts.updates())
     entries = connection.collection(PointsEntry)
     # The removed before the new: a cause that was revoked can be rewarded again.
     if accounts.removed:
@@ -136,10 +135,10 @@ class _Accounts:
             self._rewarded[cause] = _Entry(entry.id, amount)
         return self._add(cause.user_id, amount)
 
-    def updates(self) -> list[UpdateOne]:
+    def updates(self) -> dict[UserId, Mapping[str, Any]]:
         """The updates of the users who have got or lost entries."""
         ids = {entry.user_id for entry in self.added.values()} | set(self.removed.values())
-        return [UpdateOne({"_id": id}, _update(self._before[id], self._after[id])) for id in sorted(ids)]
+        return {id: _update(self._before[id], self._after[id]) for id in sorted(ids)}
 
     def _revoke(self, cause: Cause) -> Award | None:
         entry = self._rewarded.pop(cause, None)
@@ -165,6 +164,14 @@ def _update(before: _Account, after: _Account) -> Mapping[str, Any]:
     level = {} if after.level == before.level else {"$set": {"level": after.level}}
     # A write in any case, so that it conflicts with the user's removal.
     return {**({"$inc": {"points": after.points - before.points}} if after.points != before.points else LOCK), **level}
+
+
+async def _update_users(users: Collection, updates: Mapping[UserId, Mapping[str, Any]]) -> None:
+    if len(updates) == 1:
+        for id, update in updates.items():
+            await users.update_one({"_id": id}, update)
+    elif updates:
+        await users.bulk_write([UpdateOne({"_id": id}, update) for id, update in updates.items()])
 
 
 async def _accounts(connection: Connection, changes: Sequence[Change], now: int) -> _Accounts:
