@@ -7,6 +7,7 @@ seconds later has failed.
 import argparse
 import math
 import statistics
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -27,11 +28,8 @@ WRITERS = Shape(1, 32)
 RENAMING_TIMES = 4
 """How much longer the rounds are in which somebody with many posts is renamed: that takes seconds."""
 
-LINE = 4
-"""In front of a call at the least, for its wait to be looked at: of one with nobody in front it is noise."""
-
 USERS_EACH_SECOND = 24_000
-"""Nobody does the same twice in a round: this is more than a round comes to, also where one process has an eighth."""
+"""Nobody does the same twice in a round, and this is more than one comes to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +65,7 @@ class Measured:
         p99: The same.
         calls: How many there were in all rounds.
         failures: Those of them that failed, by the name of the error.
-        wait: The longest wait of a call, as a multiple of what the line in front of it and the call itself need.
+        wait: The longest wait of a call, as a multiple of the line in front of it in its process.
         beside: How often the task beside them was done, in all rounds.
     """
 
@@ -110,23 +108,25 @@ class _Round:
         seconds = sorted(call.seconds for call in self.calls)
         return seconds[math.ceil(part * len(seconds)) - 1]
 
-    def wait(self, own: float) -> float:
-        """The longest wait in any of the processes, where a call on its own takes so many seconds."""
-        return max(longest_wait(done.calls, own) for done in self.done)
+    @property
+    def wait(self) -> float:
+        """The longest wait in any of the processes."""
+        return max(longest_wait(done.calls) for done in self.done)
 
 
-def longest_wait(calls: Sequence[Call], own: float) -> float:
-    """The longest wait of a call, as a multiple of what the line in front of it and the call itself need.
+def longest_wait(calls: Sequence[Call]) -> float:
+    """How many calls end while one waits, for each that is in front of it and itself; the most of all calls.
 
-    In front of a call are those that began earlier and had not ended when it began. They need the time until the last
-    of them ends. Where everybody is served in the order of arrival it is about 1; who is overtaken makes it larger.
+    In front of a call are those that began earlier and had not ended when it began. In the order of arrival they end
+    and then it does, which is 1. Who is overtaken by others has more; 2 is a wait of twice the line.
     """
-    worst = 0.0
+    served = sorted(call.ended for call in calls if call.failure is None)
     in_front: list[float] = []
+    worst = 0.0
     for call in sorted(calls, key=lambda call: call.begun):
         in_front = [ended for ended in in_front if ended > call.begun]
-        if len(in_front) >= LINE:
-            worst = max(worst, call.seconds / (max(in_front) - call.begun + own))
+        meanwhile = bisect_left(served, call.ended) - bisect_right(served, call.begun)
+        worst = max(worst, (meanwhile + 1) / (len(in_front) + 1))
         in_front.append(call.ended)
     return worst
 
@@ -195,7 +195,7 @@ def _measured(found: Sequence[_Round], lone: Sequence[_Round]) -> Measured:
         p99=statistics.median(each.quantile(0.99) / median for each, median in pairs),
         calls=len(calls),
         failures=Counter(call.failure for call in calls if call.failure is not None),
-        wait=statistics.median(each.wait(median) for each, median in pairs),
+        wait=statistics.median(each.wait for each in found),
         beside=sum(done.beside for each in found for done in each.done),
     )
 
@@ -205,7 +205,7 @@ def _shown(name: str, shape: Shape, measured: Measured) -> Measured:
     print(
         f"  {name:<34} {shape!s:>6} {measured.each_second:8,.1f}/s  ratio {measured.ratio:6.2f}"
         f"  p50 {measured.p50:6.1f}  p99 {measured.p99:7.1f}"
-        + f"  wait {measured.wait:.1f}" * (measured.wait > 0)
+        + f"  wait {measured.wait:.1f}" * (shape.tasks > 1)
         + f"  beside {measured.beside}" * (name == RENAMING)
         + f"  of {measured.calls} failed: {failures}" * bool(failures),
         flush=True,

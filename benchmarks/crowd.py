@@ -1,14 +1,14 @@
-"""Processes that do the same work at once, each with a client of its own; they wait for each other before they begin."""
+"""Processes that do the same work at once, each with its own client. They wait for each other before they begin."""
 
 import asyncio
 import gc
 import time
 from collections.abc import AsyncGenerator, Iterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from multiprocessing import get_context
-from multiprocessing.context import SpawnProcess
 from multiprocessing.connection import Connection
+from multiprocessing.context import SpawnProcess
 from typing import Any
 
 from benchmarks.hot import BESIDE, WORKS, Work
@@ -77,11 +77,12 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class _Order:
-    """What a process is to do in a round."""
+    """What a process is to do in a round; `number` is its own among those of the shape."""
 
     work: str
     hot: Any
-    tasks: int
+    shape: Shape
+    number: int
     seconds: float
 
 
@@ -94,16 +95,14 @@ class Crowd:
     @classmethod
     @asynccontextmanager
     async def started(cls, uri: str, users: Sequence[UserId], processes: int) -> AsyncGenerator["Crowd"]:
-        """Start so many processes, each with its part of the users; they are killed at the end of the block."""
+        """Start so many processes, which share the users in each round; they are killed at the end of the block."""
         context = get_context("spawn")
         pipes: list[Connection[Any, Any]] = []
         children: list[SpawnProcess] = []
-        each = len(users) // processes
         try:
-            for number in range(processes):
+            for _ in range(processes):
                 ours, theirs = context.Pipe()
-                part = users[number * each : (number + 1) * each]
-                children.append(context.Process(target=_main, args=(uri, part, theirs), daemon=True))
+                children.append(context.Process(target=_main, args=(uri, users, theirs), daemon=True))
                 children[-1].start()
                 theirs.close()
                 pipes.append(ours)
@@ -117,9 +116,9 @@ class Crowd:
     async def work(self, name: str, hot: object, shape: Shape, seconds: float) -> list[Done]:
         """Do the work of this name in this shape for so many seconds."""
         pipes = self._pipes[: shape.processes]
-        order = _Order(name, hot, shape.tasks, seconds)
-        for message in (order, _GO):
-            for pipe in pipes:
+        orders = [_Order(name, hot, shape, number, seconds) for number in range(shape.processes)]
+        for messages in (orders, [_GO] * shape.processes):
+            for pipe, message in zip(pipes, messages, strict=True):
                 pipe.send(message)
             answers = [await asyncio.to_thread(_answer, pipe, seconds) for pipe in pipes]
         return answers
@@ -141,50 +140,54 @@ async def _serve(uri: str, users: Sequence[UserId], pipe: "Connection[Any, Any]"
         while True:
             order: _Order = await asyncio.to_thread(pipe.recv)
             # The connections that the tasks need are open before the clock runs.
-            await asyncio.gather(*(community.users.get(users[0]) for _ in range(order.tasks)))
+            await asyncio.gather(*(community.users.get(users[0]) for _ in range(order.shape.tasks)))
             gc.collect()
             pipe.send(_READY)
             await asyncio.to_thread(pipe.recv)
-            pipe.send(await _round(community, order, iter(users)))
+            own = users[order.number :: order.shape.processes]
+            pipe.send(await _Round(community, order, iter(own)).run())
 
 
-async def _round(community: Community, order: _Order, users: Iterator[UserId]) -> Done:
-    work: Work[Any] = (WORKS | BESIDE)[order.work]
-    done, start = Done(), time.perf_counter()
+class _Round:
+    """What a process does in a round."""
 
-    def now() -> float:
-        return time.perf_counter() - start
+    def __init__(self, community: Community, order: _Order, users: Iterator[UserId]) -> None:
+        self._community, self._order, self._users = community, order, users
+        self._work: Work[Any] = (WORKS | BESIDE)[order.work]
+        self._done, self._start = Done(), time.perf_counter()
 
-    async def call() -> None:
-        user, begun, failure = next(users), now(), UNFINISHED
+    async def run(self) -> Done:
+        """Work until the time is over, and then wait for a moment for what is under way."""
+        tasks = [asyncio.create_task(self._task()) for _ in range(self._order.shape.tasks)]
+        beside = asyncio.create_task(self._beside())
+        await asyncio.wait(tasks, timeout=self._order.seconds + GRACE)
+        for task in (*tasks, beside):
+            task.cancel()
+        for ended in await asyncio.gather(*tasks, beside, return_exceptions=True):
+            # Who did not finish in time is cancelled; anything else is a mistake of this benchmark.
+            if isinstance(ended, Exception):
+                raise ended
+        return self._done
+
+    def _now(self) -> float:
+        return time.perf_counter() - self._start
+
+    async def _task(self) -> None:
+        while self._now() < self._order.seconds:
+            await self._call(next(self._users))
+
+    async def _call(self, user_id: UserId) -> None:
+        begun, failure = self._now(), UNFINISHED
         try:
-            await work.call(community, order.hot, user)
+            await self._work.call(self._community, self._order.hot, user_id)
             failure = None
         except DataLayerError as error:
             failure = type(error).__name__
         finally:
-            done.calls.append(Call(begun, now(), failure))
+            self._done.calls.append(Call(begun, self._now(), failure))
 
-    async def task() -> None:
-        while now() < order.seconds:
-            await call()
-
-    async def beside() -> None:
-        while work.beside is not None:
-            try:
-                await work.beside(community, order.hot)
-                done.beside += 1
-            except DataLayerError as error:
-                print(f"  beside: {type(error).__name__}", flush=True)
-
-    other = asyncio.create_task(beside())
-    tasks = [asyncio.create_task(task()) for _ in range(order.tasks)]
-    await asyncio.wait(tasks, timeout=order.seconds + GRACE)
-    for one in (*tasks, other):
-        one.cancel()
-    ended = await asyncio.gather(*tasks, other, return_exceptions=True)
-    for result in ended:
-        # Cancelled is who did not finish in time; anything else is a mistake of this benchmark.
-        if isinstance(result, Exception):
-            raise result
-    return done
+    async def _beside(self) -> None:
+        while self._work.beside is not None:
+            with suppress(DataLayerError):
+                await self._work.beside(self._community, self._order.hot)
+                self._done.beside += 1

@@ -4,7 +4,7 @@ import inspect
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from itertools import count
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from bson import ObjectId
 
@@ -89,8 +89,8 @@ async def _prolific_writer(community: Community) -> Writer:
 
 async def _send(community: Community, talk: Talk, user_id: UserId) -> object:
     conversation, participants = talk
-    # The ids of the users count up, so both participants write.
-    return await community.messages.send(conversation, participants[user_id.binary[-1] % 2], "Hello")
+    # Some users let one of the two write, and some the other one.
+    return await community.messages.send(conversation, participants[hash(user_id) % 2], "Hello")
 
 
 async def _award(community: Community, receiver: UserId, user_id: UserId) -> object:
@@ -109,7 +109,7 @@ async def _like(community: Community, post_id: PostId, user_id: UserId) -> objec
 
 
 async def _like_with_consequences(community: Community, post_id: PostId, user_id: UserId) -> object:
-    like: Callable[..., Awaitable[object]] = community.likes.like
+    like = cast("Callable[..., Awaitable[object]]", community.likes.like)
     return await like(user_id, "post", post_id, reward=True, notify=True)
 
 
