@@ -94,10 +94,14 @@ class WhimError(Exception):
 
 
 class Member:
-    """A task, and a user of its own: nobody else changes what that user likes, follows or attends."""
+    """A task, and a user of its own: nobody else changes what that user likes, follows or attends.
 
-    def __init__(self, community: Community, place: Place, name: str, user: Any, ledger: Ledger) -> None:
-        self.community, self.place, self.name, self.user, self.ledger = community, place, name, user, ledger
+    Attributes:
+        comments: The ids of its comments, by marker; `None` for those that it may have deleted.
+    """
+
+    def __init__(self, community: Community, place: Place, name: str, user: Any) -> None:
+        self.community, self.place, self.name, self.user = community, place, name, user
         self.comments: dict[str, Any] = {}
 
 
@@ -359,11 +363,14 @@ class Company:
         """Let each task do so many transactions."""
         async with asyncio.timeout(PATIENCE), asyncio.TaskGroup() as group:
             for number in range(tasks):
-                user = await self._community.users.create(name="Member")
-                member = Member(self._community, self._place, f"{self._name}{number}", user.id, self._ledger)
+                name, user = f"{self._name}{number}", await self._new_user()
+                member = Member(self._community, self._place, name, user)
                 group.create_task(self._task(member, times))
         self.account.journal = self._journal.getvalue().splitlines()
         return self.account
+
+    async def _new_user(self) -> Any:
+        return (await self._community.users.create(name="Member")).id
 
     async def _task(self, member: Member, times: int) -> None:
         for number in range(times):
@@ -394,6 +401,8 @@ class Company:
                 self.account.problems.append(f"{member.name}-{number}, {way.work.__name__}: {error!r}")
             if attempts:
                 self._note_unknown(attempts[-1])
+            # What is being committed may happen later: the user does not write to that again.
+            member.user = await self._new_user()
             return "unknown"
         if way.end is not None and way.end is not TimeoutError:
             self.account.problems.append(f"{member.name}-{number}, {way.work.__name__}: it was committed")

@@ -14,7 +14,7 @@ from tests.seeding.rows import Data
 
 PROCESSES, TASKS = 3, 4
 
-TIMES = 3
+TIMES = 20
 """How many transactions each task does."""
 
 LONGEST = 20.0
