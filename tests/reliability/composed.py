@@ -1,4 +1,4 @@
-"""Random methods in random transactions on a few hot documents: what one of several processes does.
+"""Random methods in random transactions on a few hot documents, in several processes at once.
 
 What each transaction writes is noted when it has ended: all of it where it was acknowledged, nothing of it where it
 raised, one of the two where it was cancelled or out of time.
@@ -9,9 +9,11 @@ import io
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
+from multiprocessing import get_context
 from random import Random
 from typing import Any
 
@@ -29,8 +31,13 @@ from datalayer.errors import (
 )
 from tests.reliability.ledger import Change, Ledger, Register, flag, to
 from tests.reliability.load import PATIENCE
-from tests.reliability.observed import TOGETHER
+from tests.reliability.observed import TOGETHER, observed
+from tests.seeding.invariants import violations
 from tests.seeding.rows import Data
+
+PROCESSES, TASKS = 3, 4
+TIMES = 8
+"""How many transactions each task does."""
 
 SEATS = 3
 MOST_STEPS = 4
@@ -428,12 +435,48 @@ def work(uri: str, place: Place, name: str, tasks: int, times: int) -> Account:
     return asyncio.run(connected())
 
 
-def known(data: Data, place: Place) -> Data:
-    """The rows without the names, and without the relations of the users whom everybody shares."""
-    shared = set(place.users)
-    relations = {"likes": "userId", "follows": "followerId", "rsvps": "userId", "enrollments": "userId"}
-    return Data(
-        data
-        | {"users": []}
-        | {table: [row for row in data[table] if row[field] not in shared] for table, field in relations.items()}
+@dataclass
+class Found:
+    """What came of the work of all processes.
+
+    Attributes:
+        wrong: What the database holds, and should not: by the ledgers and by the rules.
+        problems: The calls that failed, and those that should have.
+        outcomes: How many transactions ended in which way.
+        longest: How many seconds the longest call took.
+    """
+
+    wrong: list[str]
+    problems: list[str]
+    outcomes: Counter[str]
+    longest: float
+
+
+async def together(community: Community, uri: str, place: Place, name: str, *, tasks: int, times: int) -> Found:
+    """Let so many tasks of each process do so many transactions each, and count everything again."""
+    ledger = Ledger(observed(await _known(community, place)))
+    context = get_context("forkserver")
+    # It imports the library once, for all processes.
+    context.set_forkserver_preload([__name__])
+    loop = asyncio.get_running_loop()
+    with ProcessPoolExecutor(PROCESSES, mp_context=context) as pool:
+        accounts = await asyncio.gather(
+            *(loop.run_in_executor(pool, work, uri, place, f"{name}{n}-", tasks, times) for n in range(PROCESSES))
+        )
+    for account in accounts:
+        for line in account.journal:
+            ledger.replay(line)
+    return Found(
+        wrong=ledger.differences(observed(await _known(community, place))) + await violations(community.database),
+        problems=[problem for account in accounts for problem in account.problems],
+        outcomes=sum((account.outcomes for account in accounts), Counter()),
+        longest=max(account.longest for account in accounts),
     )
+
+
+async def _known(community: Community, place: Place) -> Data:
+    """The rows without the names, and without what the users do whom everybody shares: of that nobody knows."""
+    data, shared = await Data.read(community.database), set(place.users)
+    actors = {"likes": "userId", "follows": "followerId", "rsvps": "userId", "enrollments": "userId"}
+    own = {table: [row for row in data[table] if row[actor] not in shared] for table, actor in actors.items()}
+    return Data({**data, **own, "users": []})
