@@ -19,7 +19,7 @@ from datalayer.errors import (
 from tests.reliability.ledger import Change, Register, flag, to
 from tests.reliability.observed import TOGETHER
 
-SEATS = 3
+SEATS = 2
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class HotDocuments:
 
 
 class Member:
-    """A task, and a user of its own: nobody else changes what that user likes, follows or attends.
+    """A task with a user of its own: no other task changes what that user likes, follows or attends.
 
     Attributes:
         comments: The ids of its comments, by marker; `None` for those that it may have deleted.
@@ -71,9 +71,9 @@ class Attempt:
     """One run of the work of a transaction. The next attempt at the same transaction makes the same choices.
 
     Attributes:
-        marker: A word that nothing of other transactions begins with.
+        marker: The first word of the texts that it writes.
         changes: What it changes, as the ledger has it.
-        comments: The comments that it creates, by marker; `None` for those that it may have deleted.
+        comments: The ids of the comments that it creates, by marker; `None` for those that it deletes.
     """
 
     def __init__(self, member: Member, number: int) -> None:
@@ -84,17 +84,17 @@ class Attempt:
         self.marker, self._tables = f"{member.name}-{number}", list[str]()
 
     def text(self, table: str) -> str:
-        """The text of a new document: what one transaction writes belongs together."""
+        """The text of a new document in this table. The ledger has one register for all of a transaction's texts."""
         self._tables.append(table)
         self.changes[TOGETHER, f"{TOGETHER}{self.marker}"] = to(" ".join(sorted(self._tables)))
         return f"{TOGETHER}{self.marker} {len(self._tables)}"
 
     def actor(self) -> Any:
-        """The own user, or one whom everybody lets do the same."""
+        """The task's own user, or sometimes a hot one."""
         return self.random.choice([self.member.user, self.member.user, self.star()])
 
     def star(self) -> Any:
-        """One of the users whom everybody shares."""
+        """One of the hot users."""
         return self.random.choice(self.hot.users)
 
     def post(self) -> Any:
@@ -102,17 +102,17 @@ class Attempt:
         return self.random.choice(self.hot.posts)
 
     def relate(self, table: str, actor: Any, target: Any, change: Change) -> None:
-        """Note what an actor has to do with a target; of users whom everybody shares nobody knows."""
+        """Note a change of a like, a follow and so on. Those of the hot users are not predictable, and not noted."""
         if actor == self.member.user:
             self.change((table, str(actor), str(target)), change)
 
     def change(self, register: Register, change: Change) -> None:
-        """Note a change, before it is made: a part of it may happen."""
+        """Note a change. Call it before the method: a call that is cancelled may have happened."""
         before = self.changes.get(register, lambda value: value)
         self.changes[register] = lambda value: change(before(value))
 
     def living(self) -> dict[str, Any]:
-        """The own comments that are not deleted."""
+        """The task's comments that are not deleted, by marker."""
         return {marker: id for marker, id in (self.member.comments | self.comments).items() if id is not None}
 
 
@@ -184,7 +184,7 @@ async def withdraw(a: Attempt) -> None:
 
 async def answer(a: Attempt) -> None:
     """The refusal is caught: the transaction goes on."""
-    actor, status, before = a.actor(), a.random.choice(["going", "going", "maybe", "notGoing"]), a.changes.copy()
+    actor, status, before = a.actor(), a.random.choice(["going", "going", "going", "maybe"]), a.changes.copy()
     a.relate("rsvps", actor, a.hot.event, to(status))
     try:
         await a.community.rsvps.set(actor, a.hot.event, status)

@@ -254,7 +254,7 @@ async def together(community: Community, uri: str, hot: HotDocuments, name: str,
 
 
 async def _known(community: Community, hot: HotDocuments) -> Data:
-    """The rows that one task alone writes: without users, whose names all tasks change, and the hot users' relations."""
+    """The rows that only one task writes: no users, and no likes, follows, answers or enrollments of the hot ones."""
     data, shared = await Data.read(community.database), set(hot.users)
     actors = {"likes": "userId", "follows": "followerId", "rsvps": "userId", "enrollments": "userId"}
     own = {table: [row for row in data[table] if row[actor] not in shared] for table, actor in actors.items()}
