@@ -13,7 +13,7 @@ async def test_what_is_composed_happens_as_a_whole_or_not_at_all(
 ) -> None:
     """Nothing acknowledged is missing, nothing that was undone is there, every rule holds, and nobody waits long."""
     hot = await HotDocuments.create(community)
-    found = await together(community, datalayer_uri, hot, "a", tasks=TASKS, times=TIMES * 10 if thorough else TIMES)
+    found = await together(community, datalayer_uri, hot, "a", tasks=TASKS, times=TIMES * 5 if thorough else TIMES)
     assert found.wrong == []
     assert found.problems == []
     assert found.longest < LONGEST
