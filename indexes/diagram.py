@@ -46,6 +46,8 @@ STORIES = Layout(
     ),
 )
 
+_CONTENDED = "Lock: a transaction begins with a write to the document where other processes write to it as well."
+
 ADDED: Mapping[str, Mapping[str, str]] = {
     "users": {
         "name": "What posts, comments and messages copy; the original keeps it with its auth service only.",
@@ -56,6 +58,18 @@ ADDED: Mapping[str, Mapping[str, str]] = {
     "spaces": {
         "revision": "Lock: two pins in one space conflict, so that there are never more than 3; "
         "and two changes of the order of the spaces do."
+    },
+    "posts": {"revision": _CONTENDED},
+    "comments": {"revision": _CONTENDED},
+    "likes": {
+        "notificationId": "The gathered notification that counts the like: an unlike takes it back there while that is "
+        "unread."
+    },
+    "notifications": {
+        "gatherKey": "What the counted acts have in common, such as their target: while the notification is unread, "
+        "the next one of the same recipient, type and key counts up in it.",
+        "gatherCount": "How many acts it counts.",
+        "once": "The announcement that it belongs to: each recipient gets that once, whoever calls and how often.",
     },
     "courses": {
         "revision": "Lock: changes of the order of its modules, and removals of its lessons, conflict.",
@@ -69,7 +83,8 @@ ADDED: Mapping[str, Mapping[str, str]] = {
     },
     "events": {
         "seriesEndTime": "The end of the last occurrence of an event that repeats, so that an index tells which "
-        "series are over."
+        "series are over.",
+        "revision": _CONTENDED,
     },
     "memberships": {
         "stripeEventAt": "The time of the newest event of the subscription that the membership follows.",

@@ -17,6 +17,7 @@ class Comment(Document):
     parent_id: CommentId | None = None
     content: Saying
     like_count: Count
+    revision: Count | None = None
     created_at: Timestamp
     edited_at: Timestamp | None = None
     deleted_at: Timestamp | None = None

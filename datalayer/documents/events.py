@@ -37,6 +37,7 @@ class Event(Document):
     location: Note | None = None
     capacity: Count | None = None
     rsvp_count: Count
+    revision: Count | None = None
     recurrence: Recurrence | None = None
     series_end_time: Timestamp | None = None
     created_at: Timestamp

@@ -5,19 +5,23 @@ from typing import Literal, TypeAlias
 from datalayer.engine.document import Document, new_id
 from datalayer.engine.fields import Timestamp
 from datalayer.engine.indexes import Index, TableSettings
-from datalayer.ids import CommentId, LikeId, PostId, UserId
+from datalayer.ids import CommentId, LikeId, NotificationId, PostId, UserId
 
 LikeTarget: TypeAlias = Literal["post", "comment"]
 
 
 class Like(Document):
-    """Somebody likes a post or a comment; `target_id` is that document's own id."""
+    """Somebody likes a post or a comment; `target_id` is that document's own id.
+
+    `notification_id` is the gathered notification that counts the like.
+    """
 
     id: LikeId = new_id()
     user_id: UserId
     target_type: LikeTarget
     target_id: PostId | CommentId
     created_at: Timestamp
+    notification_id: NotificationId | None = None
 
     class Settings(TableSettings):
         """The collection."""

@@ -23,7 +23,7 @@ class PointsEntry(Document):
         """The collection."""
 
         name = "points"
-        written_by = "community.points: award, delete"
+        written_by = "community.points: award, revoke, delete"
         shard_key = ("userId",)
         indexes = (
             Index("by_userId", "userId"),

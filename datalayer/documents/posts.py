@@ -26,6 +26,7 @@ class Post(Document):
     media_ids: Annotated[list[File], Field(max_length=MAX_MEDIA)] | None = None
     like_count: Count
     comment_count: Count
+    revision: Count | None = None
     pinned_at: Timestamp | None = None
     edited_at: Timestamp | None = None
     created_at: Timestamp

@@ -1,8 +1,10 @@
 """An open database, as the repositories use it."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from itertools import groupby
+from operator import itemgetter
 from typing import Any, TypeAlias, TypeVar
 
 import pymongo
@@ -13,19 +15,20 @@ from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.read_concern import ReadConcern
 
 from datalayer.engine.clock import Clock
-from datalayer.engine.collection import RecordingCollection
+from datalayer.engine.collection import LOCK, RecordingCollection
 from datalayer.engine.document import Document
 from datalayer.engine.errors import ConcurrentTransactionError, DataLayerError, InvalidInputError
 from datalayer.engine.fields import MAX_INTEGER
+from datalayer.engine.retries import Retries
 from datalayer.engine.shutdown import Shutdown, closed
-from datalayer.engine.transactions import TRANSACTION_SECONDS, AllOrNothing, attempt, current_transaction, undone
+from datalayer.engine.transactions import TRANSACTION_SECONDS, AllOrNothing, current_transaction, undone
+from datalayer.engine.turns import Key
 
 T = TypeVar("T")
 Collection: TypeAlias = AsyncCollection[dict[str, Any]]
 
 # Asked for explicitly: a URI may ask for less, and then an acknowledged write could be lost.
 _MAJORITY = WriteConcern("majority")
-_SNAPSHOT = ReadConcern("snapshot")
 _DURABLE = ReadConcern("majority")
 
 
@@ -48,6 +51,8 @@ class Connection:
         self._durable = self.database.with_options(read_concern=_DURABLE)
         self._clock = clock
         self._collections: dict[tuple[str, bool, bool], Collection] = {}
+        self._lockable: set[str] = set()
+        self._retries = Retries(self._in_transaction, self._lock)
         self._shutdown = Shutdown()
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -82,6 +87,8 @@ class Connection:
             is_server = isinstance(database, AsyncDatabase)  # pyright: ignore[reportUnnecessaryIsInstance]
             collection = RecordingCollection(database, name) if is_server else database[name]
             self._collections[name, in_transaction, durable] = collection
+            if "revision" in document.model_fields:
+                self._lockable.add(name)
         return collection
 
     def transaction_is_open(self) -> bool:
@@ -140,25 +147,44 @@ class Connection:
         async with self.database.client.start_session(snapshot=True) as session, session.bind():
             yield
 
-    async def transaction(self, work: Callable[[], Awaitable[T]]) -> T:
+    async def transaction(self, work: Callable[[], Awaitable[T]], *, writes: Sequence[Key] = ()) -> T:
         """Run the work in a transaction, or as a part of the one that is open, and return its result.
 
         The transaction reads one snapshot and is committed by a majority. It is tried again as a whole, so the work may
         run several times. As a part of another one it cannot be undone alone: an error that leaves the work after
         a write dooms the whole.
+
+        Transactions of this process that write the same document take turns. A turn is waited for before the first
+        statement: so say which documents the work writes, where that is known.
+
+        Args:
+            work: What to do.
+            writes: Documents that it will write, and that many others may write as well.
         """
         if self.transaction_is_open():
             with AllOrNothing():
+                await self.take_turns(writes)
                 return await work()
         async with self.under_way():
             with pymongo.timeout(TRANSACTION_SECONDS):
                 async with self.database.client.start_session() as session, session.bind():
-                    return await session.with_transaction(
-                        lambda session: attempt(session, self._in_transaction, work),
-                        read_concern=_SNAPSHOT,
-                        write_concern=_MAJORITY,
-                        read_preference=ReadPreference.PRIMARY,
-                    )
+                    return await self._retries.run(session, work, writes)
+
+    async def take_turns(self, writes: Sequence[Key]) -> None:
+        """Take the turns of documents in the transaction that is open.
+
+        Raises:
+            TurnTakenError: Another task has one. The transaction is tried again.
+        """
+        transaction = current_transaction()
+        if transaction is not None:
+            await transaction.take_turns(writes)
+
+    async def _lock(self, keys: Sequence[Key]) -> None:
+        for name, group in groupby(keys, key=itemgetter(0)):
+            if name in self._lockable:
+                ids = [id for _, id in group]
+                await RecordingCollection(self._in_transaction, name).update_many({"_id": {"$in": ids}}, LOCK)
 
 
 def _described(value: object) -> str:

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from typing import Any, ClassVar, Literal, Protocol, Self, TypeAlias, TypeVar, get_args
 
 import beanie
+import beanie.exceptions
 from pymongo import ReadPreference
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import PyMongoError
@@ -160,6 +161,15 @@ class Database:
             return await self._connection.transaction(awaited)
         except PyMongoError as error:
             raise translate(error) from error
+
+
+def is_initialized(document: type[Document]) -> bool:
+    """Whether Beanie knows the document."""
+    try:
+        document.get_settings()
+    except beanie.exceptions.CollectionWasNotInitialized:
+        return False
+    return True
 
 
 async def initialize_beanie(database: AsyncDatabase[dict[str, Any]], documents: Sequence[type[Document]]) -> None:

@@ -13,8 +13,10 @@ from typing import Any, TypeVar
 import pymongo.lock
 import pymongo.network_layer
 import pymongo.pool_shared
+from pymongo import _csot
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.mongo_client import _ClientConnectionRetryable  # pyright: ignore[reportPrivateUsage]
+from pymongo.client_session_shared import _TxnState  # pyright: ignore[reportPrivateUsage]
 from pymongo.errors import OperationFailure, PyMongoError
 
 T = TypeVar("T")
@@ -93,3 +95,21 @@ async def abort(session: AsyncClientSession) -> bool:
     finally:
         _replace(session, "_finish_transaction_with_retry", finish)
     return confirmed
+
+
+def has_begun(session: AsyncClientSession) -> bool:
+    """Whether the server knows of the session's transaction, and so reads a snapshot for it."""
+    if not isinstance(session, AsyncClientSession):  # pyright: ignore[reportUnnecessaryIsInstance] - a stand-in
+        return True
+    return session._transaction.state is not _TxnState.STARTING  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
+
+
+async def forget(session: AsyncClientSession) -> None:
+    """End the session's transaction without a word to the server, which has aborted it."""
+    session._transaction.state = _TxnState.ABORTED  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
+    await session._unpin()  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
+
+
+def time_left() -> float | None:
+    """How many seconds the blocks of `pymongo.timeout` leave that the caller is in."""
+    return _csot.remaining()

@@ -4,16 +4,18 @@ import asyncio
 import copy
 from collections.abc import Awaitable, Callable, Hashable, Sequence
 from contextvars import Context
-from functools import partial
-from typing import Generic, TypeVar
+from typing import Generic, TypeAlias, TypeVar
 
 from datalayer.engine.connection import Connection
 from datalayer.engine.errors import DataLayerError
 from datalayer.engine.shutdown import closed
+from datalayer.engine.turns import Key
 
 K = TypeVar("K", bound=Hashable)
 R = TypeVar("R")
 T = TypeVar("T")
+
+_Request: TypeAlias = tuple[R, asyncio.Future[T]]
 
 MAX_GROUP = 500
 """How many requests go into one commit at most: a transaction should stay short."""
@@ -30,14 +32,19 @@ class GroupCommit(Generic[K, R, T]):
         connection: Where the transactions run.
         apply: Does the requests of one key, in the transaction that is open. Returns, for each request in order, its
             result or the error that is its own. An error that it raises is the error of all of them.
+        writes: The documents that the requests of a key write, and other methods may write as well.
     """
 
     def __init__(
-        self, connection: Connection, apply: Callable[[K, Sequence[R]], Awaitable[Sequence[T | Exception]]]
+        self,
+        connection: Connection,
+        apply: Callable[[K, Sequence[R]], Awaitable[Sequence[T | Exception]]],
+        writes: Callable[[K], Sequence[Key]],
     ) -> None:
         self._connection = connection
         self._apply = apply
-        self._waiting: dict[K, list[tuple[R, asyncio.Future[T]]]] = {}
+        self._writes = writes
+        self._waiting: dict[K, list[_Request[R, T]]] = {}
         self._workers: set[asyncio.Task[None]] = set()
 
     async def submit(self, key: K, request: R) -> T:
@@ -47,6 +54,7 @@ class GroupCommit(Generic[K, R, T]):
         callers are not affected.
         """
         if self._connection.transaction_is_open():
+            await self._connection.take_turns(self._writes(key))
             (answer,) = await self._apply(key, [request])
             if isinstance(answer, Exception):
                 raise answer
@@ -64,18 +72,13 @@ class GroupCommit(Generic[K, R, T]):
 
     async def _work(self, key: K) -> None:
         """Commit until nobody waits."""
-        group: list[tuple[R, asyncio.Future[T]]] = []
+        group: list[_Request[R, T]] = []
         failure: Exception | None = None
         try:
             async with self._connection.under_way():
-                while group := self._next_group(key):
-                    requests = [request for request, _ in group]
-                    try:
-                        answers = await self._connection.transaction(partial(self._apply, key, requests))
-                    except Exception as error:  # noqa: BLE001 - it is the callers' error, not this task's
-                        answers = [error, *(_copied(error) for _ in requests[1:])]
-                    for (_, result), answer in zip(group, answers, strict=True):
-                        _settle(result, answer)
+                while self._waiting[key]:
+                    await self._commit(key, group)
+                    group.clear()
         except DataLayerError as error:
             # The database is being closed.
             failure = error
@@ -91,10 +94,28 @@ class GroupCommit(Generic[K, R, T]):
                 for _, result in waiting:
                     _settle(result, closed())
 
-    def _next_group(self, key: K) -> list[tuple[R, asyncio.Future[T]]]:
-        waiting = [item for item in self._waiting[key] if not item[1].done()]
-        self._waiting[key] = waiting[MAX_GROUP:]
-        return waiting[:MAX_GROUP]
+    async def _commit(self, key: K, group: list[_Request[R, T]]) -> None:
+        """Fill the group with those who wait, and answer each of them."""
+
+        async def apply() -> Sequence[T | Exception]:
+            # Who came while the group waited for its turn, or for another attempt, joins it.
+            self._fill(key, group)
+            return await self._apply(key, [request for request, _ in group]) if group else ()
+
+        try:
+            answers = await self._connection.transaction(apply, writes=self._writes(key))
+        except Exception as error:  # noqa: BLE001 - it is the callers' error, not this task's
+            if not group:
+                # It never had its turn.
+                self._fill(key, group)
+            answers = [error, *(_copied(error) for _ in group[1:])]
+        for (_, result), answer in zip(group, answers, strict=True):
+            _settle(result, answer)
+
+    def _fill(self, key: K, group: list[_Request[R, T]]) -> None:
+        """Let those join the group who wait, and those leave it who do not any longer."""
+        waiting = [item for item in (*group, *self._waiting[key]) if not item[1].done()]
+        group[:], self._waiting[key] = waiting[:MAX_GROUP], waiting[MAX_GROUP:]
 
 
 def _copied(error: Exception) -> Exception:

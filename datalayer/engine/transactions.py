@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from contextvars import Context, ContextVar
 from types import TracebackType
 from typing import Any, TypeVar
@@ -15,9 +15,17 @@ from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import InvalidOperation, PyMongoError
 from pymongo.read_concern import ReadConcern
 
-from datalayer.engine.driver import abort, earlier_error
-from datalayer.engine.errors import DataLayerError
-from datalayer.engine.translation import commit_is_unknown, is_not_committed, is_transient, translate, unconfirmed
+from datalayer.engine.driver import abort, earlier_error, forget, has_begun, time_left
+from datalayer.engine.errors import DataLayerError, UnavailableError
+from datalayer.engine.translation import (
+    commit_is_unknown,
+    is_conflict,
+    is_not_committed,
+    is_transient,
+    translate,
+    unconfirmed,
+)
+from datalayer.engine.turns import HeldTurns, Key, TurnTakenError
 
 T = TypeVar("T")
 
@@ -28,6 +36,7 @@ LAST_SECONDS = 5.0
 """How long a transaction is being undone, and how long a commit goes on whose caller is cancelled."""
 
 _PAUSE = 0.05
+_GRACE = 0.5
 
 
 class Transaction:
@@ -35,27 +44,48 @@ class Transaction:
 
     Attributes:
         session: The driver's session.
+        turns: The turns that it has.
         task: The task that opened it.
         writes: How many statements have changed something in it.
         failure: The error that dooms it: it can only be undone.
+        conflicts: The documents that the statement named whose error that is.
         over: Whether it has ended.
     """
 
-    def __init__(self, session: AsyncClientSession) -> None:
+    def __init__(self, session: AsyncClientSession, turns: HeldTurns) -> None:
         self.session = session
+        self.turns = turns
         self.task = asyncio.current_task()
         self.writes = 0
         self.failure: BaseException | None = None
+        self.conflicts: Collection[Key] = ()
         self.over = False
+
+    async def take_turns(self, keys: Collection[Key]) -> None:
+        """Take the turns of documents that are about to be written.
+
+        Before its first statement the transaction waits for them. Later its snapshot would be too old.
+
+        Raises:
+            TurnTakenError: Another task has one of them. The transaction is doomed, and is tried again with the turns.
+        """
+        missing = self.turns.missing(keys)
+        if not missing:
+            return
+        if len(self.turns.keys) > 0 or has_begun(self.session):
+            error = TurnTakenError(missing)
+            self.fail(error)
+            raise error
+        await wait_for_turns(self.turns, missing)
 
     def wrote(self) -> None:
         """Note that a statement has changed something."""
         self.writes += 1
 
-    def fail(self, error: BaseException) -> None:
+    def fail(self, error: BaseException, keys: Collection[Key] = ()) -> None:
         """Doom the transaction; an error in a task that only inherited its context does not."""
         if self.failure is None and self.task is asyncio.current_task():
-            self.failure = error
+            self.failure, self.conflicts = error, keys
 
 
 _current: ContextVar[Transaction | None] = ContextVar("datalayer_transaction", default=None)
@@ -98,18 +128,40 @@ class AllOrNothing:
 _OF_THE_DRIVER = (PyMongoError, BSONError, OverflowError)
 
 
+async def wait_for_turns(turns: HeldTurns, keys: Collection[Key]) -> None:
+    """Wait for the turns of documents, as long as there is time.
+
+    Raises:
+        UnavailableError: Those who have them did not end in time.
+    """
+    try:
+        async with asyncio.timeout(time_left()):
+            await turns.wait(keys)
+    except TimeoutError as error:
+        message = "Other transactions of this process write the same documents, and did not end in time."
+        raise UnavailableError(message, hint="Does one of them wait for this one?") from error
+
+
 async def attempt(
-    session: AsyncClientSession, database: AsyncDatabase[dict[str, Any]], work: Callable[[], Awaitable[T]]
+    session: AsyncClientSession,
+    database: AsyncDatabase[dict[str, Any]],
+    work: Callable[[], Awaitable[T]],
+    turns: HeldTurns,
 ) -> T:
     """Do the work in the transaction that the session has begun, and end that: by a commit, or by undoing it all.
 
     Raises:
-        PyMongoError: With the label by which `with_transaction` knows whether to try again.
+        PyMongoError: With the driver's label where the transaction may be tried again.
     """
-    transaction = Transaction(session)
+    transaction = Transaction(session, turns)
     try:
         result = await _worked(transaction, work)
     except BaseException as error:
+        if is_conflict(error):
+            # The server has aborted it.
+            turns.turns.conflicted(transaction.conflicts)
+            await forget(session)
+            raise
         in_flight = _is_interruption(error) or _is_interruption(transaction.failure)
         await _to_the_end(lambda: _undo(session, database, in_flight=in_flight), LAST_SECONDS)
         raise
@@ -119,8 +171,17 @@ async def attempt(
 
 async def _worked(transaction: Transaction, work: Callable[[], Awaitable[T]]) -> T:
     token = _current.set(transaction)
+    # The driver's own errors come first.
+    left = time_left()
+    limit = asyncio.timeout(None if left is None else left + _GRACE)
     try:
-        result = await work()
+        async with limit:
+            result = await work()
+    except TimeoutError as error:
+        if not limit.expired():
+            raise
+        message = "The work of the transaction did not end in time, and is undone."
+        raise UnavailableError(message, hint="Does it wait for another task that waits for it?") from error
     except InvalidOperation as error:
         # Of the library's own, so that the driver does not take it for one that may pass.
         raise translate(error) from error

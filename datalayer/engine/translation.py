@@ -46,6 +46,7 @@ _NO_SESSIONS = "Sessions are not supported"
 _CLOSED = "after close"
 
 _DOCUMENT_VALIDATION_FAILURE = 121
+_WRITE_CONFLICT = 112
 _NO_SUCH_TRANSACTION = 251
 _DUPLICATE_KEY = 11000
 # These say that the first attempt has not written: the server looks for that before it carries a statement out.
@@ -80,6 +81,11 @@ def is_transient(error: BaseException | None) -> bool:
         and error.has_error_label(_TRANSIENT)
         and not isinstance(error, InvalidOperation)
     )
+
+
+def is_conflict(error: BaseException | None) -> bool:
+    """Whether the server has aborted the transaction because of a document that another one has written."""
+    return is_transient(error) and isinstance(error, OperationFailure) and error.code == _WRITE_CONFLICT
 
 
 def commit_is_unknown(error: PyMongoError) -> bool:

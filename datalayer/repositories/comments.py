@@ -1,7 +1,7 @@
 """Comments on posts, and replies to comments."""
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from operator import itemgetter
@@ -11,12 +11,15 @@ from datalayer.documents.comments import Comment
 from datalayer.documents.posts import Post
 from datalayer.documents.users import User
 from datalayer.engine.boundary import Cursor, Limit
+from datalayer.engine.connection import Connection
 from datalayer.engine.fields import Saying
+from datalayer.engine.group_commit import GroupCommit
 from datalayer.engine.pages import Page
-from datalayer.engine.repository import ALIVE, SoftDeletingRepository, lookup_alive, not_found
+from datalayer.engine.repository import ALIVE, AT_ONCE, SoftDeletingRepository, lookup_alive, not_found
 from datalayer.errors import InvalidInputError
 from datalayer.ids import CommentId, PostId, UserId
-from datalayer.repositories.shared.authors import lock_author
+from datalayer.repositories.shared.authors import Author, lock_authors
+from datalayer.repositories.shared.groups import answered
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,41 +30,51 @@ class CommentThread:
     replies: list[Comment]
 
 
+@dataclass(frozen=True, slots=True)
+class _Draft:
+    """What `create` is asked to write, and below which comment."""
+
+    author_id: UserId
+    content: str
+    parent_id: CommentId | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """The top-level comment that a comment goes below, if it is a reply, and who writes it."""
+
+    top: CommentId | None
+    author: Author
+
+
 class Comments(SoftDeletingRepository[Comment, CommentId]):
-    """The comments, two levels deep. The post's `commentCount` follows in the same transaction."""
+    """The comments, two levels deep. The post's `commentCount` follows in the same transaction.
+
+    Concurrent comments on one post in one process share transactions. Inside `transaction` they belong to the
+    transaction that is open.
+    """
 
     document = Comment
+
+    def __init__(self, connection: Connection) -> None:
+        super().__init__(connection)
+        self._groups = GroupCommit[PostId, _Draft, Comment](
+            connection, self._apply, lambda post_id: [(Post.Settings.name, post_id)]
+        )
 
     async def create(
         self, post_id: PostId, author_id: UserId, content: Saying, *, parent_id: CommentId | None = None
     ) -> Comment:
         """Write a comment, or a reply. A reply to a reply goes to its top-level comment.
 
-        A transaction of 4 round trips, 5 for a reply, 6 for a reply to a reply.
+        A transaction of 4 round trips, 5 for a reply, 6 for a reply to a reply, shared with concurrent comments on the
+        post.
 
         Raises:
             NotFoundError: There is no such post, author or parent; or the parent is a reply to a deleted comment.
             InvalidInputError: The parent belongs to another post.
         """
-
-        async def work() -> Comment:
-            top = None if parent_id is None else await self._top_level(post_id, parent_id)
-            author = await lock_author(self._of(User), author_id)
-            await self._count(post_id, 1, only_alive=True)
-            return await self._insert(
-                Comment(
-                    post_id=post_id,
-                    author_id=author_id,
-                    author_name=author.name,
-                    author_avatar=author.avatar,
-                    parent_id=top,
-                    content=content,
-                    like_count=0,
-                    created_at=self._now(),
-                )
-            )
-
-        return await self._connection.transaction(work)
+        return await self._groups.submit(post_id, _Draft(author_id, content, parent_id))
 
     async def edit(self, id: CommentId, content: Saying) -> Comment:
         """Change what the comment says; sets `editedAt`. One round trip.
@@ -134,20 +147,59 @@ class Comments(SoftDeletingRepository[Comment, CommentId]):
         filter = {"authorId": author_id, **ALIVE}
         return await self._filtered_page(filter, "by_authorId", lookups, itemgetter("post"), limit=limit, after=after)
 
-    async def _top_level(self, post_id: PostId, parent_id: CommentId) -> CommentId:
-        parent = self._found(await self._one({"_id": parent_id, **ALIVE}), parent_id)
-        if parent.post_id != post_id:
-            raise InvalidInputError("parent_id", "is a comment on another post")
-        if parent.parent_id is None:
-            return parent.id
-        await self._require(Comment, parent.parent_id)
-        return parent.parent_id
+    async def _apply(self, post_id: PostId, drafts: Sequence[_Draft]) -> Sequence[Comment | Exception]:
+        """Write comments on one post, in order. In a transaction."""
+        # A group counts all of them first, since the post is what these transactions contend for, and takes back those
+        # that are refused. One alone may be refused in a transaction that goes on: it writes nothing before.
+        counted = len(drafts) if len(drafts) > 1 else 0
+        is_alive = counted == 0 or await self._count(post_id, counted, only_alive=True)
+        places = await self._places(post_id, drafts)
+        accepted = sum(isinstance(place, _Place) for place in places)
+        if is_alive and accepted != counted:
+            is_alive = await self._count(post_id, accepted - counted, only_alive=True)
+        now = self._now()
+        # Made while the post is locked, so that the order of their ids is that of their transactions.
+        answers = [
+            place
+            if isinstance(place, Exception)
+            else _comment(post_id, draft, place, now)
+            if is_alive
+            else not_found(Post, post_id)
+            for draft, place in zip(drafts, places, strict=True)
+        ]
+        if new := [comment.to_wire() for comment in answers if isinstance(comment, Comment)]:
+            await self._collection.insert_many(new)
+        return answered(answers)
 
-    async def _count(self, post_id: PostId, change: int, *, only_alive: bool = False) -> None:
+    async def _places(self, post_id: PostId, drafts: Sequence[_Draft]) -> Sequence[_Place | Exception]:
+        """Where the comments go, or why they are refused. Locks the authors, and writes nothing."""
+        parents = await self._alive({draft.parent_id for draft in drafts if draft.parent_id is not None})
+        above = await self._alive({parent["parentId"] for parent in parents.values() if "parentId" in parent})
+        tops = [_top_level(post_id, draft.parent_id, {**parents, **above}) for draft in drafts]
+        asking = {draft.author_id for draft, top in zip(drafts, tops, strict=True) if not isinstance(top, Exception)}
+        authors = await lock_authors(self._of(User), asking) if asking else {}
+        places: list[_Place | Exception] = []
+        for draft, top in zip(drafts, tops, strict=True):
+            if isinstance(top, Exception):
+                places.append(top)
+            elif (author := authors.get(draft.author_id)) is None:
+                places.append(not_found(User, draft.author_id))
+            else:
+                places.append(_Place(top, author))
+        return places
+
+    async def _alive(self, ids: Iterable[CommentId]) -> dict[CommentId, Mapping[str, Any]]:
+        """Where those of the comments are that are not deleted. One round trip; none where there are no ids."""
+        if not (wanted := list(ids)):
+            return {}
+        place = {"postId": 1, "parentId": 1}
+        found = self._collection.find({"_id": {"$in": wanted}, **ALIVE}, place, batch_size=AT_ONCE, hint="_id_")
+        return {comment["_id"]: comment for comment in await found.to_list()}
+
+    async def _count(self, post_id: PostId, change: int, *, only_alive: bool = False) -> bool:
+        """Change the post's counter; whether there is such a post."""
         filter = {"_id": post_id, **(ALIVE if only_alive else {})}
-        changed = await self._of(Post).update_one(filter, {"$inc": {"commentCount": change}})
-        if only_alive and changed.matched_count == 0:
-            raise not_found(Post, post_id)
+        return (await self._of(Post).update_one(filter, {"$inc": {"commentCount": change}})).matched_count == 1
 
     async def _replies_of(self, ids: list[CommentId]) -> dict[CommentId | None, list[Comment]]:
         replies: dict[CommentId | None, list[Comment]] = defaultdict(list)
@@ -170,6 +222,34 @@ _ANY_REPLY: dict[str, Any] = {
 }
 
 _ALIVE_POST = lookup_alive(Post, "postId", "post")
+
+
+def _comment(post_id: PostId, draft: _Draft, place: _Place, now: int) -> Comment:
+    return Comment(
+        post_id=post_id,
+        author_id=draft.author_id,
+        author_name=place.author.name,
+        author_avatar=place.author.avatar,
+        parent_id=place.top,
+        content=draft.content,
+        like_count=0,
+        created_at=now,
+    )
+
+
+def _top_level(
+    post_id: PostId, parent_id: CommentId | None, alive: Mapping[CommentId, Mapping[str, Any]]
+) -> CommentId | Exception | None:
+    """The top-level comment that a reply to this parent goes to, or why there can be none."""
+    if parent_id is None:
+        return None
+    if parent_id not in alive:
+        return not_found(Comment, parent_id)
+    parent = alive[parent_id]
+    if parent["postId"] != post_id:
+        return InvalidInputError("parent_id", "is a comment on another post")
+    top: CommentId = parent.get("parentId", parent_id)
+    return top if top in alive else not_found(Comment, top)
 
 
 def _is_shown(wire: Mapping[str, Any]) -> bool:

@@ -1,6 +1,7 @@
 """Who takes which course."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from operator import itemgetter
 from typing import Any
@@ -22,6 +23,19 @@ from datalayer.repositories.shared.curriculum import course_with, curriculum_of,
 _PAIR_INDEX = "by_userId_and_courseId"
 
 
+@dataclass(frozen=True, slots=True)
+class EnrollResult:
+    """What `enroll` returns.
+
+    Attributes:
+        enrollment: The user's enrollment in the course.
+        newly: Whether it was made by this call.
+    """
+
+    enrollment: Enrollment
+    newly: bool
+
+
 class Enrollments(Repository[Enrollment, EnrollmentId]):
     """Who takes which course. The course's `enrollmentCount` follows in the same transaction.
 
@@ -33,9 +47,11 @@ class Enrollments(Repository[Enrollment, EnrollmentId]):
 
     def __init__(self, connection: Connection) -> None:
         super().__init__(connection)
-        self._groups = GroupCommit[CourseId, UserId, Enrollment](connection, self._apply)
+        self._groups = GroupCommit[CourseId, UserId, EnrollResult](
+            connection, self._apply, lambda course_id: [(Course.Settings.name, course_id)]
+        )
 
-    async def enroll(self, user_id: UserId, course_id: CourseId) -> Enrollment:
+    async def enroll(self, user_id: UserId, course_id: CourseId) -> EnrollResult:
         """Enroll the user in the course; who is enrolled already stays so, also when the course is a draft again.
 
         A transaction of 4 round trips, by_userId_and_courseId, shared with who comes at once.
@@ -148,29 +164,31 @@ class Enrollments(Repository[Enrollment, EnrollmentId]):
         await self._of(LessonProgress).delete_many(progress, hint="by_userId_and_lessonId")
         return True
 
-    async def _apply(self, course_id: CourseId, user_ids: Sequence[UserId]) -> Sequence[Enrollment | Exception]:
+    async def _apply(self, course_id: CourseId, user_ids: Sequence[UserId]) -> Sequence[EnrollResult | Exception]:
         """Enroll the users. In a transaction."""
         status, users = await self._state(course_id, user_ids)
         now = self._now()
-        answers: dict[UserId, Enrollment | Exception] = {}
-        new: list[Enrollment] = []
+        answers: list[EnrollResult | Exception] = []
+        new: dict[UserId, Enrollment] = {}
         for user_id in user_ids:
             if user_id not in users:
-                answers[user_id] = not_found(User, user_id)
+                answers.append(not_found(User, user_id))
             elif status is None:
-                answers[user_id] = not_found(Course, course_id)
-            elif users[user_id] is not None:
-                answers[user_id] = Enrollment.from_wire(users[user_id] or {})
+                answers.append(not_found(Course, course_id))
+            elif (wire := users[user_id]) is not None:
+                answers.append(EnrollResult(Enrollment.from_wire(wire), newly=False))
+            elif user_id in new:
+                answers.append(EnrollResult(new[user_id].model_copy(), newly=False))
             elif status != "published":
-                answers[user_id] = CourseNotOpenError()
-            elif user_id not in answers:
-                new.append(Enrollment(course_id=course_id, user_id=user_id, enrolled_at=now))
-                answers[user_id] = new[-1]
+                answers.append(CourseNotOpenError())
+            else:
+                new[user_id] = Enrollment(course_id=course_id, user_id=user_id, enrolled_at=now)
+                answers.append(EnrollResult(new[user_id], newly=True))
         if new:
             # First of the writes, since it is what conflicts with other processes, and with the removal of lessons.
             await self._of(Course).update_one({"_id": course_id}, {"$inc": {"enrollmentCount": len(new)}})
-            await self._collection.insert_many([enrollment.to_wire() for enrollment in new])
-        return [answers[user_id] for user_id in user_ids]
+            await self._collection.insert_many([enrollment.to_wire() for enrollment in new.values()])
+        return answers
 
     async def _state(
         self, course_id: CourseId, user_ids: Sequence[UserId]

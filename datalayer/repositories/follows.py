@@ -24,12 +24,25 @@ class FollowCounts:
     following: int
 
 
+@dataclass(frozen=True, slots=True)
+class FollowResult:
+    """What `follow` returns.
+
+    Attributes:
+        follow: That one user follows the other.
+        newly: Whether it was made by this call.
+    """
+
+    follow: Follow
+    newly: bool
+
+
 class Follows(Repository[Follow, FollowId]):
     """Who follows whom."""
 
     document = Follow
 
-    async def follow(self, follower_id: UserId, following_id: UserId) -> Follow:
+    async def follow(self, follower_id: UserId, following_id: UserId) -> FollowResult:
         """Make one user follow another; safe to repeat. 3 round trips, by_followerId_and_followingId.
 
         Raises:
@@ -40,14 +53,16 @@ class Follows(Repository[Follow, FollowId]):
             raise SelfFollowError
         await self._require(User, follower_id)
         await self._require(User, following_id)
+        id = new_object_id()
         wire = await self._collection.find_one_and_update(
             {"followerId": follower_id, "followingId": following_id},
-            {"$setOnInsert": {"_id": new_object_id(), "createdAt": self._now()}},
+            {"$setOnInsert": {"_id": id, "createdAt": self._now()}},
             upsert=True,
             return_document=ReturnDocument.AFTER,
             hint=_PAIR_INDEX,
         )
-        return Follow.from_wire(wire or {})
+        follow = Follow.from_wire(wire or {})
+        return FollowResult(follow, newly=follow.id == id)
 
     async def unfollow(self, follower_id: UserId, following_id: UserId) -> bool:
         """Whether there was something to end; safe to repeat. One round trip, by_followerId_and_followingId."""

@@ -31,10 +31,12 @@ class LikeResult:
     Attributes:
         liked: Whether the user likes the target.
         like_count: How many do.
+        newly: Whether the user did not like it before this call, and does now.
     """
 
     liked: bool
     like_count: int
+    newly: bool
 
 
 class Likes(Repository[Like, LikeId]):
@@ -48,7 +50,9 @@ class Likes(Repository[Like, LikeId]):
 
     def __init__(self, connection: Connection) -> None:
         super().__init__(connection)
-        self._groups = GroupCommit[_Key, tuple[UserId, _Wish], LikeResult](connection, self._apply)
+        self._groups = GroupCommit[_Key, tuple[UserId, _Wish], LikeResult](
+            connection, self._apply, lambda key: [(TARGETS[key[0]].Settings.name, key[1])]
+        )
 
     async def like(self, user_id: UserId, target_type: LikeTarget, target_id: PostId | CommentId) -> LikeResult:
         """Make the user like the target; safe to repeat.
@@ -150,10 +154,11 @@ class Likes(Repository[Like, LikeId]):
             if count is None:
                 answers.append(not_found(TARGETS[key[0]], key[1]))
                 continue
-            after = not liked[user_id] if wish == "toggle" else wish == "like"
-            count += after - liked[user_id]
+            before = liked[user_id]
+            after = not before if wish == "toggle" else wish == "like"
+            count += after - before
             liked[user_id] = after
-            answers.append(LikeResult(after, count))
+            answers.append(LikeResult(after, count, newly=after and not before))
         await self._write(
             key,
             new=[user_id for user_id, now in liked.items() if now and not users[user_id]],

@@ -1,39 +1,57 @@
 """What people write to each other."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 
 from bson import ObjectId
 
 from datalayer.documents.conversations import PREVIEW_LENGTH, Conversation, Message
 from datalayer.documents.users import User
 from datalayer.engine.boundary import Cursor, Limit
+from datalayer.engine.connection import Connection
 from datalayer.engine.fields import Saying
+from datalayer.engine.group_commit import GroupCommit
 from datalayer.engine.pages import Page
 from datalayer.engine.repository import ALIVE, SoftDeletingRepository, not_found
-from datalayer.errors import NotAParticipantError, NotFoundError
+from datalayer.errors import NotAParticipantError
 from datalayer.ids import ConversationId, MessageId, UserId
-from datalayer.repositories.shared.authors import lock_author
+from datalayer.repositories.shared.authors import lock_authors
+from datalayer.repositories.shared.groups import answered
 
 UNREAD: Mapping[str, None] = {"readAt": None, **ALIVE}
 """The filter of what has not been read, and is not deleted."""
+
+
+_Draft: TypeAlias = tuple[UserId, str]
+"""The sender, and what they say."""
+
+_LAST = {"participantIds": 1, "lastMessageAt": 1, "lastMessagePreview": 1}
 
 
 class Messages(SoftDeletingRepository[Message, MessageId]):
     """The messages. The conversation's `lastMessageAt` and preview follow the newest one in the same transaction.
 
     What changes which message is the newest writes to the conversation, and so conflicts with anything else that does.
+
+    Concurrent messages to one conversation in one process share transactions. Inside `transaction` they belong to the
+    transaction that is open.
     """
 
     document = Message
     belongs_to = (Conversation, "conversationId")
 
+    def __init__(self, connection: Connection) -> None:
+        super().__init__(connection)
+        self._groups = GroupCommit[ConversationId, _Draft, Message](
+            connection, self._apply, lambda conversation_id: [(Conversation.Settings.name, conversation_id)]
+        )
+
     async def send(self, conversation_id: ConversationId, sender_id: UserId, content: Saying) -> Message:
         """Write to the other participant.
 
-        A transaction of 4 round trips. It has 5 or 6 round trips where there is a message of the same millisecond, to
-        find by by_conversationId_and_createdAt which comes last.
+        A transaction of 4 round trips, shared with concurrent messages to the conversation. It has 5 or 6 round trips
+        where there is a message of the same millisecond, to find by by_conversationId_and_createdAt which comes last.
 
         The order of a conversation is the order of sending, also where a clock goes back: a message is never older
         than the one before.
@@ -42,39 +60,7 @@ class Messages(SoftDeletingRepository[Message, MessageId]):
             NotAParticipantError: The sender is none of the two.
             NotFoundError: There is no such conversation, or the sender was removed.
         """
-
-        async def work() -> Message:
-            now = self._now()
-            try:
-                # First, since it may find nobody: what is refused has written nothing that shows.
-                sender = await lock_author(self._of(User), sender_id)
-            except NotFoundError:
-                await self._other(conversation_id, sender_id)
-                raise
-            before = await self._of(Conversation).find_one_and_update(
-                {"_id": conversation_id, "participantIds": sender_id},
-                {
-                    "$max": {"lastMessageAt": now},
-                    "$set": {"lastMessagePreview": content[:PREVIEW_LENGTH]},
-                    "$inc": {"revision": 1},
-                },
-                {"lastMessageAt": 1, "lastMessagePreview": 1},
-            )
-            if before is None:
-                await self._require(Conversation, conversation_id)
-                raise NotAParticipantError
-            message = Message(
-                conversation_id=conversation_id,
-                sender_id=sender_id,
-                sender_name=sender.name,
-                content=content,
-                created_at=max(now, int(before["lastMessageAt"])),
-            )
-            if "lastMessagePreview" in before and message.created_at == before["lastMessageAt"]:
-                await self._put_last(message)
-            return await self._insert(message)
-
-        return await self._connection.transaction(work)
+        return await self._groups.submit(conversation_id, (sender_id, content))
 
     async def history(
         self, conversation_id: ConversationId, *, reader_id: UserId, limit: Limit = 20, after: Cursor | None = None
@@ -150,15 +136,68 @@ class Messages(SoftDeletingRepository[Message, MessageId]):
             raise NotAParticipantError
         return other if reader_id == one else one
 
-    async def _put_last(self, message: Message) -> None:
-        """Make the message newer than those of its millisecond: another process's ids may be greater than its own."""
-        at_once = {"conversationId": message.conversation_id, "createdAt": message.created_at}
+    async def _apply(self, conversation_id: ConversationId, drafts: Sequence[_Draft]) -> Sequence[Message | Exception]:
+        """Send messages to one conversation, in order. In a transaction."""
+        now = self._now()
+        # Before the conversation, since one alone may be refused in a transaction that goes on.
+        senders = await lock_authors(self._of(User), {sender_id for sender_id, _ in drafts})
+        known = [draft for draft in drafts if draft[0] in senders]
+        before = await self._append(conversation_id, known, now)
+        if before is None:
+            # Nobody is known, or the last one does not take part.
+            before = await self._of(Conversation).find_one({"_id": conversation_id}, _LAST)
+            if before is None:
+                return answered([not_found(Conversation, conversation_id) for _ in drafts])
+            taking_part = [draft for draft in known if draft[0] in before["participantIds"]]
+            before = await self._append(conversation_id, taking_part, now) or before
+        created_at = max(now, int(before["lastMessageAt"]))
+        answers: list[Message | Exception] = []
+        for sender_id, content in drafts:
+            if sender_id not in before["participantIds"]:
+                answers.append(NotAParticipantError())
+            elif (sender := senders.get(sender_id)) is None:
+                answers.append(not_found(User, sender_id))
+            else:
+                message = Message(
+                    conversation_id=conversation_id,
+                    sender_id=sender_id,
+                    sender_name=sender.name,
+                    content=content,
+                    created_at=created_at,
+                )
+                answers.append(message)
+        if new := [message for message in answers if isinstance(message, Message)]:
+            if "lastMessagePreview" in before and created_at == before["lastMessageAt"]:
+                await self._put_last(conversation_id, new)
+            await self._collection.insert_many([message.to_wire() for message in new])
+        return answered(answers)
+
+    async def _append(self, id: ConversationId, drafts: Sequence[_Draft], now: int) -> Mapping[str, Any] | None:
+        """Let the conversation show the last of the messages; what it was before, if that one's sender takes part."""
+        if not drafts:
+            return None
+        sender_id, content = drafts[-1]
+        return await self._of(Conversation).find_one_and_update(
+            {"_id": id, "participantIds": sender_id},
+            {
+                "$max": {"lastMessageAt": now},
+                "$set": {"lastMessagePreview": content[:PREVIEW_LENGTH]},
+                "$inc": {"revision": 1},
+            },
+            _LAST,
+        )
+
+    async def _put_last(self, conversation_id: ConversationId, messages: Sequence[Message]) -> None:
+        """Make the messages newer than those of their millisecond: another process's ids may be greater."""
+        at_once = {"conversationId": conversation_id, "createdAt": messages[0].created_at}
         greater = await self._collection.find_one(
-            {**at_once, "_id": {"$gt": message.id}, **ALIVE}, {"_id": 1}, hint="by_conversationId_and_createdAt"
+            {**at_once, "_id": {"$gt": messages[0].id}, **ALIVE}, {"_id": 1}, hint="by_conversationId_and_createdAt"
         )
         if greater is not None:
-            message.created_at += 1
-            await self._change_conversation(message.conversation_id, {"$set": {"lastMessageAt": message.created_at}})
+            later = messages[0].created_at + 1
+            for message in messages:
+                message.created_at = later
+            await self._change_conversation(conversation_id, {"$set": {"lastMessageAt": later}})
 
     async def _follow_newest(self, conversation_id: ConversationId) -> None:
         newest = await self._collection.find_one(

@@ -1,78 +1,170 @@
 """What people are told."""
 
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from pymongo.errors import PyMongoError
+
 from datalayer.documents.notifications import Notification
 from datalayer.documents.users import User
 from datalayer.engine.boundary import Cursor, Limit, Many
-from datalayer.engine.fields import Json, Name
+from datalayer.engine.connection import Connection
+from datalayer.engine.fields import Json, Key, Name
+from datalayer.engine.group_commit import GroupCommit
 from datalayer.engine.ids import new_object_id
 from datalayer.engine.pages import Page
-from datalayer.engine.repository import Repository, not_found
+from datalayer.engine.repository import AT_ONCE, Repository, not_found
+from datalayer.errors import DataLayerError, IncompleteError, InvalidInputError, NotFoundError, OutcomeUnknownError
 from datalayer.ids import NotificationId, UserId
 from datalayer.repositories.shared.authors import Author
+from datalayer.repositories.shared.telling import Actor, Notice, tell
 
 BATCH = 1_000
 """How many users are notified with one command."""
 
+MAX_AT_ONCE = 10_000
+"""How many users are notified in one transaction."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    """What a call of `notify` asks for."""
+
+    type: str
+    actor_id: UserId | None
+    data: Json
+    gather: str | None
+
 
 class Notifications(Repository[Notification, NotificationId]):
-    """What people are told. A notification keeps the actor's name and avatar of the time when it was made."""
+    """What people are told. A notification keeps the actor's name and avatar of the time when it was made.
+
+    A gathered notification counts all acts of one type on one target until it is read, and shows the newest actor.
+    """
 
     document = Notification
 
+    def __init__(self, connection: Connection) -> None:
+        super().__init__(connection)
+        self._groups = GroupCommit[UserId, _Wish, Notification | None](
+            # Not the user: only what the user is told.
+            connection,
+            self._tell,
+            lambda user_id: [(Notification.Settings.name, user_id)],
+        )
+
     async def notify(
-        self, user_id: UserId, type: Name, *, actor_id: UserId | None = None, data: Json = None
+        self,
+        user_id: UserId,
+        type: Name,
+        *,
+        actor_id: UserId | None = None,
+        data: Json = None,
+        gather: Key | None = None,
     ) -> Notification | None:
-        """Tell a user what an actor did; `None` where that is the same one. 2 round trips.
+        """Tell a user what an actor did; `None` where that is the same one.
+
+        2 round trips. With `gather` a transaction of 4 round trips, by_userId_and_type_and_gatherKey, shared with
+        concurrent calls for the same user.
+
+        Args:
+            user_id: Whom.
+            type: What happened.
+            actor_id: Who did it.
+            data: The application's own.
+            gather: What it happened to, such as `post:<id>`. While the user has an unread notification of this type
+                and key, the call counts up in it: `gather_count` grows by 1, actor and `created_at` become those of the
+                call, and so does `data` unless that is `None`. So "5 people liked your post" is one notification,
+                however many processes count up in it. After it was read, the next call begins another one.
+
+        Returns:
+            The notification, as it is after this call.
 
         Raises:
             NotFoundError: There is no such user or actor.
         """
         if user_id == actor_id:
             return None
-        involved = [user_id] if actor_id is None else [user_id, actor_id]
-        found = await self._of(User).find({"_id": {"$in": involved}}, {"name": 1, "avatarStorageId": 1}).to_list()
-        users = {user["_id"]: Author.of(user) for user in found}
-        for id in involved:
-            if id not in users:
-                raise not_found(User, id)
-        actor = None if actor_id is None else users[actor_id]
-        return await self._insert(self._made(user_id, type, actor_id, actor, data))
+        wish = _Wish(type, actor_id, data, gather)
+        if gather is not None:
+            return await self._groups.submit(user_id, wish)
+        notice = _notice(user_id, wish, await self._authors({user_id, actor_id}))
+        return await self._insert(notice.begin(self._now()))
 
     async def notify_many(
-        self, user_ids: Many[UserId], type: Name, *, actor_id: UserId | None = None, data: Json = None
+        self,
+        user_ids: Many[UserId],
+        type: Name,
+        *,
+        actor_id: UserId | None = None,
+        data: Json = None,
+        once: Key | None = None,
     ) -> int:
-        """Tell many users the same, each once and not the actor; gives how many were told.
+        """Tell many users the same, each once and not the actor; returns how many were told.
 
-        A transaction of 4 round trips, 3 without an actor, and another one for each 1,000 users more.
+        Up to 10,000 users are told in one transaction. It takes 4 round trips, 3 without an actor, and another one for
+        each 1,000 users more. With `once` it takes 5 round trips, 4 without an actor, and another two for each 1,000
+        users more; by_userId_and_once.
+
+        More users are told in batches of 1,000, each in a transaction of 3 round trips, and `once` is needed: after an
+        interruption, another call with the same `once` tells those who are left. A call takes up to 500,000 users. To
+        tell a million, call it twice with the same `once`.
+
+        Everybody gets a notification of their own. A single one for everybody would have to be merged, with a mark of
+        what each user has read of it, into every `recent`, `unread` and `unread_count`. These stay one indexed query.
+
+        Args:
+            user_ids: Whom.
+            type: What happened.
+            actor_id: Who did it.
+            data: The application's own.
+            once: A name for this announcement. Each user gets at most one notification of this name, however many calls
+                there are, and from wherever. Users who have deleted theirs get another one.
 
         Raises:
             NotFoundError: There is no such user or actor; nobody is told.
+            InvalidInputError: There are more than 10,000 users, and `once` is missing or a transaction is open.
+            IncompleteError: Some are told. Call it again to tell the others.
         """
         told = [id for id in dict.fromkeys(user_ids) if id != actor_id]
+        fits = len(told) <= MAX_AT_ONCE
+        if not fits and self._connection.transaction_is_open():
+            raise InvalidInputError("user_ids", f"must be at most {MAX_AT_ONCE:,} inside a transaction")
+        if not fits and once is None:
+            raise InvalidInputError("once", f"is missing; more than {MAX_AT_ONCE:,} users are told in batches")
+        wish = _Wish(type, actor_id, data, gather=None)
+        batches = [told[start : start + BATCH] for start in range(0, len(told), BATCH)]
 
-        async def work() -> int:
-            actor = None if actor_id is None else await self._actor(actor_id)
-            if not told:
-                return 0
-            await self._require_all(told)
-            template = self._made(told[0], type, actor_id, actor, data).to_wire()
-            for start in range(0, len(told), BATCH):
-                batch = [template | {"_id": new_object_id(), "userId": id} for id in told[start : start + BATCH]]
-                await self._collection.insert_many(batch)
-            return len(told)
+        async def at_once() -> int:
+            template = await self._template(told, wish, once)
+            return sum([await self._tell_all(batch, template) for batch in batches])
 
-        return await self._connection.transaction(work)
+        if fits:
+            return await self._connection.transaction(at_once)
+        template = await self._template(told, wish, once)
+        return await self._in_turn([partial(self._tell_all, batch, template) for batch in batches])
 
     async def recent(self, user_id: UserId, *, limit: Limit = 20, after: Cursor | None = None) -> Page[Notification]:
-        """What the user was told, newest first. One round trip, by_userId_and_createdAt."""
+        """What the user was told, newest first. One round trip, by_userId_and_createdAt.
+
+        A gathered notification is as new as the last act that it counts.
+        """
         return await self._page({"userId": user_id}, "by_userId_and_createdAt", limit, after)
 
     async def unread(self, user_id: UserId, *, limit: Limit = 20, after: Cursor | None = None) -> Page[Notification]:
-        """What the user has not read, newest first. One round trip, by_userId_and_read."""
+        """What the user has not read, newest first. One round trip, by_userId_and_read.
+
+        A gathered notification keeps the place of the first act that it counts, so pages do not miss it.
+        """
         return await self._page({"userId": user_id, "read": False}, "by_userId_and_read", limit, after)
 
     async def unread_count(self, user_id: UserId) -> int:
-        """How many the user has not read. One round trip, covered by by_userId_and_read: a key for each."""
+        """How many the user has not read. One round trip, covered by by_userId_and_read: a key for each.
+
+        A gathered notification is one, whatever it counts.
+        """
         return await self._collection.count_documents({"userId": user_id, "read": False}, hint="by_userId_and_read")
 
     async def mark_read(self, user_id: UserId, id: NotificationId) -> bool:
@@ -88,27 +180,65 @@ class Notifications(Repository[Notification, NotificationId]):
         unread = {"userId": user_id, "read": False}
         return await self._update_all(unread, {"$set": {"read": True}}, "by_userId_and_read")
 
-    def _made(
-        self, user_id: UserId, type: str, actor_id: UserId | None, actor: Author | None, data: Json
-    ) -> Notification:
-        return Notification(
-            user_id=user_id,
-            type=type,
-            actor_id=actor_id,
-            actor_name=None if actor is None else actor.name,
-            actor_avatar=None if actor is None else actor.avatar,
-            data=data,
-            read=False,
-            created_at=self._now(),
-        )
+    async def _tell(self, user_id: UserId, wishes: Sequence[_Wish]) -> Sequence[Notification | Exception | None]:
+        """Let a notification of the user count each of the wishes. In a transaction."""
+        authors = await self._authors({user_id, *(wish.actor_id for wish in wishes)})
+        notices: list[Notice | NotFoundError] = []
+        for wish in wishes:
+            try:
+                notices.append(_notice(user_id, wish, authors))
+            except NotFoundError as error:
+                notices.append(error)
+        acts = [[notice] if isinstance(notice, Notice) else [] for notice in notices]
+        told = await tell(self._connection, acts, known=authors)
+        return [
+            act.get(user_id) if isinstance(notice, Notice) else notice
+            for notice, act in zip(notices, told, strict=True)
+        ]
 
-    async def _actor(self, id: UserId) -> Author:
-        user = await self._of(User).find_one({"_id": id}, {"name": 1, "avatarStorageId": 1})
-        if user is None:
-            raise not_found(User, id)
-        return Author.of(user)
+    async def _authors(self, ids: set[UserId | None]) -> dict[UserId, Author]:
+        some = {"_id": {"$in": [id for id in ids if id is not None]}}
+        users = self._of(User).find(some, {"name": 1, "avatarStorageId": 1}, batch_size=AT_ONCE)
+        return {user["_id"]: Author.of(user) for user in await users.to_list()}
 
-    async def _require_all(self, ids: list[UserId]) -> None:
+    async def _template(self, user_ids: Sequence[UserId], wish: _Wish, once: str | None) -> dict[str, Any]:
+        """What the users are told, but for whom and the id; they and the actor exist."""
+        authors = {} if wish.actor_id is None else await self._authors({wish.actor_id})
+        actor = _actor(wish, authors)
+        if not user_ids:
+            return {}
+        await self._require_all(user_ids)
+        row = Notice(user_ids[0], wish.type, actor, wish.data).begin(self._now())
+        return row.model_copy(update={"once": once}).to_wire()
+
+    async def _tell_all(self, user_ids: Sequence[UserId], template: Mapping[str, Any]) -> int:
+        """Tell each of the users who were not told of the announcement before; return how many. In a transaction."""
+        if "once" in template:
+            told = {"userId": {"$in": user_ids}, "once": template["once"]}
+            found = self._collection.find(told, {"userId": 1}, batch_size=AT_ONCE, hint="by_userId_and_once")
+            before = {row["userId"] for row in await found.to_list()}
+            user_ids = [id for id in user_ids if id not in before]
+        if user_ids:
+            await self._collection.insert_many([{**template, "_id": new_object_id(), "userId": id} for id in user_ids])
+        return len(user_ids)
+
+    async def _in_turn(self, batches: Sequence[Callable[[], Awaitable[int]]]) -> int:
+        """Run each batch in a transaction of its own; return how many users they told together.
+
+        Raises:
+            IncompleteError: Some of them were told.
+        """
+        told = 0
+        for batch in batches:
+            try:
+                told += await self._connection.transaction(batch)
+            except (DataLayerError, PyMongoError) as error:
+                if told or isinstance(error, OutcomeUnknownError):
+                    raise IncompleteError from error
+                raise
+        return told
+
+    async def _require_all(self, ids: Sequence[UserId]) -> None:
         """Counted on the server: in the usual case only a number comes back."""
         users = self._of(User)
         if await users.count_documents({"_id": {"$in": ids}}) == len(ids):
@@ -117,3 +247,17 @@ class Notifications(Repository[Notification, NotificationId]):
         missing = next((id for id in ids if id not in found), None)
         if missing is not None:
             raise not_found(User, missing)
+
+
+def _notice(user_id: UserId, wish: _Wish, authors: Mapping[UserId, Author]) -> Notice:
+    if user_id not in authors:
+        raise not_found(User, user_id)
+    return Notice(user_id, wish.type, _actor(wish, authors), wish.data, wish.gather)
+
+
+def _actor(wish: _Wish, authors: Mapping[UserId, Author]) -> Actor | None:
+    if wish.actor_id is None:
+        return None
+    if wish.actor_id not in authors:
+        raise not_found(User, wish.actor_id)
+    return Actor(wish.actor_id, authors[wish.actor_id])

@@ -1,33 +1,29 @@
 """Points, and who has the most."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeAlias
 
-from datalayer.documents.points import GamificationRule, PointsEntry
 from datalayer.documents.points import Level as LevelDocument
+from datalayer.documents.points import PointsEntry
 from datalayer.documents.users import User
 from datalayer.engine.boundary import Cursor, Limit
 from datalayer.engine.clock import DAY
+from datalayer.engine.connection import Connection
 from datalayer.engine.fields import Integer, Key, Name
+from datalayer.engine.group_commit import GroupCommit
 from datalayer.engine.pages import Page
 from datalayer.engine.repository import AT_ONCE, Repository, not_found
 from datalayer.errors import InvalidInputError
 from datalayer.ids import PointsEntryId, UserId
 from datalayer.repositories.levels import level_of
+from datalayer.repositories.shared.awards import Award, Cause, Change, change_points
+
+__all__ = ["Award", "LeaderboardEntry", "Period", "Points"]
 
 Period: TypeAlias = Literal["all", "month", "week"]
 
 _DAYS: dict[Period, int] = {"month": 30, "week": 7}
-
-
-@dataclass(frozen=True, slots=True)
-class Award:
-    """What a user was given, and has now."""
-
-    amount: int
-    points: int
-    level: int
-    levelled_up: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +41,19 @@ class LeaderboardEntry:
 
 
 class Points(Repository[PointsEntry, PointsEntryId]):
-    """The entries. The user's `points` and `level` follow in the same transaction."""
+    """The entries. The user's `points` and `level` follow in the same transaction.
+
+    Concurrent awards and revocations for one user in one process share transactions. Inside `transaction` they belong
+    to the transaction that is open.
+    """
 
     document = PointsEntry
+
+    def __init__(self, connection: Connection) -> None:
+        super().__init__(connection)
+        self._groups = GroupCommit[UserId, Change, Award | None](
+            connection, self._apply, lambda user_id: [(User.Settings.name, user_id)]
+        )
 
     async def award(
         self,
@@ -59,7 +65,7 @@ class Points(Repository[PointsEntry, PointsEntryId]):
     ) -> Award | None:
         """Give the user what the action is worth.
 
-        A transaction of 5 round trips, of 6 with a reference or a new level, of 7 with both.
+        A transaction of 4 round trips, of 5 with a reference, shared with concurrent awards to the user.
 
         With a reference it happens once for each user, action and reference, whoever asks at once. The reference of a
         like is `like` and `<targetType>:<targetId>:<userId of the one who likes>`. Served by by_action, by_threshold
@@ -74,27 +80,20 @@ class Points(Repository[PointsEntry, PointsEntryId]):
         """
         if (reference_type is None) != (reference_id is None):
             raise InvalidInputError("reference_id" if reference_id is None else "reference_type", "is missing")
+        cause = Cause(user_id, action, reference_type, reference_id)
+        return await self._groups.submit(user_id, ("award", cause))
 
-        async def work() -> Award | None:
-            rule = await self._of(GamificationRule).find_one({"action": action}, {"pointValue": 1})
-            amount = 0 if rule is None else int(rule["pointValue"])
-            cause = {"userId": user_id, "action": action, "referenceType": reference_type, "referenceId": reference_id}
-            if amount == 0 or (reference_id is not None and await self._one(cause, hint=_CAUSE_INDEX)):
-                return None
-            award = await self._add(user_id, amount)
-            await self._insert(
-                PointsEntry(
-                    user_id=user_id,
-                    action=action,
-                    amount=amount,
-                    reference_type=reference_type,
-                    reference_id=reference_id,
-                    created_at=self._now(),
-                )
-            )
-            return award
+    async def revoke(self, user_id: UserId, action: Name, *, reference_type: Name, reference_id: Key) -> bool:
+        """Take back what the user was given for this cause; the points and the level follow. Idempotent.
 
-        return await self._connection.transaction(work)
+        The cause can be rewarded again afterwards. A transaction of 5 round trips, of 3 where there is nothing to take
+        back, shared with concurrent awards to the user. Served by by_userId_and_action_and_reference and by_threshold.
+
+        Returns:
+            Whether the cause had been rewarded.
+        """
+        cause = Cause(user_id, action, reference_type, reference_id)
+        return await self._groups.submit(user_id, ("revoke", cause)) is not None
 
     async def delete(self, id: PointsEntryId) -> None:
         """Take the points of the entry back. A transaction of 4 round trips, by_threshold; of 5 with another level.
@@ -176,19 +175,21 @@ class Points(Repository[PointsEntry, PointsEntryId]):
             above = int(counted[0]["above"]) if counted else 0
         return LeaderboardEntry(above + 1, user, points)
 
-    async def _add(self, user_id: UserId, amount: int) -> Award:
-        """Change the user's points, and the level with them. 2 round trips, 3 with a new level."""
+    async def _apply(self, _: UserId, changes: Sequence[Change]) -> Sequence[Award | Exception | None]:
+        """Make the changes of one user's points. In a transaction."""
+        return await change_points(self._connection, changes, self._now())
+
+    async def _add(self, user_id: UserId, amount: int) -> None:
+        """Change the user's points, and the level with them. 2 round trips, 3 with another level."""
         users = self._of(User)
         before = await users.find_one_and_update(
             {"_id": user_id}, {"$inc": {"points": amount}}, {"points": 1, "level": 1}
         )
         if before is None:
             raise not_found(User, user_id)
-        points, old = int(before["points"]) + amount, int(before["level"])
-        level = await level_of(self._of(LevelDocument), points)
-        if level != old:
+        level = await level_of(self._of(LevelDocument), int(before["points"]) + amount)
+        if level != int(before["level"]):
             await users.update_one({"_id": user_id}, {"$set": {"level": level}})
-        return Award(amount, points, level, levelled_up=level > old)
 
     async def _sum_of(self, user_id: UserId, period: Period) -> int:
         since = self._now() - _DAYS[period] * DAY
@@ -212,7 +213,6 @@ class Points(Repository[PointsEntry, PointsEntryId]):
 
 
 _WINDOW_INDEX = "by_createdAt_and_userId_and_amount"
-_CAUSE_INDEX = "by_userId_and_action_and_reference"
 
 
 def _ranked(places: list[tuple[User, int]]) -> list[LeaderboardEntry]:

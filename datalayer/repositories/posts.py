@@ -1,5 +1,7 @@
 """What people write in the spaces."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from bson import ObjectId
@@ -11,20 +13,44 @@ from datalayer.documents.spaces import Space
 from datalayer.documents.users import User
 from datalayer.engine.boundary import UNSET, Cursor, Limit, Many, Unset
 from datalayer.engine.collection import LOCK
-from datalayer.engine.fields import Body, File, Html, Text, Timestamp
+from datalayer.engine.connection import Connection
+from datalayer.engine.fields import Body, File, Html, StorageId, Text, Timestamp
+from datalayer.engine.group_commit import GroupCommit
 from datalayer.engine.pages import Page
-from datalayer.engine.repository import ALIVE, AT_ONCE, SoftDeletingRepository
+from datalayer.engine.repository import ALIVE, AT_ONCE, SoftDeletingRepository, not_found
 from datalayer.errors import PinLimitError
 from datalayer.ids import PostId, SpaceId, UserId
-from datalayer.repositories.shared.authors import lock_author
+from datalayer.repositories.shared.authors import lock_authors
+from datalayer.repositories.shared.groups import answered
 
 MAX_PINNED = 3
 
 
+@dataclass(frozen=True, slots=True)
+class _Draft:
+    """What `create` is asked to write, and where."""
+
+    space_id: SpaceId
+    content: str
+    content_html: str
+    title: str | None
+    media_ids: Sequence[StorageId] | None
+
+
 class Posts(SoftDeletingRepository[Post, PostId]):
-    """The posts, by space, by author and by time."""
+    """The posts, by space, by author and by time.
+
+    Concurrent posts of one author in one process share transactions. Inside `transaction` they belong to the
+    transaction that is open.
+    """
 
     document = Post
+
+    def __init__(self, connection: Connection) -> None:
+        super().__init__(connection)
+        self._groups = GroupCommit[UserId, _Draft, Post](
+            connection, self._apply, lambda author_id: [(User.Settings.name, author_id)]
+        )
 
     async def create(
         self,
@@ -36,32 +62,13 @@ class Posts(SoftDeletingRepository[Post, PostId]):
         title: Annotated[str, Text(1, 200)] | None = None,
         media_ids: Annotated[Many[File], Field(max_length=MAX_MEDIA)] | None = None,
     ) -> Post:
-        """Write a post. A transaction of 4 round trips.
+        """Write a post. A transaction of 4 round trips, shared with concurrent posts of the author.
 
         Raises:
             NotFoundError: There is no such space or author.
         """
-
-        async def work() -> Post:
-            await self._require(Space, space_id)
-            author = await lock_author(self._of(User), author_id)
-            return await self._insert(
-                Post(
-                    space_id=space_id,
-                    author_id=author_id,
-                    author_name=author.name,
-                    author_avatar=author.avatar,
-                    title=title,
-                    content=content,
-                    content_html=content_html,
-                    media_ids=None if media_ids is None else [*media_ids],
-                    like_count=0,
-                    comment_count=0,
-                    created_at=self._now(),
-                )
-            )
-
-        return await self._connection.transaction(work)
+        media = None if media_ids is None else list(media_ids)
+        return await self._groups.submit(author_id, _Draft(space_id, content, content_html, title, media))
 
     async def edit(
         self,
@@ -185,3 +192,36 @@ class Posts(SoftDeletingRepository[Post, PostId]):
         """
         filter = {"spaceId": space_id, "createdAt": {"$gte": since}, **ALIVE}
         return await self._collection.count_documents(filter, hint="by_spaceId_and_createdAt")
+
+    async def _apply(self, author_id: UserId, drafts: Sequence[_Draft]) -> Sequence[Post | Exception]:
+        """Write the author's posts, in order. In a transaction."""
+        # The author first, who is what these transactions contend for.
+        author = (await lock_authors(self._of(User), {author_id})).get(author_id)
+        among = {"_id": {"$in": list({draft.space_id for draft in drafts})}, **ALIVE}
+        found = self._of(Space).find(among, {"_id": 1}, batch_size=AT_ONCE, hint="_id_")
+        spaces = {space["_id"] for space in await found.to_list()}
+        now = self._now()
+        answers: list[Post | Exception] = []
+        for draft in drafts:
+            if draft.space_id not in spaces:
+                answers.append(not_found(Space, draft.space_id))
+            elif author is None:
+                answers.append(not_found(User, author_id))
+            else:
+                post = Post(
+                    space_id=draft.space_id,
+                    author_id=author_id,
+                    author_name=author.name,
+                    author_avatar=author.avatar,
+                    title=draft.title,
+                    content=draft.content,
+                    content_html=draft.content_html,
+                    media_ids=None if draft.media_ids is None else [*draft.media_ids],
+                    like_count=0,
+                    comment_count=0,
+                    created_at=now,
+                )
+                answers.append(post)
+        if new := [post.to_wire() for post in answers if isinstance(post, Post)]:
+            await self._collection.insert_many(new)
+        return answered(answers)

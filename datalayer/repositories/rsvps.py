@@ -21,7 +21,22 @@ from datalayer.repositories.shared.recurrence import Schedule
 
 _Wish: TypeAlias = RsvpStatus | Literal["withdraw"]
 _Request: TypeAlias = tuple[UserId, _Wish]
-_Answer: TypeAlias = Rsvp | Exception | None
+
+
+@dataclass(frozen=True, slots=True)
+class RsvpResult:
+    """What `set` returns.
+
+    Attributes:
+        rsvp: The user's answer.
+        newly: Whether it was another one before this call, or none.
+    """
+
+    rsvp: Rsvp
+    newly: bool
+
+
+_Answer: TypeAlias = RsvpResult | Exception | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +59,9 @@ class Rsvps(Repository[Rsvp, RsvpId]):
 
     def __init__(self, connection: Connection) -> None:
         super().__init__(connection)
-        self._groups = GroupCommit[EventId, _Request, Rsvp | None](connection, self._apply)
+        self._groups = GroupCommit[EventId, _Request, RsvpResult | None](
+            connection, self._apply, lambda event_id: [(Event.Settings.name, event_id)]
+        )
 
     async def withdraw(self, user_id: UserId, event_id: EventId) -> bool:
         """Take the user's answer back; whether there was one.
@@ -108,7 +125,7 @@ class Rsvps(Repository[Rsvp, RsvpId]):
         return RsvpCounts(found.get("going", 0), found.get("maybe", 0), found.get("notGoing", 0))
 
     # Last of the public ones: behind it, `set` in an annotation of this class would be this method.
-    async def set(self, user_id: UserId, event_id: EventId, status: RsvpStatus) -> Rsvp:
+    async def set(self, user_id: UserId, event_id: EventId, status: RsvpStatus) -> RsvpResult:
         """Give or change the user's answer; safe to repeat.
 
         A transaction of 4 round trips, by_eventId_and_userId, shared with those who answer at once.
@@ -118,7 +135,7 @@ class Rsvps(Repository[Rsvp, RsvpId]):
             EventFullError: All seats are taken; the answer stays as it was.
             EventOverError: The event is over; a series, when its last occurrence is.
         """
-        return cast("Rsvp", await self._groups.submit(event_id, (user_id, status)))
+        return cast("RsvpResult", await self._groups.submit(event_id, (user_id, status)))
 
     async def _apply(self, event_id: EventId, requests: Sequence[_Request]) -> Sequence[_Answer]:
         """Do the requests one after the other, and write what comes out of it. In a transaction."""
@@ -203,15 +220,17 @@ class _Seats:
         before = self.rsvps.get(user_id)
         if wish == "withdraw":
             self._take(user_id, before, None)
-            return before
+            return None if before is None else RsvpResult(before, newly=True)
         if user_id not in self._found.users:
             return not_found(User, user_id)
         if before is not None and before.status == wish:
-            return before
+            return RsvpResult(before.model_copy(), newly=False)
         capacity = self._found.event.capacity
         if wish == "going" and capacity is not None and self.taken >= capacity:
             return EventFullError()
-        return self._take(user_id, before, self._changed(user_id, before, wish))
+        after = self._changed(user_id, before, wish)
+        self._take(user_id, before, after)
+        return RsvpResult(after, newly=True)
 
     def _changed(self, user_id: UserId, before: Rsvp | None, status: RsvpStatus) -> Rsvp:
         if before is not None:
@@ -219,10 +238,9 @@ class _Seats:
         now = self._now
         return Rsvp(event_id=self._found.event.id, user_id=user_id, status=status, created_at=now, updated_at=now)
 
-    def _take(self, user_id: UserId, before: Rsvp | None, after: Rsvp | None) -> Rsvp | None:
+    def _take(self, user_id: UserId, before: Rsvp | None, after: Rsvp | None) -> None:
         self.taken += _goes(after) - _goes(before)
         self.rsvps[user_id] = after
-        return after
 
 
 def _goes(rsvp: Rsvp | None) -> bool:

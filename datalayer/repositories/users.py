@@ -1,5 +1,6 @@
 """The people of the community."""
 
+from dataclasses import dataclass
 from typing import Annotated, Literal, Unpack
 
 from bson import ObjectId
@@ -46,6 +47,19 @@ class PrefChanges(TypedDict, total=False):
     digest_frequency: DigestFrequency
 
 
+@dataclass(frozen=True, slots=True)
+class Ensured:
+    """What `ensure` returns.
+
+    Attributes:
+        user: The user of the account.
+        newly: Whether the user was created by this call.
+    """
+
+    user: User
+    newly: bool
+
+
 class Users(Repository[User, UserId]):
     """The people."""
 
@@ -82,7 +96,7 @@ class Users(Repository[User, UserId]):
             )
         )
 
-    async def ensure(self, auth_user_id: ExternalId, *, name: Name | None = None) -> User:
+    async def ensure(self, auth_user_id: ExternalId, *, name: Name | None = None) -> Ensured:
         """Return the user of this account of the auth service; create the user, and a free membership, if missing.
 
         Idempotent, also when called twice at the same time. A user that exists keeps its name. By by_authUserId and
@@ -91,16 +105,16 @@ class Users(Repository[User, UserId]):
         user = await self._one({"authUserId": auth_user_id}, durable=True)
         memberships = self._of(Membership, durable=True)
         if user is not None and await memberships.find_one({"userId": user.id}, {"_id": 1}) is not None:
-            return user
+            return Ensured(user, newly=False)
 
-        async def work() -> User:
+        async def work() -> Ensured:
             # A write, so that it conflicts with the user's removal.
             wire = await self._collection.find_one_and_update(
                 {"authUserId": auth_user_id}, LOCK, return_document=ReturnDocument.AFTER
             )
             user = User.from_wire(wire) if wire else await self.create(name=name, auth_user_id=auth_user_id)
             await ensure_free(self._of(Membership), user.id, self._now())
-            return user
+            return Ensured(user, newly=wire is None)
 
         return await self._connection.transaction(work)
 

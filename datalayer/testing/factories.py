@@ -80,7 +80,7 @@ class Factories:
     async def follow(self, *, follower: User | UserId | None = None, following: User | UserId | None = None) -> Follow:
         """Somebody who follows somebody."""
         follower_id, following_id = await id_of(follower, self.user), await id_of(following, self.user)
-        return await self._community.follows.follow(follower_id, following_id)
+        return (await self._community.follows.follow(follower_id, following_id)).follow
 
     async def membership(
         self,
@@ -297,7 +297,8 @@ class Factories:
         self, *, user: User | UserId | None = None, course: Course | CourseId | None = None
     ) -> Enrollment:
         """A user's enrollment in a course."""
-        return await self._community.enrollments.enroll(await id_of(user, self.user), await id_of(course, self.course))
+        user_id, course_id = await id_of(user, self.user), await id_of(course, self.course)
+        return (await self._community.enrollments.enroll(user_id, course_id)).enrollment
 
     async def lesson_progress(
         self, *, user: User | UserId | None = None, lesson: Lesson | LessonId | None = None
@@ -342,7 +343,8 @@ class Factories:
         self, *, user: User | UserId | None = None, event: Event | EventId | None = None, status: RsvpStatus = "going"
     ) -> Rsvp:
         """A user's answer to an event."""
-        return await self._community.rsvps.set(await id_of(user, self.user), await id_of(event, self.event), status)
+        user_id, event_id = await id_of(user, self.user), await id_of(event, self.event)
+        return (await self._community.rsvps.set(user_id, event_id, status)).rsvp
 
     # Points, and the settings
 

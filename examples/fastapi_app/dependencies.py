@@ -19,7 +19,7 @@ Data = Annotated[Community, Depends(_community)]
 
 async def _user(community: Data, x_auth_user: Annotated[str, Header()]) -> User:
     """The user whom the proxy in front has authenticated; a new one gets a free membership."""
-    return await community.users.ensure(x_auth_user)
+    return (await community.users.ensure(x_auth_user)).user
 
 
 CurrentUser = Annotated[User, Depends(_user)]

@@ -16,6 +16,7 @@ from datalayer.errors import (
     NotFoundError,
 )
 from datalayer.ids import CourseId, EnrollmentId, LessonId, UserId
+from datalayer.repositories.enrollments import EnrollResult
 from datalayer.testing import count_commands
 from tests.commands import keys_and_stages
 from tests.community.curricula import curriculum
@@ -28,8 +29,10 @@ USER, COURSE, LESSON = UserId(ObjectId()), CourseId(ObjectId()), LessonId(Object
 
 async def test_enroll_and_withdraw_are_safe_to_repeat(community: Community) -> None:
     user, course = await person(community), (await curriculum(community, 1)).course
-    enrollment = await community.enrollments.enroll(user.id, course.id)
-    assert await community.enrollments.enroll(user.id, course.id) == enrollment
+    result = await community.enrollments.enroll(user.id, course.id)
+    enrollment = result.enrollment
+    assert result.newly
+    assert await community.enrollments.enroll(user.id, course.id) == EnrollResult(enrollment, newly=False)
     assert await community.enrollments.for_pair(user.id, course.id) == enrollment
     assert (await community.courses.get(course.id)).enrollment_count == 1
     assert await community.enrollments.withdraw(user.id, course.id)
@@ -46,11 +49,11 @@ async def test_only_a_published_course_is_open(community: Community) -> None:
     with pytest.raises(CourseNotOpenError):
         await community.enrollments.enroll(users[0].id, course.id)
     await community.courses.publish(course.id)
-    enrollment = await community.enrollments.enroll(users[0].id, course.id)
+    enrollment = (await community.enrollments.enroll(users[0].id, course.id)).enrollment
     await community.courses.unpublish(course.id)
     with pytest.raises(CourseNotOpenError):
         await community.enrollments.enroll(users[1].id, course.id)
-    assert await community.enrollments.enroll(users[0].id, course.id) == enrollment
+    assert (await community.enrollments.enroll(users[0].id, course.id)).enrollment == enrollment
     await community.courses.delete(course.id)
     with pytest.raises(NotFoundError):
         await community.enrollments.enroll(users[1].id, course.id)
@@ -58,15 +61,16 @@ async def test_only_a_published_course_is_open(community: Community) -> None:
 
 
 async def test_many_at_once_are_counted_exactly(community: Community) -> None:
-    """32 users, each twice, share transactions; a user who does not exist spoils nobody else's."""
+    """32 users, each twice, share transactions, and are new once; a user who does not exist spoils nobody else's."""
     users, course = await people(community, 32), (await curriculum(community, 1)).course
     ids = [user.id for user in users] * 2 + [USER]
     calls = [community.enrollments.enroll(id, course.id) for id in ids]
     with count_commands(community) as commands:
         results = await asyncio.gather(*calls, return_exceptions=True)
     assert isinstance(results[-1], NotFoundError)
-    assert results[:32] == results[32:64]
-    assert {row.user_id for row in results[:32] if not isinstance(row, BaseException)} == set(ids[:32])
+    found = [result for result in results if isinstance(result, EnrollResult)]
+    assert [result.enrollment for result in found[:32]] == [result.enrollment for result in found[32:]]
+    assert [result.enrollment.user_id for result in found if result.newly] == ids[:32]
     assert (await community.courses.get(course.id)).enrollment_count == 32
     assert sum(command.name == "commitTransaction" for command in commands) <= 4
 
@@ -120,7 +124,7 @@ async def test_the_progress_goes_with_the_enrollment(
         for lesson in (*world.lessons, *other.lessons):
             await community.enrollments.enroll(who.id, (world if lesson in world.lessons else other).course.id)
             await community.lesson_progress.complete(who.id, lesson.id)
-    enrollment = await community.enrollments.enroll(user.id, world.course.id)
+    enrollment = (await community.enrollments.enroll(user.id, world.course.id)).enrollment
     if course_is_deleted:
         await community.courses.delete(world.course.id)
     if by_id:
@@ -132,7 +136,7 @@ async def test_the_progress_goes_with_the_enrollment(
     progress = await community.lesson_progress.of_courses(user.id, [world.course.id, other.course.id])
     assert [progress[item.course.id].completed for item in (world, other)] == [0, 1]
     assert (await community.lesson_progress.of_course(friend.id, world.course.id)).percent == 100
-    assert (await community.enrollments.enroll(user.id, world.course.id)).completed_at is None
+    assert (await community.enrollments.enroll(user.id, world.course.id)).enrollment.completed_at is None
     assert await violations(community.database) == []
 
 

@@ -8,7 +8,7 @@ from bson import ObjectId
 from datalayer import Community
 from datalayer.errors import InvalidInputError, NotFoundError, SelfFollowError
 from datalayer.ids import UserId
-from datalayer.repositories.follows import FollowCounts
+from datalayer.repositories.follows import FollowCounts, FollowResult
 from datalayer.testing import FrozenClock, count_commands
 from tests.commands import keys_and_stages
 from tests.community.test_pages import read_all
@@ -19,10 +19,11 @@ from tests.community.world import people, person
 async def test_following_is_safe_to_repeat(community: Community, datalayer_clock: FrozenClock) -> None:
     """One document for each pair, however many ask at once; a repetition does not change it."""
     a, b = await people(community, 2)
-    follows = await asyncio.gather(*(community.follows.follow(a.id, b.id) for _ in range(8)))
-    assert len({follow.id for follow in follows}) == 1
+    results = await asyncio.gather(*(community.follows.follow(a.id, b.id) for _ in range(8)))
+    assert len({result.follow.id for result in results}) == 1
+    assert [result.newly for result in results].count(True) == 1
     datalayer_clock.advance(1)
-    assert await community.follows.follow(a.id, b.id) == follows[0]
+    assert await community.follows.follow(a.id, b.id) == FollowResult(results[0].follow, newly=False)
     assert await community.follows.is_following(a.id, b.id)
     assert not await community.follows.is_following(b.id, a.id)
     assert [await community.follows.unfollow(a.id, b.id) for _ in range(2)] == [True, False]

@@ -203,7 +203,7 @@ async def test_a_removal_in_a_deleted_course_shows_when_it_is_restored(community
     await community.courses.restore(world.course.id)
     for user, percent, last in ((nearly, 100, rest[0]), (beginner, 0, None)):
         assert (await community.lesson_progress.of_course(user.id, world.course.id)).percent == percent
-        enrollment = await community.enrollments.enroll(user.id, world.course.id)
+        enrollment = (await community.enrollments.enroll(user.id, world.course.id)).enrollment
         assert (enrollment.completed_at is not None, enrollment.last_lesson_id) == (percent == 100, last)
     assert await violations(community.database) == []
 

@@ -17,11 +17,12 @@ from tests.community.world import people, person, post
 async def test_like_and_unlike_are_safe_to_repeat(community: Community) -> None:
     user, target = await person(community), await post(community)
     pair = (user.id, "post", target.id)
-    for verb, expected in (("like", (True, 1)), ("like", (True, 1)), ("unlike", (False, 0)), ("unlike", (False, 0))):
-        assert await getattr(community.likes, verb)(*pair) == LikeResult(*expected)
-    assert await community.likes.toggle(*pair) == LikeResult(liked=True, like_count=1)
+    for verb, newly in (("like", True), ("like", False), ("unlike", False), ("unlike", False)):
+        liked = verb == "like"
+        assert await getattr(community.likes, verb)(*pair) == LikeResult(liked, int(liked), newly)
+    assert await community.likes.toggle(*pair) == LikeResult(liked=True, like_count=1, newly=True)
     assert await community.likes.is_liked(*pair)
-    assert await community.likes.toggle(*pair) == LikeResult(liked=False, like_count=0)
+    assert await community.likes.toggle(*pair) == LikeResult(liked=False, like_count=0, newly=False)
     assert not await community.likes.is_liked(*pair)
 
 
@@ -45,9 +46,10 @@ async def test_a_mixed_group_is_done_in_order(community: Community) -> None:
         requests = [(draw.choice(users).id, draw.choice(("like", "unlike", "toggle"))) for _ in range(8)]
         expected: list[LikeResult] = []
         for user_id, verb in requests:
-            now = user_id not in liked if verb == "toggle" else verb == "like"
+            before = user_id in liked
+            now = not before if verb == "toggle" else verb == "like"
             (liked.add if now else liked.discard)(user_id)
-            expected.append(LikeResult(now, len(liked)))
+            expected.append(LikeResult(now, len(liked), newly=now and not before))
         with count_commands(community) as commands:
             calls = (getattr(community.likes, verb)(user_id, "post", target.id) for user_id, verb in requests)
             assert await asyncio.gather(*calls) == expected

@@ -11,7 +11,7 @@ from datalayer.documents import Event, Recurrence
 from datalayer.engine.clock import DAY, HOUR
 from datalayer.errors import EventFullError, EventOverError, InvalidInputError, NotFoundError
 from datalayer.ids import EventId, RsvpId, UserId
-from datalayer.repositories.rsvps import RsvpCounts
+from datalayer.repositories.rsvps import RsvpCounts, RsvpResult
 from datalayer.testing import count_commands
 from tests.commands import keys_and_stages
 from tests.community.test_pages import read_all
@@ -55,7 +55,7 @@ async def test_the_last_seats_go_to_as_many_as_there_are(community: Community) -
         )
     assert sum(isinstance(result, EventFullError) for result in results) == 150
     going = [result for result in results if not isinstance(result, BaseException)]
-    assert len({rsvp.id for rsvp in going}) == len(going) == 50
+    assert len({result.rsvp.id for result in going if result.newly}) == len(going) == 50
     assert (await community.events.get(event.id)).rsvp_count == 50
     assert await community.rsvps.counts(event.id) == RsvpCounts(50, 0, 0)
     assert await violations(community.database) == []
@@ -76,15 +76,19 @@ async def test_two_processes_share_the_seats(community: Community) -> None:
 
 
 async def test_an_answer_can_be_changed(community: Community, now: Now) -> None:
-    """It stays one document; only a change moves `updatedAt`, and only `going` counts."""
+    """It stays one document; only a change moves `updatedAt` and is new, and only `going` counts."""
     user, event = await person(community), await party(community)
-    first = await community.rsvps.set(user.id, event.id, "going")
+    result = await community.rsvps.set(user.id, event.id, "going")
+    first = result.rsvp
+    assert result.newly
     made = now.time
     assert (first.created_at, first.updated_at, first.status) == (made, made, "going")
     now.time += 5
-    assert await community.rsvps.set(user.id, event.id, "going") == first
+    assert await community.rsvps.set(user.id, event.id, "going") == RsvpResult(first, newly=False)
     assert (await community.events.get(event.id)).rsvp_count == 1
-    second = await community.rsvps.set(user.id, event.id, "maybe")
+    result = await community.rsvps.set(user.id, event.id, "maybe")
+    second = result.rsvp
+    assert result.newly
     assert second == first.model_copy(update={"status": "maybe", "updated_at": made + 5})
     assert (await community.events.get(event.id)).rsvp_count == 0
     assert await community.rsvps.for_pair(user.id, event.id) == second == await community.rsvps.get(first.id)
@@ -98,25 +102,25 @@ async def test_a_seat_that_is_given_back_can_be_taken(community: Community) -> N
     """By another answer, by a withdrawal, by a deletion; and who has no seat may still say maybe."""
     one, two = await people(community, 2)
     event = await party(community, 1)
-    mine = await community.rsvps.set(one.id, event.id, "going")
+    mine = (await community.rsvps.set(one.id, event.id, "going")).rsvp
     with pytest.raises(EventFullError):
         await community.rsvps.set(two.id, event.id, "going")
     assert await community.rsvps.for_pair(two.id, event.id) is None
-    assert (await community.rsvps.set(two.id, event.id, "maybe")).status == "maybe"
+    assert (await community.rsvps.set(two.id, event.id, "maybe")).rsvp.status == "maybe"
     with pytest.raises(EventFullError):
         await community.rsvps.set(two.id, event.id, "going")
-    assert (await community.rsvps.set(one.id, event.id, "going")) == mine
+    assert (await community.rsvps.set(one.id, event.id, "going")).rsvp == mine
     await community.rsvps.set(one.id, event.id, "maybe")
-    taken = await community.rsvps.set(two.id, event.id, "going")
+    taken = (await community.rsvps.set(two.id, event.id, "going")).rsvp
     assert await community.rsvps.withdraw(two.id, event.id) is True
     assert await community.rsvps.withdraw(two.id, event.id) is False
-    again = await community.rsvps.set(two.id, event.id, "going")
+    again = (await community.rsvps.set(two.id, event.id, "going")).rsvp
     assert again.id != taken.id
     await community.rsvps.delete(again.id)
     with pytest.raises(NotFoundError):
         await community.rsvps.delete(again.id)
     await community.rsvps.set(one.id, event.id, "going")
-    undecided = await community.rsvps.set(two.id, event.id, "maybe")
+    undecided = (await community.rsvps.set(two.id, event.id, "maybe")).rsvp
     await community.rsvps.delete(undecided.id)
     assert (await community.events.get(event.id)).rsvp_count == 1
     assert await violations(community.database) == []
@@ -132,7 +136,7 @@ async def test_an_event_without_seats_takes_nobody(community: Community) -> None
 async def test_anything_at_once_keeps_the_counter(community: Community) -> None:
     """The same few people answer, change and withdraw in a heap, while rows are deleted."""
     users, event = await people(community, 6), await party(community, 3)
-    row = await community.rsvps.set(users[0].id, event.id, "going")
+    row = (await community.rsvps.set(users[0].id, event.id, "going")).rsvp
     wishes = ("going", "maybe", None, "notGoing", "going", None)
 
     async def answer(number: int) -> None:
@@ -152,15 +156,15 @@ async def test_anything_at_once_keeps_the_counter(community: Community) -> None:
 async def test_withdrawn_and_given_again_in_one_group(community: Community) -> None:
     """The new answer takes the place of the old one, in the same commit."""
     user, event = await person(community), await party(community)
-    old = await community.rsvps.set(user.id, event.id, "going")
+    old = (await community.rsvps.set(user.id, event.id, "going")).rsvp
     _, withdrawn, new = await asyncio.gather(
         community.rsvps.set(user.id, event.id, "going"),
         community.rsvps.withdraw(user.id, event.id),
         community.rsvps.set(user.id, event.id, "going"),
     )
     assert withdrawn is True
-    assert new.id != old.id
-    assert await community.rsvps.for_pair(user.id, event.id) == new
+    assert (new.newly, new.rsvp.id != old.id) == (True, True)
+    assert await community.rsvps.for_pair(user.id, event.id) == new.rsvp
     assert await violations(community.database) == []
 
 
@@ -171,7 +175,7 @@ async def test_nothing_changes_after_the_end(community: Community, now: Now) -> 
     series = await party(community, recurrence=weekly)
     endless = await party(community, recurrence=Recurrence(frequency="weekly", interval=1))
     now.time = event.end_time - 1
-    mine = await community.rsvps.set(user.id, event.id, "going")
+    mine = (await community.rsvps.set(user.id, event.id, "going")).rsvp
     now.time = event.end_time
     for attempt in (
         community.rsvps.set(user.id, event.id, "maybe"),
@@ -204,7 +208,7 @@ async def test_who_answers_and_to_what_must_exist(community: Community) -> None:
     for attempt in (community.rsvps.set(user.id, nothing, "going"), community.rsvps.withdraw(user.id, nothing)):
         with pytest.raises(NotFoundError, match="Event"):
             await attempt
-    mine = await community.rsvps.set(user.id, event.id, "going")
+    mine = (await community.rsvps.set(user.id, event.id, "going")).rsvp
     await community.events.delete(event.id)
     for attempt in (community.rsvps.set(user.id, event.id, "maybe"), community.rsvps.withdraw(user.id, event.id)):
         with pytest.raises(NotFoundError, match="Event"):
@@ -216,7 +220,7 @@ async def test_who_answers_and_to_what_must_exist(community: Community) -> None:
     with pytest.raises(NotFoundError):
         await community.rsvps.delete(RsvpId(ObjectId()))
     assert await community.rsvps.withdraw(nobody, event.id) is False
-    going = await community.rsvps.set(user.id, event.id, "going")
+    going = (await community.rsvps.set(user.id, event.id, "going")).rsvp
     await community.events.delete(event.id)
     await community.rsvps.delete(going.id)
     assert (await community.events.restore(event.id)).rsvp_count == 0
@@ -247,14 +251,14 @@ async def test_lists_of_answers(community: Community) -> None:
     """By event and status, and by user; newest first, in pages; what they cost."""
     users, event = await people(community, 12), await party(community)
     statuses = ("going", "maybe", "notGoing")
-    made = [await community.rsvps.set(user.id, event.id, statuses[n % 3]) for n, user in enumerate(users)]  # type: ignore[arg-type]
+    made = [(await community.rsvps.set(user.id, event.id, statuses[n % 3])).rsvp for n, user in enumerate(users)]  # type: ignore[arg-type]
     assert await community.rsvps.counts(event.id) == RsvpCounts(4, 4, 4)
     for number, status in enumerate(statuses):
         expected = [rsvp for rsvp in made[::-1] if rsvp.status == status]
         assert await read_all(community.rsvps.attendees, event.id, status=status, limit=2) == expected
         assert expected[0] == made[9 + number]
     others = [await party(community) for _ in range(5)]
-    mine = [made[0]] + [await community.rsvps.set(users[0].id, other.id, "maybe") for other in others]
+    mine = [made[0]] + [(await community.rsvps.set(users[0].id, other.id, "maybe")).rsvp for other in others]
     await community.events.delete(others[2].id)
     assert await read_all(community.rsvps.for_user, users[0].id, limit=2) == [mine[n] for n in (5, 4, 2, 1, 0)]
     with count_commands(community) as commands:

@@ -18,8 +18,10 @@ from tests.examples import full_wire
 
 
 async def test_an_account_has_one_user(community: Community) -> None:
-    """However many ask at once; each gets the same, and there is one free membership."""
-    users = await asyncio.gather(*(community.users.ensure("auth|1", name=f"Name {n}") for n in range(12)))
+    """However many ask at once; each gets the same, one of them as a new one, and there is one free membership."""
+    found = await asyncio.gather(*(community.users.ensure("auth|1", name=f"Name {n}") for n in range(12)))
+    users = [ensured.user for ensured in found]
+    assert [ensured.newly for ensured in found].count(True) == 1
     assert len({user.id for user in users}) == 1
     assert await community.users.by_auth_user_id("auth|1") == await community.users.get(users[0].id)
     (membership,) = await community.database.memberships.find().to_list()
@@ -27,13 +29,15 @@ async def test_an_account_has_one_user(community: Community) -> None:
     with pytest.raises(AlreadyExistsError) as error:
         await community.users.create(auth_user_id="auth|1")
     assert (error.value.index, error.value.fields) == ("by_authUserId", {"authUserId": "auth|1"})
-    assert (await community.users.ensure("auth|1", name="Other")).name == users[0].name
+    again = await community.users.ensure("auth|1", name="Other")
+    assert (again.user.name, again.newly) == (users[0].name, False)
     assert await community.users.by_auth_user_id("auth|2") is None
 
 
 async def test_ensure_gives_an_older_user_a_membership(community: Community) -> None:
     user = await community.users.create(auth_user_id="auth|1")
-    assert (await community.users.ensure("auth|1")).id == user.id
+    ensured = await community.users.ensure("auth|1")
+    assert (ensured.user.id, ensured.newly) == (user.id, False)
     assert await community.database.memberships.count_documents({"userId": user.id}) == 1
 
 

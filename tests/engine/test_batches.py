@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from unittest.mock import AsyncMock
 
@@ -343,20 +344,22 @@ async def test_others_write_all_the_time(community: Community) -> None:
             lock.set()
         return await follow(self, after, size)
 
-    async def hold() -> None:
-        first = await community.database.users.find_one({}, sort={"_id": 1})
+    async def hold(other: Community) -> None:
+        first = await other.database.users.find_one({}, sort={"_id": 1})
         assert first is not None
-        await community.users.update_profile(first["_id"], bio="written to")
+        await other.users.update_profile(first["_id"], bio="written to")
         locked.set()
         await lock.wait()
 
-    holding = asyncio.ensure_future(community.transaction(hold))
-    await locked.wait()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Levels, "_follow_batch", batch)
-        patch.setattr(batches, "BATCH", 8)
-        await community.levels.replace(STEPS)
-    await holding
+    # Another connection: those of one take turns.
+    async with Community.over(community.database) as other:
+        holding = asyncio.ensure_future(other.transaction(partial(hold, other)))
+        await locked.wait()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Levels, "_follow_batch", batch)
+            patch.setattr(batches, "BATCH", 8)
+            await community.levels.replace(STEPS)
+        await holding
     assert sizes[:4] == [8, 4, 2, 1]
     assert max(sizes[4:]) > 1
     assert await _levels_follow(community, None, None)

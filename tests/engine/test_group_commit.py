@@ -33,7 +33,7 @@ class Commits:
         self.started, self.may_end = asyncio.Event(), asyncio.Event()
         self.may_end.set()
         self._connection = community._connection
-        self.group_commit = GroupCommit[str, int, int](self._connection, self._apply)
+        self.group_commit = GroupCommit[str, int, int](self._connection, self._apply, lambda _: ())
 
     def submit(self, *requests: int, key: str = "key") -> list[asyncio.Task[int]]:
         """Submit the requests, each in a task of its own."""

@@ -44,7 +44,7 @@ async def _failed(community: Community, error: Exception) -> list[BaseException]
     async def submit(number: int) -> None:
         await groups.submit("key", number)
 
-    groups = GroupCommit[str, int, int](community._connection, apply)
+    groups = GroupCommit[str, int, int](community._connection, apply, lambda _: ())
     return [
         failed
         for failed in await asyncio.gather(*(submit(number) for number in range(3)), return_exceptions=True)

@@ -75,7 +75,8 @@ def test_references_of_the_original_are_relationships() -> None:
     }
     several = {(target, "likes", "targetId") for target in ("posts", "comments")}
     several |= {(target, "reports", "targetId") for target in ("posts", "comments", "users")}
-    assert lines == expected | several | {("users", "conversations", "participantIds")}
+    added = {("users", "conversations", "participantIds"), ("notifications", "likes", "notificationId")}
+    assert lines == expected | several | added
 
 
 def test_links_lead_to_headings() -> None:

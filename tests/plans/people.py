@@ -4,14 +4,16 @@ from typing import Any
 
 from bson import ObjectId
 
-from tests.plans.calls import Call, pages
+from tests.plans.calls import Call, Cost, pages
 from tests.plans.world import World
 
 LIMIT = 5
 
+COUNTED: Cost = {"why": "a key for each user counted"}
+
 
 async def _account(w: World) -> str:
-    user = await w.c.users.ensure("account")
+    user = (await w.c.users.ensure("account")).user
     assert user.auth_user_id is not None
     return user.auth_user_id
 
@@ -52,6 +54,22 @@ async def _applied(w: World) -> dict[str, Any]:
 
 async def _others(w: World) -> list[Any]:
     return [id for id in await w.ids("users") if id != w.author]
+
+
+async def _others_of_whom_some_know(w: World) -> list[Any]:
+    others = await _others(w)
+    await w.c.notifications.notify_many(others[:5], "news", once="fair")
+    return others
+
+
+async def _liked(w: World, user: Any, actor: Any) -> Any:
+    return await w.c.notifications.notify(user, "like", actor_id=actor, gather=f"post:{w.post}")
+
+
+async def _gathered(w: World) -> Any:
+    """Somebody else who likes it too."""
+    await _liked(w, w.author, w.talker)
+    return await _newcomer(w)
 
 
 async def _pair(w: World) -> list[Any]:
@@ -186,19 +204,35 @@ NOTIFICATIONS = [
     Call("notifications.notify", lambda w: w.c.notifications.notify(w.author, "follow"), "no actor"),
     Call("notifications.notify", lambda w: w.c.notifications.notify(w.author, "follow", actor_id=w.talker), "actor"),
     Call("notifications.notify", lambda w: w.c.notifications.notify(w.author, "x", actor_id=w.author), "oneself"),
+    Call("notifications.notify", lambda w: _liked(w, w.author, w.talker), "gathered, first"),
+    Call("notifications.notify", lambda w, other: _liked(w, w.author, other), "gathered, next", before=_gathered),
     Call(
         "notifications.notify_many",
         lambda w, users: w.c.notifications.notify_many(users, "news"),
         "no actor",
         before=_others,
-        why="a key for each user counted",
+        **COUNTED,
     ),
     Call(
         "notifications.notify_many",
         lambda w, users: w.c.notifications.notify_many(users, "news", actor_id=w.author),
         "actor",
         before=_others,
-        why="a key for each user counted",
+        **COUNTED,
+    ),
+    Call(
+        "notifications.notify_many",
+        lambda w, users: w.c.notifications.notify_many(users, "news", once="fair"),
+        "once, no actor",
+        before=_others,
+        **COUNTED,
+    ),
+    Call(
+        "notifications.notify_many",
+        lambda w, users: w.c.notifications.notify_many(users, "news", actor_id=w.author, once="fair"),
+        "once, actor",
+        before=_others_of_whom_some_know,
+        **COUNTED,
     ),
     *pages("notifications.recent", lambda w, after: w.c.notifications.recent(w.informed, limit=LIMIT, after=after)),
     *pages("notifications.unread", lambda w, after: w.c.notifications.unread(w.informed, limit=LIMIT, after=after)),

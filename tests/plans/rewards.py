@@ -4,10 +4,11 @@ from typing import Any
 
 from datalayer.repositories.gamification_config import DEFAULT_VALUES
 from datalayer.repositories.levels import DEFAULT_LEVELS
-from tests.plans.calls import Call, pages
+from tests.plans.calls import Call, Cost, pages
 from tests.plans.world import World
 
 LIMIT = 5
+ALL_LEVELS: Cost = {"seeks": 25, "why": "a key for each level; there are 20 at most"}
 WINDOW = "sums the window: a key for each entry in it; then a seek for each user"
 
 
@@ -35,6 +36,10 @@ async def _rewarded(w: World) -> Any:
     await w.c.points.award(w.earner, "post", reference_type="post", reference_id="1")
 
 
+async def _revoke(w: World) -> Any:
+    return await w.c.points.revoke(w.earner, "post", reference_type="post", reference_id="1")
+
+
 async def _entry_of_a_level(w: World) -> Any:
     user = await _about_to_rise(w)
     await w.c.points.award(user, "post")
@@ -42,27 +47,38 @@ async def _entry_of_a_level(w: World) -> Any:
 
 
 POINTS = [
-    Call("points.award", lambda w, user: w.c.points.award(user, "post"), "no cause", before=_newcomer),
+    Call("points.award", lambda w, user: w.c.points.award(user, "post"), "no cause", before=_newcomer, **ALL_LEVELS),
     Call(
         "points.award",
         lambda w, user: w.c.points.award(user, "post", reference_type="post", reference_id="1"),
         "a cause",
         before=_newcomer,
+        **ALL_LEVELS,
     ),
     Call(
         "points.award",
         lambda w, _: w.c.points.award(w.earner, "post", reference_type="post", reference_id="1"),
         "a cause that was rewarded",
         before=_rewarded,
+        **ALL_LEVELS,
     ),
-    Call("points.award", lambda w, user: w.c.points.award(user, "post"), "to the next level", before=_about_to_rise),
+    Call(
+        "points.award",
+        lambda w, user: w.c.points.award(user, "post"),
+        "to the next level",
+        before=_about_to_rise,
+        **ALL_LEVELS,
+    ),
     Call(
         "points.award",
         lambda w, user: w.c.points.award(user, "post", reference_type="post", reference_id="1"),
         "a cause, to the next level",
         before=_about_to_rise,
+        **ALL_LEVELS,
     ),
-    Call("points.award", lambda w: w.c.points.award(w.earner, "nothing"), "worth nothing"),
+    Call("points.award", lambda w: w.c.points.award(w.earner, "nothing"), "worth nothing", **ALL_LEVELS),
+    Call("points.revoke", lambda w, _: _revoke(w), before=_rewarded, **ALL_LEVELS),
+    Call("points.revoke", _revoke, "nothing given", **ALL_LEVELS),
     Call("points.delete", lambda w, entry: w.c.points.delete(entry["_id"]), before=lambda w: w.one("points")),
     Call("points.delete", lambda w, entry: w.c.points.delete(entry["_id"]), "of a level", before=_entry_of_a_level),
     *pages("points.history", lambda w, after: w.c.points.history(w.earner, limit=LIMIT, after=after)),

@@ -51,7 +51,7 @@ async def test_nothing_is_confirmed_that_a_failover_undoes(servers: ReplicaSet) 
             async with node.client() as client:
                 await client.admin.command("configureFailPoint", _STOP, mode="off")
         found = {name: await task for name, task in asked.items()}
-        assert (await second.users.get(found["users.ensure"].id)).auth_user_id == "new account"
+        assert (await second.users.get(found["users.ensure"].user.id)).auth_user_id == "new account"
         assert await second.memberships.for_user(one.id) == found["memberships.ensure"]
         assert (await second.memberships.by_stripe_customer("cus") or found["memberships.ensure"]).tier == "pro"
         assert await second.conversations.get(found["conversations.open"].id) == found["conversations.open"]

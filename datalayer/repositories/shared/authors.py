@@ -1,6 +1,7 @@
 """The copies of a user's name and avatar that are kept with what the user wrote."""
 
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -16,7 +17,7 @@ from datalayer.engine.collection import LOCK
 from datalayer.engine.connection import Collection, Connection
 from datalayer.engine.document import Document
 from datalayer.engine.fields import StorageId
-from datalayer.engine.repository import not_found
+from datalayer.engine.repository import AT_ONCE, not_found
 from datalayer.ids import UserId
 
 NAMELESS = "Member"
@@ -69,18 +70,20 @@ class Author:
         return cls(user.get("name", NAMELESS), user.get("avatarStorageId"))
 
 
-async def lock_author(users: Collection, id: UserId) -> Author:
-    """What to copy from the user, in a transaction that conflicts with a change of it. One round trip.
+async def lock_authors(users: Collection, ids: AbstractSet[UserId]) -> dict[UserId, Author]:
+    """What to copy from those of the users who exist, in a transaction that conflicts with a change of it.
 
-    Reading alone would let a document with the old name be written while the copies are being changed.
-
-    Raises:
-        NotFoundError: There is no such user.
+    Reading alone would let a document with the old name be written while the copies are being changed. One round trip
+    for one user, 2 for several.
     """
-    user = await users.find_one_and_update({"_id": id}, LOCK, {"name": 1, "avatarStorageId": 1})
-    if user is None:
-        raise not_found(User, id)
-    return Author.of(user)
+    copied = {"name": 1, "avatarStorageId": 1}
+    if len(ids) == 1:
+        found = [await users.find_one_and_update({"_id": id}, LOCK, copied) for id in ids]
+    else:
+        among = {"_id": {"$in": list(ids)}}
+        await users.update_many(among, LOCK)
+        found = await users.find(among, copied, batch_size=AT_ONCE).to_list()
+    return {user["_id"]: Author.of(user) for user in found if user is not None}
 
 
 async def update_copies(connection: Connection, id: UserId, author: Author) -> None:
@@ -98,7 +101,10 @@ def copy_batches(connection: Connection, id: UserId) -> list[Batch]:
 async def _update_batch(
     connection: Connection, id: UserId, copies: _Copies, after: ObjectId | None, size: int
 ) -> list[ObjectId]:
-    author = await lock_author(connection.collection(User), id)
+    authors = await lock_authors(connection.collection(User), {id})
+    if id not in authors:
+        raise not_found(User, id)
+    author = authors[id]
     collection = connection.collection(copies.document)
     behind = {} if after is None else {"_id": {"$gt": after}}
     stale = collection.find({**copies.stale(id, author), **behind}, {"_id": 1}, limit=size, hint=copies.index)

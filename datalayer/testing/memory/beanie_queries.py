@@ -4,10 +4,8 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, cast
 
-from beanie.exceptions import CollectionWasNotInitialized
-
 from datalayer.engine.binding import bind, unbind
-from datalayer.engine.database import initialize_beanie
+from datalayer.engine.database import initialize_beanie, is_initialized
 from datalayer.engine.document import Document
 from datalayer.testing.memory.collections import Refusing
 from datalayer.testing.memory.language import unsupported
@@ -48,18 +46,10 @@ class _Database:
 async def beanie_queries_refused(documents: Sequence[type[Document]]) -> AsyncGenerator[None]:
     """A block in which the queries of these classes raise `NotSupportedInMemory`."""
     database = cast("Any", _Database())
-    if not all(map(_is_initialized, documents)):
+    if not all(map(is_initialized, documents)):
         await initialize_beanie(database, documents)
     bind(database, documents)
     try:
         yield
     finally:
         unbind(database, documents)
-
-
-def _is_initialized(document: type[Document]) -> bool:
-    try:
-        document.get_settings()
-    except CollectionWasNotInitialized:
-        return False
-    return True

@@ -1,14 +1,12 @@
 """Sessions and transactions: they run one after the other, and what one has written can be taken back."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
-from typing import Protocol, Self, TypeVar
+from typing import Protocol, Self
 
 from datalayer.testing.memory.language import Wire, unsupported
-
-T = TypeVar("T")
 
 WAIT_SECONDS = 30.0
 """How long an operation waits for the transaction of another task; as long as a transaction is tried again."""
@@ -96,11 +94,6 @@ class Session:
     async def abort_transaction(self) -> None:
         """What was written is undone."""
         await self._end(undo=True)
-
-    async def with_transaction(self, callback: Callable[["Session"], Awaitable[T]], **_concerns: object) -> T:
-        """Run the callback in a transaction, which it ends."""
-        await self.start_transaction()
-        return await callback(self)
 
     @asynccontextmanager
     async def bind(self) -> AsyncGenerator[None]:

@@ -1,0 +1,94 @@
+"""A transaction from its first attempt to its last one: the turns before, and the pauses between."""
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from typing import Any, TypeVar
+
+from pymongo import ReadPreference, WriteConcern
+from pymongo.asynchronous.client_session import AsyncClientSession
+from pymongo.asynchronous.database import AsyncDatabase
+from pymongo.errors import PyMongoError
+from pymongo.read_concern import ReadConcern
+
+from datalayer.engine.driver import time_left
+from datalayer.engine.transactions import attempt, wait_for_turns
+from datalayer.engine.translation import is_transient
+from datalayer.engine.turns import HeldTurns, Key, Turns, TurnTakenError
+
+T = TypeVar("T")
+
+# Asked for explicitly: a URI may ask for less, and then an acknowledged write could be lost.
+_MAJORITY = WriteConcern("majority")
+_SNAPSHOT = ReadConcern("snapshot")
+
+_LONGEST_PAUSE = 4.0
+_SHORTEST_PAUSE = 0.5
+_IMPATIENCE = 0.25
+"""A pause after a conflict ends within so many times what a transaction takes that writes the same documents, and gets
+shorter with the time that the work has tried. Simulated with 4 and 8 processes, this keeps a document as busy as pauses
+of a fixed length do, with a third of their longest waits."""
+
+
+class Retries:
+    """Runs transactions until they are committed.
+
+    Args:
+        database: Where; its collections leave the concerns to the transaction.
+        lock: Writes to these documents, in the transaction that is open, and changes no data.
+    """
+
+    def __init__(
+        self, database: AsyncDatabase[dict[str, Any]], lock: Callable[[Sequence[Key]], Awaitable[None]]
+    ) -> None:
+        self._database = database
+        self._lock = lock
+        self._turns = Turns()
+
+    async def run(self, session: AsyncClientSession, work: Callable[[], Awaitable[T]], keys: Collection[Key]) -> T:
+        """Do the work in transactions of the session, until one of them is committed.
+
+        Args:
+            session: Where.
+            work: May run several times.
+            keys: The documents that it will write and others may too, as far as that is known.
+        """
+        held = HeldTurns(self._turns)
+        conflicting_since: float | None = None
+        try:
+            while True:
+                try:
+                    await wait_for_turns(held, keys)
+                    return await self._attempt(session, work, held)
+                except TurnTakenError as error:
+                    keys = error.keys
+                except PyMongoError as error:
+                    left = time_left()
+                    if not is_transient(error) or (left is not None and left <= 0):
+                        raise
+                    keys = ()
+                    conflicting_since = conflicting_since or time.monotonic()
+                    await asyncio.sleep(self._pause(held, time.monotonic() - conflicting_since))
+        finally:
+            held.give_back()
+
+    async def _attempt(self, session: AsyncClientSession, work: Callable[[], Awaitable[T]], held: HeldTurns) -> T:
+        async def locked_work() -> T:
+            contended = self._turns.contended(held.keys)
+            if contended:
+                # First, so that little is lost where another process was faster.
+                await self._lock(contended)
+            return await work()
+
+        began = time.monotonic()
+        await session.start_transaction(_SNAPSHOT, _MAJORITY, ReadPreference.PRIMARY)
+        result = await attempt(session, self._database, locked_work, held)
+        self._turns.held(held.keys, time.monotonic() - began)
+        return result
+
+    def _pause(self, held: HeldTurns, waited: float) -> float:
+        """How long to wait after a conflict: at random, so that two do not meet again."""
+        hold = self._turns.hold(held.keys)
+        longest = max(_SHORTEST_PAUSE * hold, _LONGEST_PAUSE * hold - _IMPATIENCE * waited)
+        return random.uniform(0, longest)  # noqa: S311 - not a secret

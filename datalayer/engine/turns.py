@@ -1,0 +1,144 @@
+"""The turns of a process: transactions that write the same documents wait for each other instead of conflicting.
+
+A transaction of MongoDB never waits. A write to a document that has changed since the transaction began fails at once,
+and the work before it was for nothing. So transactions of one process take turns, before they begin wherever it is
+known which documents they will write.
+
+Turns only save work. What is correct is decided by the server alone: other processes know nothing of these turns.
+"""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Collection, Iterable
+from typing import TypeAlias
+
+from bson import ObjectId
+from pymongo.errors import PyMongoError
+
+Key: TypeAlias = tuple[str, ObjectId]
+"""A document: the name of its collection, and its id."""
+
+CONTENDED_SECONDS = 1.0
+"""How long a document counts as contended after a conflict with another process."""
+
+_FIRST_HOLD = 0.01
+_SLOWER, _FASTER = 0.05, 0.3
+_MAX_CONTENDED = 10_000
+
+
+class TurnTakenError(PyMongoError):
+    """Another task has the turn of a document that the transaction is about to write.
+
+    It looks like a conflict that the server found: the attempt is undone, and made again when it has the turn.
+
+    Attributes:
+        keys: The documents.
+    """
+
+    def __init__(self, keys: Collection[Key]) -> None:
+        super().__init__("another task of this process writes the same document", ["TransientTransactionError"])
+        self.keys = keys
+
+
+class Turns:
+    """Whose turn it is to write a document, and who waits for it, in the order of their arrival."""
+
+    def __init__(self) -> None:
+        # A document is here while somebody has its turn.
+        self._lines: dict[Key, deque[asyncio.Future[None]]] = {}
+        self._conflicts: dict[Key, float] = {}
+        self._holds: dict[str, float] = {}
+
+    def take(self, key: Key) -> bool:
+        """Take the turn, if nobody has it."""
+        if key in self._lines:
+            return False
+        self._lines[key] = deque()
+        return True
+
+    async def wait(self, key: Key) -> None:
+        """Take the turn, behind those who came before."""
+        if self.take(key):
+            return
+        handed_over = asyncio.get_running_loop().create_future()
+        self._lines[key].append(handed_over)
+        try:
+            await handed_over
+        except BaseException:
+            if handed_over.done() and not handed_over.cancelled():
+                self.give_back(key)
+            raise
+
+    def give_back(self, key: Key) -> None:
+        """Hand the turn over to who waits for it first."""
+        line = self._lines[key]
+        while line:
+            waiting = line.popleft()
+            if not waiting.done():
+                waiting.set_result(None)
+                return
+        del self._lines[key]
+
+    def conflicted(self, keys: Collection[Key]) -> None:
+        """Note that another process writes one of these documents, too; of several nobody knows which."""
+        if len(keys) != 1:
+            return
+        if len(self._conflicts) > _MAX_CONTENDED:
+            self._conflicts.clear()
+        self._conflicts.update(dict.fromkeys(keys, time.monotonic()))
+
+    def contended(self, keys: Iterable[Key]) -> list[Key]:
+        """Those of the documents that other processes write at present, sorted."""
+        if not self._conflicts:
+            return []
+        since = time.monotonic() - CONTENDED_SECONDS
+        return sorted(key for key in keys if self._conflicts.get(key, 0.0) > since)
+
+    def held(self, keys: Iterable[Key], seconds: float) -> None:
+        """Note how long a transaction took that wrote these documents."""
+        for name in {name for name, _ in keys}:
+            before = self._holds.get(name, _FIRST_HOLD)
+            # A single slow one, such as the first of a connection, says little.
+            self._holds[name] = before + (_SLOWER if seconds > before else _FASTER) * (seconds - before)
+
+    def hold(self, keys: Iterable[Key]) -> float:
+        """How long a transaction takes that writes these documents, in seconds: a moving average."""
+        return max((self._holds.get(name, _FIRST_HOLD) for name, _ in keys), default=_FIRST_HOLD)
+
+
+class HeldTurns:
+    """The turns that one transaction has, through all of its attempts.
+
+    It waits for a turn only while it has none, or has those alone that sort before it: so no two transactions wait for
+    each other. Any other turn it takes only if it is free.
+    """
+
+    def __init__(self, turns: Turns) -> None:
+        self.turns = turns
+        self.keys: set[Key] = set()
+
+    def missing(self, keys: Iterable[Key]) -> list[Key]:
+        """Take the turns that are free; those that are not."""
+        missing: list[Key] = []
+        for key in keys:
+            if key not in self.keys:
+                if self.turns.take(key):
+                    self.keys.add(key)
+                else:
+                    missing.append(key)
+        return missing
+
+    async def wait(self, keys: Iterable[Key]) -> None:
+        """Wait for these turns, and for those that it has."""
+        wanted = sorted({*self.keys, *keys})
+        self.give_back()
+        for key in wanted:
+            await self.turns.wait(key)
+            self.keys.add(key)
+
+    def give_back(self) -> None:
+        """End the turns."""
+        keys, self.keys = self.keys, set()
+        for key in keys:
+            self.turns.give_back(key)

@@ -1,0 +1,211 @@
+"""Points that users are given for what they do, and that are taken back: for any number of users at once."""
+
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from operator import itemgetter
+from typing import Any, Literal, TypeAlias
+
+from pymongo import UpdateOne
+
+from datalayer.documents.points import GamificationRule, Level, PointsEntry
+from datalayer.documents.users import User
+from datalayer.engine.collection import LOCK
+from datalayer.engine.connection import Collection, Connection
+from datalayer.engine.repository import AT_ONCE, not_found
+from datalayer.ids import PointsEntryId, UserId
+
+CAUSE_INDEX = "by_userId_and_action_and_reference"
+
+
+@dataclass(frozen=True, slots=True)
+class Award:
+    """What a user was given, and has now."""
+
+    amount: int
+    points: int
+    level: int
+    levelled_up: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """What a user is given points for. A cause without a reference counts every time."""
+
+    user_id: UserId
+    action: str
+    reference_type: str | None = None
+    reference_id: str | None = None
+
+    @classmethod
+    def of(cls, entry: Mapping[str, Any]) -> "Cause":
+        """The cause of an entry, as MongoDB has it."""
+        return cls(entry["userId"], entry["action"], entry.get("referenceType"), entry.get("referenceId"))
+
+
+Change: TypeAlias = tuple[Literal["award", "revoke"], Cause]
+
+
+async def change_points(
+    connection: Connection, changes: Sequence[Change], now: int
+) -> Sequence[Award | Exception | None]:
+    """Award and revoke, one change after the other, and write what comes out of it. In a transaction.
+
+    At most 5 round trips, however many changes and users: the users with the rules and levels, the causes that were
+    rewarded before, the users' points, and the entries to remove and to add. 3 where causes have no reference.
+
+    Returns:
+        For each change what it gave or took back, `None` where it did nothing, or why it was refused.
+    """
+    accounts = await _accounts(connection, changes, now)
+    answers = [accounts.change(*change) for change in changes]
+    # The users first: they are what conflicts with other changes of their points.
+    await _update_users(connection.collection(User), accounts.updates())
+    entries = connection.collection(PointsEntry)
+    # The removed before the new: a cause that was revoked can be rewarded again.
+    if accounts.removed:
+        await entries.delete_many({"_id": {"$in": list(accounts.removed)}})
+    if accounts.added:
+        await entries.insert_many([entry.to_wire() for entry in accounts.added.values()])
+    return answers
+
+
+@dataclass(slots=True)
+class _Account:
+    """A user's points and level."""
+
+    points: int
+    level: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """What was given for a cause."""
+
+    id: PointsEntryId
+    amount: int
+
+
+class _Accounts:
+    """The users' accounts while changes are made."""
+
+    def __init__(self, users: Sequence[dict[str, Any]], now: int) -> None:
+        self._now = now
+        self._before = {user["_id"]: _Account(int(user["points"]), int(user["level"])) for user in users}
+        self._after = {id: _Account(account.points, account.level) for id, account in self._before.items()}
+        # The rules and levels are the same on each of them.
+        common: dict[str, Any] = users[0] if users else {"levels": []}
+        self._values: dict[str, int] = {rule["action"]: int(rule["pointValue"]) for rule in common.get("rules", [])}
+        self._levels = [(int(level["threshold"]), int(level["order"])) for level in common["levels"]]
+        self._rewarded: dict[Cause, _Entry] = {}
+        self.added: dict[PointsEntryId, PointsEntry] = {}
+        self.removed: dict[PointsEntryId, UserId] = {}
+
+    def load(self, entries: Iterable[Mapping[str, Any]]) -> None:
+        """Take note of what was given before."""
+        for entry in entries:
+            self._rewarded[Cause.of(entry)] = _Entry(entry["_id"], int(entry["amount"]))
+
+    def depends_on_entries(self, verb: str, cause: Cause) -> bool:
+        """Whether what was given before decides about the change."""
+        if cause.reference_id is None or cause.user_id not in self._before:
+            return False
+        return verb == "revoke" or bool(self._values.get(cause.action))
+
+    def change(self, verb: str, cause: Cause) -> Award | Exception | None:
+        """Make a change; see `change_points` for what it returns."""
+        if verb == "revoke":
+            return self._revoke(cause)
+        if cause.user_id not in self._after:
+            return not_found(User, cause.user_id)
+        amount = self._values.get(cause.action, 0)
+        if amount == 0 or cause in self._rewarded:
+            return None
+        entry = PointsEntry(
+            user_id=cause.user_id,
+            action=cause.action,
+            amount=amount,
+            reference_type=cause.reference_type,
+            reference_id=cause.reference_id,
+            created_at=self._now,
+        )
+        self.added[entry.id] = entry
+        if cause.reference_id is not None:
+            self._rewarded[cause] = _Entry(entry.id, amount)
+        return self._add(cause.user_id, amount)
+
+    def updates(self) -> dict[UserId, Mapping[str, Any]]:
+        """The updates of the users who have got or lost entries."""
+        ids = {entry.user_id for entry in self.added.values()} | set(self.removed.values())
+        return {id: _update(self._before[id], self._after[id]) for id in sorted(ids)}
+
+    def _revoke(self, cause: Cause) -> Award | None:
+        entry = self._rewarded.pop(cause, None)
+        if entry is None:
+            return None
+        if self.added.pop(entry.id, None) is None:
+            self.removed[entry.id] = cause.user_id
+        return self._add(cause.user_id, -entry.amount)
+
+    def _add(self, user_id: UserId, amount: int) -> Award:
+        account = self._after[user_id]
+        level = self._level_of(account.points + amount)
+        is_higher = level > account.level
+        account.points, account.level = account.points + amount, level
+        return Award(amount, account.points, level, levelled_up=is_higher)
+
+    def _level_of(self, points: int) -> int:
+        reached = bisect_right(self._levels, points, key=itemgetter(0))
+        return self._levels[reached - 1][1] if reached else 1
+
+
+def _update(before: _Account, after: _Account) -> Mapping[str, Any]:
+    level = {} if after.level == before.level else {"$set": {"level": after.level}}
+    # A write in any case, so that it conflicts with the user's removal.
+    return {**({"$inc": {"points": after.points - before.points}} if after.points != before.points else LOCK), **level}
+
+
+async def _update_users(users: Collection, updates: Mapping[UserId, Mapping[str, Any]]) -> None:
+    if len(updates) == 1:
+        for id, update in updates.items():
+            await users.update_one({"_id": id}, update)
+    elif updates:
+        await users.bulk_write([UpdateOne({"_id": id}, update) for id, update in updates.items()])
+
+
+async def _accounts(connection: Connection, changes: Sequence[Change], now: int) -> _Accounts:
+    """The accounts of the users in the changes, with what was given for their causes before."""
+    users = connection.collection(User)
+    actions = list({cause.action for verb, cause in changes if verb == "award"})
+    # They refer to nothing of the user, so the server runs them once.
+    rules = {
+        "from": GamificationRule.Settings.name,
+        "pipeline": [{"$match": {"action": {"$in": actions}}}, {"$project": {"action": 1, "pointValue": 1}}],
+        "as": "rules",
+    }
+    levels = {
+        "from": Level.Settings.name,
+        "pipeline": [{"$sort": {"threshold": 1}}, {"$project": {"threshold": 1, "order": 1}}],
+        "as": "levels",
+    }
+    pipeline: list[dict[str, Any]] = [
+        {"$match": {"_id": {"$in": list({cause.user_id for _, cause in changes})}}},
+        {"$project": {"points": 1, "level": 1}},
+        *([{"$lookup": rules}] if actions else []),
+        {"$lookup": levels},
+    ]
+    found = await (await users.aggregate(pipeline, batchSize=AT_ONCE)).to_list()
+    accounts = _Accounts(found, now)
+    if causes := [cause for verb, cause in changes if accounts.depends_on_entries(verb, cause)]:
+        accounts.load(await _entries(connection, causes))
+    return accounts
+
+
+async def _entries(connection: Connection, causes: Iterable[Cause]) -> Sequence[Mapping[str, Any]]:
+    """The entries of the causes; some of others may be among them."""
+    fields = ("userId", "action", "referenceType", "referenceId")
+    values = zip(*((c.user_id, c.action, c.reference_type, c.reference_id) for c in causes), strict=True)
+    among = {field: {"$in": list(set(given))} for field, given in zip(fields, values, strict=True)}
+    projection = dict.fromkeys((*fields, "amount"), 1)
+    found = connection.collection(PointsEntry).find(among, projection, batch_size=AT_ONCE, hint=CAUSE_INDEX)
+    return await found.to_list()
