@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from itertools import cycle
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
@@ -145,7 +146,8 @@ async def _serve(uri: str, users: Sequence[UserId], pipe: "Connection[Any, Any]"
             pipe.send(_READY)
             await asyncio.to_thread(pipe.recv)
             own = users[order.number :: order.shape.processes]
-            pipe.send(await _Round(community, order, iter(own)).run())
+            # What is measured beside something else can be repeated, and goes on for longer.
+            pipe.send(await _Round(community, order, cycle(own) if order.work in BESIDE else iter(own)).run())
 
 
 class _Round:
@@ -174,7 +176,10 @@ class _Round:
 
     async def _task(self) -> None:
         while self._now() < self._order.seconds:
-            await self._call(next(self._users))
+            user_id = next(self._users, None)
+            if user_id is None:
+                raise LookupError("a round comes to more calls than there are users")
+            await self._call(user_id)
 
     async def _call(self, user_id: UserId) -> None:
         begun, failure = self._now(), UNFINISHED
