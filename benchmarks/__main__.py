@@ -1,28 +1,41 @@
 """`python -m benchmarks`: measures everything and writes `docs/performance.md`; or the parts that are named."""
 
+import argparse
 import asyncio
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
-from benchmarks import growth, likes, profiles, reads, report
+from benchmarks import contention, growth, likes, profiles, reads, report
 
-PARTS: dict[str, Callable[[], None]] = {
-    "reads": lambda: report.write_reads(asyncio.run(reads.measure())),
-    "likes": lambda: report.write_likes(asyncio.run(likes.measure())),
-    "growth": lambda: report.write_growth(asyncio.run(growth.measure())),
-    "profiles": lambda: report.write_profiles(asyncio.run(profiles.measure())),
+PARTS: Mapping[str, Callable[[argparse.Namespace], None]] = {
+    "reads": lambda _: report.write_reads(asyncio.run(reads.measure())),
+    "likes": lambda _: report.write_likes(asyncio.run(likes.measure())),
+    "contention": lambda options: _contention(contention.chosen(options)),
+    "growth": lambda _: report.write_growth(asyncio.run(growth.measure())),
+    "profiles": lambda _: report.write_profiles(asyncio.run(profiles.measure())),
 }
 
 
-def main(names: list[str]) -> None:
+def _contention(choice: contention.Choice) -> None:
+    results = asyncio.run(contention.measure(choice))
+    if choice.is_whole:
+        report.write_contention(results)
+
+
+def main(arguments: list[str]) -> None:
     """Measure the parts of these names; all of them where there is none."""
-    unknown = [name for name in names if name not in PARTS]
+    parser = argparse.ArgumentParser(prog="python -m benchmarks")
+    parser.add_argument("parts", nargs="*", metavar="part", help=", ".join(PARTS))
+    contention.add_options(parser)
+    options = parser.parse_args(arguments)
+    unknown = [name for name in options.parts if name not in PARTS]
     if unknown:
         sys.exit(f"There is no part {unknown[0]}; the parts are {', '.join(PARTS)}.")
-    for name in names or PARTS:
+    for name in options.parts or PARTS:
         print(f"{name}:", flush=True)
-        PARTS[name]()
-    report.write_machine()
+        PARTS[name](options)
+    if options.parts != ["contention"] or contention.chosen(options).is_whole:
+        report.write_machine()
 
 
 if __name__ == "__main__":

@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from benchmarks import growth, likes, machine, profiles, reads
+from benchmarks import contention, growth, hot, likes, machine, profiles, reads
+from benchmarks.crowd import Shape
 from benchmarks.pairs import Measured
 from benchmarks.plot import Panel, dots, lines
 
@@ -28,6 +29,17 @@ _LIKE_TARGETS: dict[tuple[int, str], float] = {
     (likes.TASKS, likes.BY_HAND): 0.05,
     (likes.TASKS, likes.UNGUARDED): 0.4,
 }
+_CONTENTION_TARGETS: dict[Shape, float] = {
+    Shape(1, 8): 3,
+    Shape(1, 32): 8,
+    Shape(1, 128): 8,
+    Shape(4, 8): 4,
+    Shape(8, 1): 0.8,
+}
+_P99_TARGETS = {Shape(4, 8): 20, Shape(8, 1): 40}
+_WAIT_TARGET, _RENAMING_TARGET = 2, 0.5
+_LINES = [shape for shape in contention.SHAPES if shape.tasks > 1]
+"""Where there is a line within a process."""
 
 
 def write_machine() -> None:
@@ -66,6 +78,50 @@ def write_likes(results: likes.Results) -> None:
     _replace("likes", _table(["tasks", "compared with", "its ms", "this library, ms", "ratio", "target", ""], rows))
 
 
+def write_contention(results: contention.Results) -> None:
+    """The throughput, the times of a call, the order of arrival, and the plot."""
+    rows = {name: found for name, found in results.rows.items() if name != hot.RENAMING}
+    heads = [str(shape) for shape in contention.SHAPES]
+    throughput = [
+        [
+            *(name, f"{found[contention.LONE].each_second:,.0f}"),
+            *(_at_least(found[shape].ratio, _target(name, shape)) for shape in contention.SHAPES),
+            f"{sum(sum(measured.failures.values()) for measured in found.values()):,}",
+        ]
+        for name, found in rows.items()
+    ]
+    times = [
+        [
+            name,
+            *(
+                f"{found[shape].p50:.1f}, {_at_most(found[shape].p99, _P99_TARGETS.get(shape))}"
+                for shape in contention.SHAPES
+            ),
+        ]
+        for name, found in rows.items()
+    ]
+    lines_ = [f"- Left out: {name}. {why}." for name, why in results.left_out.items()]
+    composed = rows[hot.COMPOSED]
+    waits = [f"{_at_most(composed[shape].wait, _WAIT_TARGET)} ({shape})" for shape in _LINES]
+    lines_.append(f"- The longest wait of a {hot.COMPOSED} call, by the line in front of it: {', '.join(waits)}.")
+    renaming = results.rows[hot.RENAMING][contention.WRITERS]
+    lines_.append(
+        f"- Writing as somebody who is being renamed: {_at_least(renaming.ratio, _RENAMING_TARGET)} of what it is "
+        f"without that; {sum(renaming.failures.values()):,} of {renaming.calls:,} failed, {renaming.beside} renamings."
+    )
+    tables = [
+        _table(["work", "1x1, each second", *heads, "failed"], throughput),
+        _table(["p50, p99", *heads], times),
+    ]
+    _replace("contention", "\n\n".join([*tables, "\n".join(lines_)]))
+    # A logarithm has no zero.
+    ratios = {
+        name: {str(shape): max(found[shape].ratio, 0.01) for shape in contention.SHAPES} for name, found in rows.items()
+    }
+    plot = dots("Everybody does the same to one document", ratios, "multiple of one task's throughput (logarithmic)")
+    (DOCS / "performance-contention.svg").write_text(plot, "utf-8")
+
+
 def write_growth(results: growth.Results) -> None:
     """The table and the plot of growth."""
     sizes, calls = list(results), next(iter(results.values())).costs
@@ -101,6 +157,20 @@ def _judged(ours: Measured, target: float | None, *, digits: int = 2) -> list[st
     if target is None:
         return [ratio, "", ""]
     return [ratio, f"{target:g}", "met" if ours.ratio <= target else "**missed**"]
+
+
+def _target(name: str, shape: Shape) -> float:
+    if name == hot.COMPOSED:
+        return 0.9 if shape.processes == 1 else 0.6
+    return _CONTENTION_TARGETS[shape]
+
+
+def _at_least(value: float, target: float) -> str:
+    return f"{value:.2f}" if value >= target else f"**{value:.2f}**"
+
+
+def _at_most(value: float, target: float | None) -> str:
+    return f"{value:.1f}" if target is None or value <= target else f"**{value:.1f}**"
 
 
 def _ratios(found: Mapping[str, Measured]) -> list[str]:
