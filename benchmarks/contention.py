@@ -1,7 +1,7 @@
 """Throughput and latency of many tasks that write to one hot document, compared with one task alone.
 
-The rounds of all shapes are interleaved. A round starts no calls after its time is over, and cancels those that have not
-finished a few seconds later.
+The rounds of all shapes are interleaved. A round starts no calls after its time is over, and cancels those that have
+not finished a few seconds later.
 """
 
 import argparse
@@ -118,8 +118,8 @@ def longest_wait(calls: Sequence[Call]) -> float:
     """The longest wait of a call of one process, as a multiple of the line in front of it.
 
     The line consists of the calls that began earlier and have not ended yet, and the call itself. The wait is the
-    number of calls that end meanwhile, divided by the length of the line: 1 is the order of arrival, and 2 means that as
-    many calls overtook it as were in the line. It does not depend on how much time the calls take.
+    number of calls that end meanwhile, divided by the length of the line: 1 is the order of arrival, and 2 means that
+    as many calls overtook it as were in the line. It does not depend on how much time the calls take.
     """
     served = sorted(call.ended for call in calls if call.failure is None)
     in_front: list[float] = []
