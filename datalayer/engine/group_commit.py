@@ -100,7 +100,11 @@ class GroupCommit(Generic[K, R, T]):
         async def apply() -> Sequence[T | Exception]:
             # Who came while the group waited for its turn, or for another attempt, joins it.
             self._fill(key, group)
-            return await self._apply(key, [request for request, _ in group]) if group else ()
+            answers = await self._apply(key, [request for request, _ in group]) if group else ()
+            if len(answers) == 1 and isinstance(answers[0], Exception):
+                # Alone: nothing is committed for a refusal.
+                raise answers[0]
+            return answers
 
         try:
             answers = await self._connection.transaction(apply, writes=self._writes(key))

@@ -5,21 +5,25 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from operator import itemgetter
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field
 
 from datalayer.documents.comments import Comment
 from datalayer.documents.posts import Post
 from datalayer.documents.users import User
-from datalayer.engine.boundary import Cursor, Limit
+from datalayer.engine.boundary import Cursor, Limit, Many
 from datalayer.engine.connection import Connection
-from datalayer.engine.fields import Saying
+from datalayer.engine.fields import Json, Saying
 from datalayer.engine.group_commit import GroupCommit
 from datalayer.engine.pages import Page
 from datalayer.engine.repository import ALIVE, AT_ONCE, SoftDeletingRepository, lookup_alive, not_found
 from datalayer.errors import InvalidInputError
 from datalayer.ids import CommentId, PostId, UserId
 from datalayer.repositories.shared.authors import Author, lock_authors
-from datalayer.repositories.shared.groups import answered
+from datalayer.repositories.shared.awards import Cause
+from datalayer.repositories.shared.consequences import MAX_MENTIONS, Act, Wanted, bring_about
+from datalayer.repositories.shared.telling import Actor, Notice
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +41,17 @@ class _Draft:
     author_id: UserId
     content: str
     parent_id: CommentId | None
+    mentions: Sequence[UserId]
+    wanted: Wanted
 
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """The top-level comment that a comment goes below, if it is a reply, and who writes it."""
+    """The top-level comment that a comment goes below, if it is a reply, who writes it, and to whom."""
 
     top: CommentId | None
     author: Author
+    replied_to: UserId | None
 
 
 class Comments(SoftDeletingRepository[Comment, CommentId]):
@@ -63,18 +70,37 @@ class Comments(SoftDeletingRepository[Comment, CommentId]):
         )
 
     async def create(
-        self, post_id: PostId, author_id: UserId, content: Saying, *, parent_id: CommentId | None = None
+        self,
+        post_id: PostId,
+        author_id: UserId,
+        content: Saying,
+        *,
+        parent_id: CommentId | None = None,
+        mention_ids: Annotated[Many[UserId], Field(max_length=MAX_MENTIONS)] = (),
+        reward: bool = False,
+        notify: bool = False,
     ) -> Comment:
         """Write a comment, or a reply. A reply to a reply goes to its top-level comment.
 
         A transaction of 4 round trips, 5 for a reply, 6 for a reply to a reply, shared with concurrent comments on the
-        post.
+        post; 4 more to reward, and 3 more to notify.
+
+        Args:
+            post_id: The post.
+            author_id: Who writes it.
+            content: What it says.
+            parent_id: The comment that it replies to.
+            mention_ids: Whom it mentions.
+            reward: Give the author the points of `comment`.
+            notify: Tell the parent's author (`reply`), or the post's author where there is no parent (`comment`), and
+                those who are mentioned (`mention`); nobody twice, and not the author.
 
         Raises:
             NotFoundError: There is no such post, author or parent; or the parent is a reply to a deleted comment.
             InvalidInputError: The parent belongs to another post.
         """
-        return await self._groups.submit(post_id, _Draft(author_id, content, parent_id))
+        draft = _Draft(author_id, content, parent_id, list(mention_ids), Wanted(reward, notify))
+        return await self._groups.submit(post_id, draft)
 
     async def edit(self, id: CommentId, content: Saying) -> Comment:
         """Change what the comment says; sets `editedAt`. One round trip.
@@ -169,7 +195,26 @@ class Comments(SoftDeletingRepository[Comment, CommentId]):
         ]
         if new := [comment.to_wire() for comment in answers if isinstance(comment, Comment)]:
             await self._collection.insert_many(new)
-        return answered(answers)
+            await self._bring_about(post_id, drafts, places, answers)
+        return answers
+
+    async def _bring_about(
+        self,
+        post_id: PostId,
+        drafts: Sequence[_Draft],
+        places: Sequence[_Place | Exception],
+        answers: Sequence[Comment | Exception],
+    ) -> None:
+        """What follows from new comments."""
+        if not any(draft.wanted for draft in drafts):
+            return
+        post = await self._of(Post).find_one({"_id": post_id}, {"authorId": 1}) or {}
+        acts = [
+            _act(draft, place, comment, post["authorId"])
+            for draft, place, comment in zip(drafts, places, answers, strict=True)
+            if isinstance(place, _Place) and isinstance(comment, Comment)
+        ]
+        await bring_about(self._connection, acts)
 
     async def _places(self, post_id: PostId, drafts: Sequence[_Draft]) -> Sequence[_Place | Exception]:
         """Where the comments go, or why they are refused. Locks the authors, and writes nothing."""
@@ -185,14 +230,15 @@ class Comments(SoftDeletingRepository[Comment, CommentId]):
             elif (author := authors.get(draft.author_id)) is None:
                 places.append(not_found(User, draft.author_id))
             else:
-                places.append(_Place(top, author))
+                replied_to = None if draft.parent_id is None else parents[draft.parent_id]["authorId"]
+                places.append(_Place(top, author, replied_to))
         return places
 
     async def _alive(self, ids: Iterable[CommentId]) -> dict[CommentId, Mapping[str, Any]]:
         """Where those of the comments are that are not deleted. One round trip; none where there are no ids."""
         if not (wanted := list(ids)):
             return {}
-        place = {"postId": 1, "parentId": 1}
+        place = {"postId": 1, "parentId": 1, "authorId": 1}
         found = self._collection.find({"_id": {"$in": wanted}, **ALIVE}, place, batch_size=AT_ONCE, hint="_id_")
         return {comment["_id"]: comment for comment in await found.to_list()}
 
@@ -235,6 +281,15 @@ def _comment(post_id: PostId, draft: _Draft, place: _Place, now: int) -> Comment
         like_count=0,
         created_at=now,
     )
+
+
+def _act(draft: _Draft, place: _Place, comment: Comment, post_author_id: UserId) -> Act:
+    actor = Actor(draft.author_id, place.author)
+    data: Json = {"postId": comment.post_id, "commentId": comment.id}
+    answered = ("comment", post_author_id) if place.replied_to is None else ("reply", place.replied_to)
+    told = [answered, *(("mention", id) for id in draft.mentions)]
+    cause = Cause(draft.author_id, "comment", "comment", str(comment.id))
+    return Act(draft.wanted, [cause], [Notice(id, type, actor, data) for type, id in told])
 
 
 def _top_level(

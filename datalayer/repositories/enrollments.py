@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from operator import itemgetter
-from typing import Any
+from typing import Any, TypeAlias
 
 from pymongo import ReturnDocument
 
@@ -18,6 +18,8 @@ from datalayer.engine.pages import Page
 from datalayer.engine.repository import ALIVE, AT_ONCE, Repository, lookup_alive, not_found
 from datalayer.errors import CourseNotOpenError, NotEnrolledError
 from datalayer.ids import CourseId, EnrollmentId, LessonId, UserId
+from datalayer.repositories.shared.awards import Cause
+from datalayer.repositories.shared.consequences import Act, Wanted, bring_about
 from datalayer.repositories.shared.curriculum import course_with, curriculum_of, done_among
 
 _PAIR_INDEX = "by_userId_and_courseId"
@@ -36,6 +38,9 @@ class EnrollResult:
     newly: bool
 
 
+_Request: TypeAlias = tuple[UserId, Wanted]
+
+
 class Enrollments(Repository[Enrollment, EnrollmentId]):
     """Who takes which course. The course's `enrollmentCount` follows in the same transaction.
 
@@ -47,20 +52,28 @@ class Enrollments(Repository[Enrollment, EnrollmentId]):
 
     def __init__(self, connection: Connection) -> None:
         super().__init__(connection)
-        self._groups = GroupCommit[CourseId, UserId, EnrollResult](
+        self._groups = GroupCommit[CourseId, _Request, EnrollResult](
             connection, self._apply, lambda course_id: [(Course.Settings.name, course_id)]
         )
 
-    async def enroll(self, user_id: UserId, course_id: CourseId) -> EnrollResult:
+    async def enroll(
+        self, user_id: UserId, course_id: CourseId, *, reward: bool = False, notify: bool = False
+    ) -> EnrollResult:
         """Enroll the user in the course; who is enrolled already stays so, also when the course is a draft again.
 
-        A transaction of 4 round trips, by_userId_and_courseId, shared with who comes at once.
+        A transaction of 4 round trips, by_userId_and_courseId, shared with who comes at once; 4 more to reward.
+
+        Args:
+            user_id: Who.
+            course_id: In which course.
+            reward: Give the user the points of `enroll`, once for the course.
+            notify: Tell the user of a level that they reach by that (`level_up`).
 
         Raises:
             CourseNotOpenError: The course is not published.
             NotFoundError: There is no such user or course.
         """
-        return await self._groups.submit(course_id, user_id)
+        return await self._groups.submit(course_id, (user_id, Wanted(reward, notify)))
 
     async def withdraw(self, user_id: UserId, course_id: CourseId) -> bool:
         """Take the user out of the course, with the progress in it; whether the user was enrolled.
@@ -164,13 +177,14 @@ class Enrollments(Repository[Enrollment, EnrollmentId]):
         await self._of(LessonProgress).delete_many(progress, hint="by_userId_and_lessonId")
         return True
 
-    async def _apply(self, course_id: CourseId, user_ids: Sequence[UserId]) -> Sequence[EnrollResult | Exception]:
+    async def _apply(self, course_id: CourseId, requests: Sequence[_Request]) -> Sequence[EnrollResult | Exception]:
         """Enroll the users. In a transaction."""
-        status, users = await self._state(course_id, user_ids)
+        status, users = await self._state(course_id, [user_id for user_id, _ in requests])
         now = self._now()
         answers: list[EnrollResult | Exception] = []
         new: dict[UserId, Enrollment] = {}
-        for user_id in user_ids:
+        acts: list[Act] = []
+        for user_id, wanted in requests:
             if user_id not in users:
                 answers.append(not_found(User, user_id))
             elif status is None:
@@ -184,10 +198,12 @@ class Enrollments(Repository[Enrollment, EnrollmentId]):
             else:
                 new[user_id] = Enrollment(course_id=course_id, user_id=user_id, enrolled_at=now)
                 answers.append(EnrollResult(new[user_id], newly=True))
+                acts.append(Act(wanted, [Cause(user_id, "enroll", "course", str(course_id))]))
         if new:
             # First of the writes, since it is what conflicts with other processes, and with the removal of lessons.
             await self._of(Course).update_one({"_id": course_id}, {"$inc": {"enrollmentCount": len(new)}})
             await self._collection.insert_many([enrollment.to_wire() for enrollment in new.values()])
+        await bring_about(self._connection, acts)
         return answers
 
     async def _state(

@@ -12,6 +12,8 @@ from datalayer.engine.pages import Page
 from datalayer.engine.repository import Repository
 from datalayer.errors import SelfFollowError
 from datalayer.ids import FollowId, UserId
+from datalayer.repositories.shared.consequences import Act, Wanted, actor_of, bring_about
+from datalayer.repositories.shared.telling import Notice
 
 _PAIR_INDEX = "by_followerId_and_followingId"
 
@@ -42,8 +44,15 @@ class Follows(Repository[Follow, FollowId]):
 
     document = Follow
 
-    async def follow(self, follower_id: UserId, following_id: UserId) -> FollowResult:
-        """Make one user follow another; safe to repeat. 3 round trips, by_followerId_and_followingId.
+    async def follow(self, follower_id: UserId, following_id: UserId, *, notify: bool = False) -> FollowResult:
+        """Make one user follow another; safe to repeat.
+
+        3 round trips, by_followerId_and_followingId. A transaction of 6 where the other one is notified.
+
+        Args:
+            follower_id: Who follows.
+            following_id: Whom.
+            notify: Tell the other one (`follow`).
 
         Raises:
             SelfFollowError: It is the same user.
@@ -51,6 +60,17 @@ class Follows(Repository[Follow, FollowId]):
         """
         if follower_id == following_id:
             raise SelfFollowError
+
+        async def work() -> FollowResult:
+            result = await self._follow(follower_id, following_id)
+            if result.newly:
+                told = Notice(following_id, "follow", await actor_of(self._connection, follower_id))
+                await bring_about(self._connection, [Act(Wanted(notify=True), notices=[told])], known={following_id})
+            return result
+
+        return await (self._connection.transaction(work) if notify else self._follow(follower_id, following_id))
+
+    async def _follow(self, follower_id: UserId, following_id: UserId) -> FollowResult:
         await self._require(User, follower_id)
         await self._require(User, following_id)
         id = new_object_id()

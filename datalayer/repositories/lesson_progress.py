@@ -10,6 +10,8 @@ from datalayer.engine.pages import Page
 from datalayer.engine.repository import Repository
 from datalayer.errors import NotEnrolledError
 from datalayer.ids import CourseId, LessonId, LessonProgressId, UserId
+from datalayer.repositories.shared.awards import Cause
+from datalayer.repositories.shared.consequences import Act, Wanted, bring_about
 from datalayer.repositories.shared.curriculum import (
     Curriculum,
     course_with,
@@ -59,11 +61,20 @@ class Progress(Repository[LessonProgress, LessonProgressId]):
 
     document = LessonProgress
 
-    async def complete(self, user_id: UserId, lesson_id: LessonId) -> Completion:
+    async def complete(
+        self, user_id: UserId, lesson_id: LessonId, *, reward: bool = False, notify: bool = False
+    ) -> Completion:
         """Note that the user has done the lesson; safe to repeat. With the last one the course is completed.
 
         A transaction of 5 round trips, of 3 where it was done before: the course's lessons by by_courseId_and_order and
-        by_moduleId_and_order, those done by by_userId_and_lessonId, and by_userId_and_courseId.
+        by_moduleId_and_order, those done by by_userId_and_lessonId, and by_userId_and_courseId. 4 more to reward.
+
+        Args:
+            user_id: Who.
+            lesson_id: What they have done.
+            reward: Give the user the points of `lesson_complete`, and of `course_complete` with the last lesson; once
+                for the lesson and the course.
+            notify: Tell the user of a level that they reach by that (`level_up`).
 
         Raises:
             NotEnrolledError: The user is not enrolled in the lesson's course.
@@ -84,7 +95,12 @@ class Progress(Repository[LessonProgress, LessonProgressId]):
             if enrollment is None:
                 raise NotEnrolledError
             await self._insert(LessonProgress(lesson_id=lesson_id, user_id=user_id, completed_at=now))
-            return Completion(newly_completed=True, course_completed=is_last and "completedAt" not in enrollment)
+            completed = Completion(newly_completed=True, course_completed=is_last and "completedAt" not in enrollment)
+            causes = [Cause(user_id, "lesson_complete", "lesson", str(lesson_id))]
+            if completed.course_completed:
+                causes.append(Cause(user_id, "course_complete", "course", str(course.course_id)))
+            await bring_about(self._connection, [Act(Wanted(reward, notify), causes)])
+            return completed
 
         return await self._connection.transaction(work)
 

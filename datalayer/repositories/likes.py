@@ -12,16 +12,29 @@ from datalayer.documents.users import User
 from datalayer.engine.boundary import Cursor, Limit, Many
 from datalayer.engine.connection import Connection
 from datalayer.engine.document import Document
+from datalayer.engine.fields import Json
 from datalayer.engine.group_commit import GroupCommit
 from datalayer.engine.pages import Page
 from datalayer.engine.repository import ALIVE, AT_ONCE, Repository, lookup_alive, not_found
-from datalayer.ids import CommentId, LikeId, PostId, UserId
+from datalayer.ids import CommentId, LikeId, NotificationId, PostId, UserId
+from datalayer.repositories.shared.authors import Author
+from datalayer.repositories.shared.awards import Cause
+from datalayer.repositories.shared.consequences import NOTHING, Act, Wanted, bring_about
+from datalayer.repositories.shared.telling import Actor, Notice, take_back_likes
 
 TARGETS: Mapping[LikeTarget, type[Document]] = {"post": Post, "comment": Comment}
 
 TargetId = TypeVar("TargetId", PostId, CommentId)
 _Key: TypeAlias = tuple[LikeTarget, PostId | CommentId]
-_Wish: TypeAlias = Literal["like", "unlike", "toggle"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """Who asks for what."""
+
+    user_id: UserId
+    wish: Literal["like", "unlike", "toggle"]
+    wanted: Wanted = NOTHING
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,39 +63,64 @@ class Likes(Repository[Like, LikeId]):
 
     def __init__(self, connection: Connection) -> None:
         super().__init__(connection)
-        self._groups = GroupCommit[_Key, tuple[UserId, _Wish], LikeResult](
+        self._groups = GroupCommit[_Key, _Request, LikeResult](
             connection, self._apply, lambda key: [(TARGETS[key[0]].Settings.name, key[1])]
         )
 
-    async def like(self, user_id: UserId, target_type: LikeTarget, target_id: PostId | CommentId) -> LikeResult:
+    async def like(
+        self,
+        user_id: UserId,
+        target_type: LikeTarget,
+        target_id: PostId | CommentId,
+        *,
+        reward: bool = False,
+        notify: bool = False,
+    ) -> LikeResult:
         """Make the user like the target; safe to repeat.
 
-        A transaction of 4 round trips, by_userId_and_target, shared with who comes at once.
+        A transaction of 4 round trips, by_userId_and_target, shared with concurrent calls for the target; 4 more to
+        reward, and 2 more to notify.
+
+        Args:
+            user_id: Who likes it.
+            target_type: What it is.
+            target_id: Which one.
+            reward: Give the target's author the points of `like_received`, once for each target and user.
+            notify: Tell the target's author, in a notification `like` that gathers the likes of the target.
 
         Raises:
             NotFoundError: There is no such user or target.
         """
-        return await self._groups.submit((target_type, target_id), (user_id, "like"))
+        request = _Request(user_id, "like", Wanted(reward, notify))
+        return await self._groups.submit((target_type, target_id), request)
 
     async def unlike(self, user_id: UserId, target_type: LikeTarget, target_id: PostId | CommentId) -> LikeResult:
         """Make the user not like the target; safe to repeat.
 
-        A transaction of 4 round trips, by_userId_and_target, shared as `like`'s is.
+        A transaction of 4 round trips, by_userId_and_target, shared as `like`'s is. Of an unread notification that
+        counts the like it is taken back, in 2 or 3 more. Points stay.
 
         Raises:
             NotFoundError: There is no such user or target.
         """
-        return await self._groups.submit((target_type, target_id), (user_id, "unlike"))
+        return await self._groups.submit((target_type, target_id), _Request(user_id, "unlike"))
 
-    async def toggle(self, user_id: UserId, target_type: LikeTarget, target_id: PostId | CommentId) -> LikeResult:
-        """Like the target, or stop liking it.
-
-        A transaction of 4 round trips, by_userId_and_target, shared as `like`'s is.
+    async def toggle(
+        self,
+        user_id: UserId,
+        target_type: LikeTarget,
+        target_id: PostId | CommentId,
+        *,
+        reward: bool = False,
+        notify: bool = False,
+    ) -> LikeResult:
+        """Like the target, or stop liking it; see `like` and `unlike`.
 
         Raises:
             NotFoundError: There is no such user or target.
         """
-        return await self._groups.submit((target_type, target_id), (user_id, "toggle"))
+        request = _Request(user_id, "toggle", Wanted(reward, notify))
+        return await self._groups.submit((target_type, target_id), request)
 
     async def delete(self, id: LikeId) -> None:
         """Remove the like; the target's counter follows. A transaction of 3 round trips.
@@ -95,10 +133,12 @@ class Likes(Repository[Like, LikeId]):
             wire = await self._collection.find_one_and_delete({"_id": id})
             if wire is None:
                 raise not_found(Like, id)
+            target_type, target_id = wire["targetType"], wire["targetId"]
             # Also of a deleted target: its likes stay, and so its counter has to.
-            await self._of(TARGETS[wire["targetType"]]).update_one(
-                {"_id": wire["targetId"]}, {"$inc": {"likeCount": -1}}
-            )
+            await self._of(TARGETS[target_type]).update_one({"_id": target_id}, {"$inc": {"likeCount": -1}})
+            if "notificationId" in wire:
+                counted = {wire["userId"]: wire["notificationId"]}
+                await take_back_likes(self._connection, target_type, target_id, counted)
 
         await self._connection.transaction(work)
 
@@ -142,59 +182,98 @@ class Likes(Repository[Like, LikeId]):
         )
         return {wire["targetId"] for wire in await cursor.to_list()}
 
-    async def _apply(self, key: _Key, requests: Sequence[tuple[UserId, _Wish]]) -> Sequence[LikeResult | Exception]:
+    async def _apply(self, key: _Key, requests: Sequence[_Request]) -> Sequence[LikeResult | Exception]:
         """Do the requests one after the other, and write what comes out of it. In a transaction."""
-        users, count = await self._state(key, {user_id for user_id, _ in requests})
-        liked = dict(users)
+        users, target = await self._state(key, {request.user_id for request in requests})
+        liked = {id: bool(user["likes"]) for id, user in users.items()}
+        count = 0 if target is None else int(target["likeCount"])
         answers: list[LikeResult | Exception] = []
-        for user_id, wish in requests:
-            if user_id not in liked:
-                answers.append(not_found(User, user_id))
+        made: dict[UserId, Wanted] = {}
+        for request in requests:
+            before = liked.get(request.user_id)
+            if before is None:
+                answers.append(not_found(User, request.user_id))
                 continue
-            if count is None:
+            if target is None:
                 answers.append(not_found(TARGETS[key[0]], key[1]))
                 continue
-            before = liked[user_id]
-            after = not before if wish == "toggle" else wish == "like"
+            after = not before if request.wish == "toggle" else request.wish == "like"
             count += after - before
-            liked[user_id] = after
+            liked[request.user_id] = after
+            if after and not before:
+                made[request.user_id] = request.wanted
             answers.append(LikeResult(after, count, newly=after and not before))
-        await self._write(
-            key,
-            new=[user_id for user_id, now in liked.items() if now and not users[user_id]],
-            gone=[user_id for user_id, now in liked.items() if users[user_id] and not now],
-        )
+        if target is not None:
+            new = {id: wanted for id, wanted in made.items() if liked[id] and not users[id]["likes"]}
+            told = await self._bring_about(key, target["authorId"], {id: users[id] for id in new}, new)
+            gone = {id: like for id, user in users.items() for like in user["likes"] if not liked[id]}
+            await self._write(key, new=told, gone=gone)
         return answers
 
-    async def _state(self, key: _Key, user_ids: set[UserId]) -> tuple[dict[UserId, bool], int | None]:
-        """Which of the users exist, and whether they like the target; and its counter, if it is there."""
+    async def _state(
+        self, key: _Key, user_ids: set[UserId]
+    ) -> tuple[dict[UserId, dict[str, Any]], dict[str, Any] | None]:
+        """Those of the users who exist, each with the like of the target in a list; and the target, if it is there."""
         target_type, target_id = key
         # A lookup takes no hint. Only by_userId_and_target has the order asked for, although all of it is equal.
         on_target = {"targetType": target_type, "targetId": target_id}
+        pipeline = [{"$match": on_target}, {"$sort": dict.fromkeys(on_target, 1)}, {"$project": {"notificationId": 1}}]
         like = {
             "from": "likes",
             "localField": "_id",
             "foreignField": "userId",
-            "pipeline": [{"$match": on_target}, {"$sort": dict.fromkeys(on_target, 1)}, {"$project": {"_id": 1}}],
+            "pipeline": pipeline,
             "as": "likes",
         }
         # It refers to nothing of the user, so the server runs it once.
         target = {
             "from": TARGETS[target_type].Settings.name,
-            "pipeline": [{"$match": {"_id": target_id, **ALIVE}}, {"$project": {"likeCount": 1}}],
+            "pipeline": [{"$match": {"_id": target_id, **ALIVE}}, {"$project": {"likeCount": 1, "authorId": 1}}],
             "as": "target",
         }
-        users = [{"$match": {"_id": {"$in": list(user_ids)}}}, {"$project": {"_id": 1}}]
+        users = [{"$match": {"_id": {"$in": list(user_ids)}}}, {"$project": {"name": 1, "avatarStorageId": 1}}]
         cursor = await self._of(User).aggregate([*users, {"$lookup": like}, {"$lookup": target}], batchSize=AT_ONCE)
         found = await cursor.to_list()
-        counts = [int(wire["likeCount"]) for user in found for wire in user["target"]]
-        return {user["_id"]: bool(user["likes"]) for user in found}, counts[0] if counts else None
+        return {user["_id"]: user for user in found}, next((wire for user in found for wire in user["target"]), None)
 
-    async def _write(self, key: _Key, *, new: Sequence[UserId], gone: Sequence[UserId]) -> None:
+    async def _bring_about(
+        self,
+        key: _Key,
+        author_id: UserId,
+        users: Mapping[UserId, Mapping[str, Any]],
+        wanted: Mapping[UserId, Wanted],
+    ) -> dict[UserId, NotificationId | None]:
+        """What follows from new likes; returns which notification counts whose."""
+        target_type, target_id = key
+        target = f"{target_type}:{target_id}"
+        told: dict[UserId, NotificationId | None] = dict.fromkeys(wanted)
+        acts = {
+            id: Act(
+                wanted[id],
+                [Cause(author_id, "like_received", "like", f"{target}:{id}")],
+                [Notice(author_id, "like", Actor(id, Author.of(user)), _data(key), gather=target)],
+            )
+            for id, user in users.items()
+            # Nobody is rewarded for liking what they have written.
+            if wanted[id] and id != author_id
+        }
+        results = await bring_about(self._connection, list(acts.values()))
+        for id, notifications in zip(acts, results, strict=True):
+            for notification in notifications.values():
+                told[id] = notification.id
+        return told
+
+    async def _write(
+        self, key: _Key, *, new: Mapping[UserId, NotificationId | None], gone: Mapping[UserId, Mapping[str, Any]]
+    ) -> None:
+        """Write new likes, each with the notification that counts it, and remove others."""
         target_type, target_id = key
         if new:
             now = self._now()
-            likes = [Like(user_id=id, target_type=target_type, target_id=target_id, created_at=now) for id in new]
+            likes = [
+                Like(user_id=id, target_type=target_type, target_id=target_id, created_at=now, notification_id=counted)
+                for id, counted in new.items()
+            ]
             await self._collection.insert_many([like.to_wire() for like in likes])
         if gone:
             of_users = {"userId": {"$in": list(gone)}, "targetType": target_type, "targetId": target_id}
@@ -202,6 +281,13 @@ class Likes(Repository[Like, LikeId]):
         if len(new) != len(gone):
             more = len(new) - len(gone)
             await self._of(TARGETS[target_type]).update_one({"_id": target_id}, {"$inc": {"likeCount": more}})
+        counted = {id: like["notificationId"] for id, like in gone.items() if "notificationId" in like}
+        await take_back_likes(self._connection, target_type, target_id, counted)
+
+
+def _data(key: _Key) -> Json:
+    """What a notification says of the target."""
+    return {"targetType": key[0], "targetId": key[1]}
 
 
 _ALIVE_POST = lookup_alive(Post, "postId", "post")

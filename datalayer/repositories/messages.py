@@ -17,14 +17,15 @@ from datalayer.engine.repository import ALIVE, SoftDeletingRepository, not_found
 from datalayer.errors import NotAParticipantError
 from datalayer.ids import ConversationId, MessageId, UserId
 from datalayer.repositories.shared.authors import lock_authors
-from datalayer.repositories.shared.groups import answered
+from datalayer.repositories.shared.consequences import Act, Wanted, bring_about
+from datalayer.repositories.shared.telling import Actor, Notice
 
 UNREAD: Mapping[str, None] = {"readAt": None, **ALIVE}
 """The filter of what has not been read, and is not deleted."""
 
 
-_Draft: TypeAlias = tuple[UserId, str]
-"""The sender, and what they say."""
+_Draft: TypeAlias = tuple[UserId, str, bool]
+"""The sender, what they say, and whether the other one is notified."""
 
 _LAST = {"participantIds": 1, "lastMessageAt": 1, "lastMessagePreview": 1}
 
@@ -47,7 +48,9 @@ class Messages(SoftDeletingRepository[Message, MessageId]):
             connection, self._apply, lambda conversation_id: [(Conversation.Settings.name, conversation_id)]
         )
 
-    async def send(self, conversation_id: ConversationId, sender_id: UserId, content: Saying) -> Message:
+    async def send(
+        self, conversation_id: ConversationId, sender_id: UserId, content: Saying, *, notify: bool = False
+    ) -> Message:
         """Write to the other participant.
 
         A transaction of 4 round trips, shared with concurrent messages to the conversation. It has 5 or 6 round trips
@@ -56,11 +59,18 @@ class Messages(SoftDeletingRepository[Message, MessageId]):
         The order of a conversation is the order of sending, also where a clock goes back: a message is never older
         than the one before.
 
+        Args:
+            conversation_id: The conversation.
+            sender_id: Who writes.
+            content: What they say.
+            notify: Tell the other one, in a notification `message` that gathers those of the conversation; 2 or 3 round
+                trips more.
+
         Raises:
             NotAParticipantError: The sender is none of the two.
             NotFoundError: There is no such conversation, or the sender was removed.
         """
-        return await self._groups.submit(conversation_id, (sender_id, content))
+        return await self._groups.submit(conversation_id, (sender_id, content, notify))
 
     async def history(
         self, conversation_id: ConversationId, *, reader_id: UserId, limit: Limit = 20, after: Cursor | None = None
@@ -140,19 +150,19 @@ class Messages(SoftDeletingRepository[Message, MessageId]):
         """Send messages to one conversation, in order. In a transaction."""
         now = self._now()
         # Before the conversation, since one alone may be refused in a transaction that goes on.
-        senders = await lock_authors(self._of(User), {sender_id for sender_id, _ in drafts})
+        senders = await lock_authors(self._of(User), {sender_id for sender_id, _, _ in drafts})
         known = [draft for draft in drafts if draft[0] in senders]
         before = await self._append(conversation_id, known, now)
         if before is None:
             # Nobody is known, or the last one does not take part.
             before = await self._of(Conversation).find_one({"_id": conversation_id}, _LAST)
             if before is None:
-                return answered([not_found(Conversation, conversation_id) for _ in drafts])
+                return [not_found(Conversation, conversation_id) for _ in drafts]
             taking_part = [draft for draft in known if draft[0] in before["participantIds"]]
             before = await self._append(conversation_id, taking_part, now) or before
         created_at = max(now, int(before["lastMessageAt"]))
         answers: list[Message | Exception] = []
-        for sender_id, content in drafts:
+        for sender_id, content, _ in drafts:
             if sender_id not in before["participantIds"]:
                 answers.append(NotAParticipantError())
             elif (sender := senders.get(sender_id)) is None:
@@ -170,13 +180,19 @@ class Messages(SoftDeletingRepository[Message, MessageId]):
             if "lastMessagePreview" in before and created_at == before["lastMessageAt"]:
                 await self._put_last(conversation_id, new)
             await self._collection.insert_many([message.to_wire() for message in new])
-        return answered(answers)
+        acts = [
+            _act(message, Actor(message.sender_id, senders[message.sender_id]), before["participantIds"])
+            for (_, _, notify), message in zip(drafts, answers, strict=True)
+            if notify and isinstance(message, Message)
+        ]
+        await bring_about(self._connection, acts)
+        return answers
 
     async def _append(self, id: ConversationId, drafts: Sequence[_Draft], now: int) -> Mapping[str, Any] | None:
         """Let the conversation show the last of the messages; what it was before, if that one's sender takes part."""
         if not drafts:
             return None
-        sender_id, content = drafts[-1]
+        sender_id, content, _ = drafts[-1]
         return await self._of(Conversation).find_one_and_update(
             {"_id": id, "participantIds": sender_id},
             {
@@ -215,3 +231,10 @@ class Messages(SoftDeletingRepository[Message, MessageId]):
     async def _change_conversation(self, id: ObjectId, change: Mapping[str, Any]) -> None:
         # The revision makes it a write where nothing else changes: without one, two deletions could miss each other.
         await self._of(Conversation).update_one({"_id": id}, {**change, "$inc": {"revision": 1}})
+
+
+def _act(message: Message, sender: Actor, participant_ids: Sequence[UserId]) -> Act:
+    id = message.conversation_id
+    others = [other for other in participant_ids if other != sender.id]
+    told = [Notice(other, "message", sender, {"conversationId": id}, f"conversation:{id}") for other in others]
+    return Act(Wanted(notify=True), notices=told)

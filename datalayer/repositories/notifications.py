@@ -1,11 +1,11 @@
 """What people are told."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from pymongo.errors import PyMongoError
+from pymongo.errors import BulkWriteError, PyMongoError
 
 from datalayer.documents.notifications import Notification
 from datalayer.documents.users import User
@@ -16,7 +16,8 @@ from datalayer.engine.group_commit import GroupCommit
 from datalayer.engine.ids import new_object_id
 from datalayer.engine.pages import Page
 from datalayer.engine.repository import AT_ONCE, Repository, not_found
-from datalayer.errors import DataLayerError, IncompleteError, InvalidInputError, NotFoundError, OutcomeUnknownError
+from datalayer.engine.translation import translate
+from datalayer.errors import DataLayerError, IncompleteError, InvalidInputError, NotFoundError
 from datalayer.ids import NotificationId, UserId
 from datalayer.repositories.shared.authors import Author
 from datalayer.repositories.shared.telling import Actor, Notice, tell
@@ -26,6 +27,8 @@ BATCH = 1_000
 
 MAX_AT_ONCE = 10_000
 """How many users are notified in one transaction."""
+
+_DUPLICATE_KEY = 11000
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +111,7 @@ class Notifications(Repository[Notification, NotificationId]):
         each 1,000 users more. With `once` it takes 5 round trips, 4 without an actor, and another two for each 1,000
         users more; by_userId_and_once.
 
-        More users are told in batches of 1,000, each in a transaction of 3 round trips, and `once` is needed: after an
+        More users are told in batches of 1,000, by a read and an insert each, and `once` is needed: after an
         interruption, another call with the same `once` tells those who are left. A call takes up to 500,000 users. To
         tell a million, call it twice with the same `once`.
 
@@ -126,7 +129,7 @@ class Notifications(Repository[Notification, NotificationId]):
         Raises:
             NotFoundError: There is no such user or actor; nobody is told.
             InvalidInputError: There are more than 10,000 users, and `once` is missing or a transaction is open.
-            IncompleteError: Some are told. Call it again to tell the others.
+            IncompleteError: Some may be told. Call it again to tell the others.
         """
         told = [id for id in dict.fromkeys(user_ids) if id != actor_id]
         fits = len(told) <= MAX_AT_ONCE
@@ -135,16 +138,9 @@ class Notifications(Repository[Notification, NotificationId]):
         if not fits and once is None:
             raise InvalidInputError("once", f"is missing; more than {MAX_AT_ONCE:,} users are told in batches")
         wish = _Wish(type, actor_id, data, gather=None)
-        batches = [told[start : start + BATCH] for start in range(0, len(told), BATCH)]
-
-        async def at_once() -> int:
-            template = await self._template(told, wish, once)
-            return sum([await self._tell_all(batch, template) for batch in batches])
-
         if fits:
-            return await self._connection.transaction(at_once)
-        template = await self._template(told, wish, once)
-        return await self._in_turn([partial(self._tell_all, batch, template) for batch in batches])
+            return await self._connection.transaction(partial(self._tell_at_once, told, wish, once))
+        return await self._tell_in_batches(told, wish, once)
 
     async def recent(self, user_id: UserId, *, limit: Limit = 20, after: Cursor | None = None) -> Page[Notification]:
         """What the user was told, newest first. One round trip, by_userId_and_createdAt.
@@ -211,32 +207,55 @@ class Notifications(Repository[Notification, NotificationId]):
         row = Notice(user_ids[0], wish.type, actor, wish.data).begin(self._now())
         return row.model_copy(update={"once": once}).to_wire()
 
-    async def _tell_all(self, user_ids: Sequence[UserId], template: Mapping[str, Any]) -> int:
-        """Tell each of the users who were not told of the announcement before; return how many. In a transaction."""
+    async def _tell_at_once(self, user_ids: Sequence[UserId], wish: _Wish, once: str | None) -> int:
+        """Tell the users; return how many were told. In a transaction."""
+        template, count = await self._template(user_ids, wish, once), 0
+        for batch in _batches(user_ids):
+            rows = await self._lacking(batch, template)
+            count += len(rows)
+            if rows:
+                await self._collection.insert_many(rows)
+        return count
+
+    async def _tell_in_batches(self, user_ids: Sequence[UserId], wish: _Wish, once: str | None) -> int:
+        """Tell the users; return how many were told.
+
+        Outside of transactions: one that a killed process leaves open would keep the next call waiting until the server
+        ends it.
+        """
+        template, count = await self._template(user_ids, wish, once), 0
+        try:
+            for batch in _batches(user_ids):
+                count += await self._insert_new(await self._lacking(batch, template))
+        except (DataLayerError, PyMongoError) as error:
+            if isinstance(error, PyMongoError) and isinstance(translate(error), InvalidInputError):
+                # They differ only in ids: where one is refused, all are.
+                raise
+            raise IncompleteError from error
+        return count
+
+    async def _lacking(self, user_ids: Sequence[UserId], template: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """The notifications of those users who were not told of the announcement before."""
+        before: set[UserId] = set()
         if "once" in template:
             told = {"userId": {"$in": user_ids}, "once": template["once"]}
-            found = self._collection.find(told, {"userId": 1}, batch_size=AT_ONCE, hint="by_userId_and_once")
+            # What is not durable may be lost, and who was told so is not told again.
+            rows = self._of(Notification, durable=True)
+            found = rows.find(told, {"userId": 1}, batch_size=AT_ONCE, hint="by_userId_and_once")
             before = {row["userId"] for row in await found.to_list()}
-            user_ids = [id for id in user_ids if id not in before]
-        if user_ids:
-            await self._collection.insert_many([{**template, "_id": new_object_id(), "userId": id} for id in user_ids])
-        return len(user_ids)
+        return [{**template, "_id": new_object_id(), "userId": id} for id in user_ids if id not in before]
 
-    async def _in_turn(self, batches: Sequence[Callable[[], Awaitable[int]]]) -> int:
-        """Run each batch in a transaction of its own; return how many users they told together.
-
-        Raises:
-            IncompleteError: Some of them were told.
-        """
-        told = 0
-        for batch in batches:
-            try:
-                told += await self._connection.transaction(batch)
-            except (DataLayerError, PyMongoError) as error:
-                if told or isinstance(error, OutcomeUnknownError):
-                    raise IncompleteError from error
+    async def _insert_new(self, rows: Sequence[dict[str, Any]]) -> int:
+        """Insert those notifications that another call has not inserted meanwhile; return how many."""
+        if not rows:
+            return 0
+        try:
+            await self._collection.insert_many(rows, ordered=False)
+        except BulkWriteError as error:
+            if any(refused["code"] != _DUPLICATE_KEY for refused in error.details["writeErrors"]):
                 raise
-        return told
+            return int(error.details["nInserted"])
+        return len(rows)
 
     async def _require_all(self, ids: Sequence[UserId]) -> None:
         """Counted on the server: in the usual case only a number comes back."""
@@ -247,6 +266,11 @@ class Notifications(Repository[Notification, NotificationId]):
         missing = next((id for id in ids if id not in found), None)
         if missing is not None:
             raise not_found(User, missing)
+
+
+def _batches(user_ids: Sequence[UserId]) -> Iterator[Sequence[UserId]]:
+    for start in range(0, len(user_ids), BATCH):
+        yield user_ids[start : start + BATCH]
 
 
 def _notice(user_id: UserId, wish: _Wish, authors: Mapping[UserId, Author]) -> Notice:

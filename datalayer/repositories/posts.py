@@ -21,7 +21,9 @@ from datalayer.engine.repository import ALIVE, AT_ONCE, SoftDeletingRepository, 
 from datalayer.errors import PinLimitError
 from datalayer.ids import PostId, SpaceId, UserId
 from datalayer.repositories.shared.authors import lock_authors
-from datalayer.repositories.shared.groups import answered
+from datalayer.repositories.shared.awards import Cause
+from datalayer.repositories.shared.consequences import MAX_MENTIONS, Act, Wanted, bring_about
+from datalayer.repositories.shared.telling import Actor, Notice
 
 MAX_PINNED = 3
 
@@ -35,6 +37,8 @@ class _Draft:
     content_html: str
     title: str | None
     media_ids: Sequence[StorageId] | None
+    mentions: Sequence[UserId]
+    wanted: Wanted
 
 
 class Posts(SoftDeletingRepository[Post, PostId]):
@@ -61,14 +65,33 @@ class Posts(SoftDeletingRepository[Post, PostId]):
         content_html: Html,
         title: Annotated[str, Text(1, 200)] | None = None,
         media_ids: Annotated[Many[File], Field(max_length=MAX_MEDIA)] | None = None,
+        mention_ids: Annotated[Many[UserId], Field(max_length=MAX_MENTIONS)] = (),
+        reward: bool = False,
+        notify: bool = False,
     ) -> Post:
-        """Write a post. A transaction of 4 round trips, shared with concurrent posts of the author.
+        """Write a post.
+
+        A transaction of 4 round trips, shared with concurrent posts of the author; 4 more to reward, and 2 more to
+        notify.
+
+        Args:
+            space_id: The space.
+            author_id: Who writes it.
+            content: What it says, in the editor's form.
+            content_html: The same, as it is shown.
+            title: Its title.
+            media_ids: The files that it shows.
+            mention_ids: Whom it mentions.
+            reward: Give the author the points of `post`.
+            notify: Tell those who are mentioned (`mention`), but not the author.
 
         Raises:
             NotFoundError: There is no such space or author.
         """
         media = None if media_ids is None else list(media_ids)
-        return await self._groups.submit(author_id, _Draft(space_id, content, content_html, title, media))
+        wanted = Wanted(reward, notify)
+        draft = _Draft(space_id, content, content_html, title, media, list(mention_ids), wanted)
+        return await self._groups.submit(author_id, draft)
 
     async def edit(
         self,
@@ -224,4 +247,15 @@ class Posts(SoftDeletingRepository[Post, PostId]):
                 answers.append(post)
         if new := [post.to_wire() for post in answers if isinstance(post, Post)]:
             await self._collection.insert_many(new)
-        return answered(answers)
+        acts = [
+            _act(draft, Actor(author_id, author), post)
+            for draft, post in zip(drafts, answers, strict=True)
+            if isinstance(post, Post) and author is not None
+        ]
+        await bring_about(self._connection, acts)
+        return answers
+
+
+def _act(draft: _Draft, actor: Actor, post: Post) -> Act:
+    told = [Notice(id, "mention", actor, {"postId": post.id}) for id in draft.mentions]
+    return Act(draft.wanted, [Cause(actor.id, "post", "post", str(post.id))], told)

@@ -12,10 +12,12 @@ from datalayer.documents.reports import Report, ReportTarget, Resolution
 from datalayer.documents.users import User
 from datalayer.engine.boundary import Cursor, Limit
 from datalayer.engine.document import Document
-from datalayer.engine.fields import Text
+from datalayer.engine.fields import Json, Text
 from datalayer.engine.pages import Number, Page, decode_cursor
 from datalayer.engine.repository import AT_ONCE, Repository, page_of
 from datalayer.ids import CommentId, PostId, ReportId, UserId
+from datalayer.repositories.shared.consequences import Act, Wanted, actor_of, bring_about
+from datalayer.repositories.shared.telling import Notice
 
 TARGETS: Mapping[ReportTarget, type[Document]] = {"post": Post, "comment": Comment, "user": User}
 
@@ -52,25 +54,49 @@ class Reports(Repository[Report, ReportId]):
         target_type: ReportTarget,
         target_id: PostId | CommentId | UserId,
         reason: Annotated[str, Text(1, 2_000)],
+        *,
+        notify: bool = False,
     ) -> Report:
         """Report a target. 3 round trips; by_reporterId_and_targetType_and_targetId lets only one be pending.
+
+        Args:
+            reporter_id: Who reports it.
+            target_type: What it is.
+            target_id: Which one.
+            reason: Why.
+            notify: Tell the moderators and admins but the reporter, in a notification `report` that gathers the reports
+                of the target. A transaction of 8 or 9 round trips then, by_role.
 
         Raises:
             AlreadyExistsError: The reporter has a pending report of this target.
             NotFoundError: There is no such reporter or target.
         """
-        await self._require(User, reporter_id)
-        await self._require(TARGETS[target_type], target_id)
-        return await self._insert(
-            Report(
-                reporter_id=reporter_id,
-                target_type=target_type,
-                target_id=target_id,
-                reason=reason,
-                status=PENDING,
-                created_at=self._now(),
-            )
+        report = Report(
+            reporter_id=reporter_id,
+            target_type=target_type,
+            target_id=target_id,
+            reason=reason,
+            status=PENDING,
+            created_at=self._now(),
         )
+
+        async def work() -> Report:
+            filed = await self._file(report)
+            actor = await actor_of(self._connection, reporter_id)
+            moderating = {"role": {"$in": ["admin", "moderator"]}}
+            found = self._of(User).find(moderating, {"_id": 1}, batch_size=AT_ONCE, hint="by_role")
+            ids = {user["_id"] for user in await found.to_list()}
+            data: Json = {"targetType": target_type, "targetId": target_id}
+            told = [Notice(id, "report", actor, data, f"{target_type}:{target_id}") for id in ids]
+            await bring_about(self._connection, [Act(Wanted(notify=True), notices=told)], known=ids)
+            return filed
+
+        return await (self._connection.transaction(work) if notify else self._file(report))
+
+    async def _file(self, report: Report) -> Report:
+        await self._require(User, report.reporter_id)
+        await self._require(TARGETS[report.target_type], report.target_id)
+        return await self._insert(report)
 
     async def queue(self, *, limit: Limit = 20, after: Cursor | None = None) -> Page[ModerationCase]:
         """The targets with pending reports: most reported first, then the longest waiting. One round trip, by_status.

@@ -17,10 +17,12 @@ from datalayer.engine.pages import Page
 from datalayer.engine.repository import ALIVE, Repository, lookup_alive, not_found
 from datalayer.errors import EventFullError, EventOverError
 from datalayer.ids import EventId, RsvpId, UserId
+from datalayer.repositories.shared.awards import Cause
+from datalayer.repositories.shared.consequences import NOTHING, Act, Wanted, bring_about
 from datalayer.repositories.shared.recurrence import Schedule
 
 _Wish: TypeAlias = RsvpStatus | Literal["withdraw"]
-_Request: TypeAlias = tuple[UserId, _Wish]
+_Request: TypeAlias = tuple[UserId, _Wish, Wanted]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,7 @@ class Rsvps(Repository[Rsvp, RsvpId]):
             NotFoundError: There is no such event.
             EventOverError: It is over.
         """
-        return await self._groups.submit(event_id, (user_id, "withdraw")) is not None
+        return await self._groups.submit(event_id, (user_id, "withdraw", NOTHING)) is not None
 
     async def delete(self, id: RsvpId) -> None:
         """Remove the answer, even when the event is over. A transaction of 3 round trips.
@@ -125,29 +127,44 @@ class Rsvps(Repository[Rsvp, RsvpId]):
         return RsvpCounts(found.get("going", 0), found.get("maybe", 0), found.get("notGoing", 0))
 
     # Last of the public ones: behind it, `set` in an annotation of this class would be this method.
-    async def set(self, user_id: UserId, event_id: EventId, status: RsvpStatus) -> RsvpResult:
+    async def set(
+        self, user_id: UserId, event_id: EventId, status: RsvpStatus, *, reward: bool = False, notify: bool = False
+    ) -> RsvpResult:
         """Give or change the user's answer; safe to repeat.
 
-        A transaction of 4 round trips, by_eventId_and_userId, shared with those who answer at once.
+        A transaction of 4 round trips, by_eventId_and_userId, shared with those who answer at once; 4 more to reward.
+
+        Args:
+            user_id: Who answers.
+            event_id: The event.
+            status: The answer.
+            reward: Give a user who is going the points of `rsvp`, once for the event.
+            notify: Tell the user of a level that they reach by that (`level_up`).
 
         Raises:
             NotFoundError: There is no such user or event.
             EventFullError: All seats are taken; the answer stays as it was.
             EventOverError: The event is over; a series, when its last occurrence is.
         """
-        return cast("RsvpResult", await self._groups.submit(event_id, (user_id, status)))
+        return cast("RsvpResult", await self._groups.submit(event_id, (user_id, status, Wanted(reward, notify))))
 
     async def _apply(self, event_id: EventId, requests: Sequence[_Request]) -> Sequence[_Answer]:
         """Do the requests one after the other, and write what comes out of it. In a transaction."""
-        found = await self._state(event_id, [user_id for user_id, _ in requests])
+        found = await self._state(event_id, [user_id for user_id, _, _ in requests])
         if found is None:
             return [not_found(Event, event_id) for _ in requests]
         now = self._now()
         if Schedule.of(found.event).is_over(now):
             return [EventOverError() for _ in requests]
         seats = _Seats(found, now)
-        answers = [seats.answer(user_id, wish) for user_id, wish in requests]
+        answers = [seats.answer(user_id, wish) for user_id, wish, _ in requests]
         await self._write(found, seats)
+        acts = [
+            Act(wanted, [Cause(user_id, "rsvp", "event", str(event_id))])
+            for (user_id, wish, wanted), answer in zip(requests, answers, strict=True)
+            if wish == "going" and isinstance(answer, RsvpResult) and answer.newly
+        ]
+        await bring_about(self._connection, acts)
         return answers
 
     async def _state(self, event_id: EventId, user_ids: Sequence[UserId]) -> "_State | None":

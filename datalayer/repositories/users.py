@@ -21,6 +21,8 @@ from datalayer.errors import LastAdminError
 from datalayer.ids import UserId
 from datalayer.repositories.memberships import ensure_free
 from datalayer.repositories.shared.authors import Author, copy_batches, update_copies
+from datalayer.repositories.shared.consequences import Act, Wanted, bring_about
+from datalayer.repositories.shared.telling import Notice
 
 DEFAULT_PREFS = NotificationPrefs(
     email_comments=True,
@@ -172,8 +174,13 @@ class Users(Repository[User, UserId]):
         merged = {"$mergeObjects": [defaults, "$notificationPrefs", chosen]}
         return await self._update({"_id": id}, [{"$set": {"notificationPrefs": merged, "updatedAt": self._now()}}])
 
-    async def set_role(self, id: UserId, role: Role) -> User:
+    async def set_role(self, id: UserId, role: Role, *, notify: bool = False) -> User:
         """Give the user a role. A transaction of 3 round trips; of 4 where that was an admin, by_role.
+
+        Args:
+            id: Who.
+            role: The role.
+            notify: Tell the user (`role`); one round trip more.
 
         Raises:
             LastAdminError: There would be no admin left.
@@ -186,7 +193,10 @@ class Users(Repository[User, UserId]):
                 return before
             if before.role == "admin":
                 await self._keep_an_admin(id)
-            return await self._update({"_id": id}, self._changes(role=role, updated_at=self._now()))
+            user = await self._update({"_id": id}, self._changes(role=role, updated_at=self._now()))
+            told = Act(Wanted(notify=notify), notices=[Notice(id, "role", data={"role": role})])
+            await bring_about(self._connection, [told], known={id})
+            return user
 
         return await self._connection.transaction(work)
 

@@ -168,6 +168,11 @@ SOCIAL: dict[str, Operation] = {
         event_id=f"evt_{a}", created=a, user_id=w.pick("user", b), customer_id=f"cus_{a}", status="active", tier="pro"
     ),
     "notify": lambda w, a, b: w.community.notifications.notify(w.pick("user", a), "x", actor_id=w.pick("user", b)),
+    "gather": lambda w, a, b: w.community.notifications.notify(
+        w.pick("user", a), "x", actor_id=w.pick("user", b), gather="x"
+    ),
+    "notify many": lambda w, a, b: w.community.notifications.notify_many(w._ids["user"], "x", once=f"{a % 2} {b % 2}"),
+    "read notifications": lambda w, a, _: w.community.notifications.mark_all_read(w.pick("user", a)),
 }
 
 programs = {

@@ -47,6 +47,16 @@ def comment_counts_are_the_living_comments(data: Data) -> Iterator[str]:
         yield from _differs("posts", post, "commentCount", counts[post["_id"]])
 
 
+def gathered_notifications_count_the_likes(data: Data) -> Iterator[str]:
+    """As long as they are unread; those that nothing refers to count something else."""
+    counts = Counter(like["notificationId"] for like in data["likes"] if "notificationId" in like)
+    for row in data["notifications"]:
+        if ("gatherKey" in row) != ("gatherCount" in row):
+            yield f"notifications {row['_id']}: gatherKey or gatherCount is missing"
+        if row["_id"] in counts and not row["read"]:
+            yield from _differs("notifications", row, "gatherCount", counts[row["_id"]])
+
+
 def enrollment_counts_are_the_enrollments(data: Data) -> Iterator[str]:
     counts = Counter(enrollment["courseId"] for enrollment in data["enrollments"])
     for course in data["courses"]:
@@ -121,6 +131,8 @@ _ONE_OF_A_KIND: tuple[tuple[str, tuple[str, ...], Callable[[Row], bool]], ...] =
     ("scenes", ("chapterId", "sceneNumber"), lambda _: True),
     ("scenes", ("generationToken",), lambda row: "generationToken" in row),
     ("users", ("authUserId",), lambda row: "authUserId" in row),
+    ("notifications", ("userId", "type", "gatherKey"), lambda row: "gatherKey" in row and not row["read"]),
+    ("notifications", ("userId", "once"), lambda row: "once" in row),
 )
 
 
@@ -148,6 +160,7 @@ RULES: tuple[Callable[[Data], Iterator[str]], ...] = (
     sender_copies_are_the_profile,
     like_counts_are_the_likes,
     comment_counts_are_the_living_comments,
+    gathered_notifications_count_the_likes,
     enrollment_counts_are_the_enrollments,
     rsvp_counts_are_those_going,
     points_are_the_sum_of_the_entries,

@@ -11,13 +11,17 @@ from datalayer import ids as i
 from datalayer.repositories.comments import CommentThread
 from datalayer.repositories.conversations import InboxEntry
 from datalayer.repositories.courses import CourseOutline, ModuleOutline
+from datalayer.repositories.enrollments import EnrollResult
 from datalayer.repositories.events import Occurrence
+from datalayer.repositories.follows import FollowResult
 from datalayer.repositories.lesson_progress import CourseProgress
 from datalayer.repositories.likes import LikeResult
 from datalayer.repositories.points import Award, LeaderboardEntry
 from datalayer.repositories.reports import ModerationCase
+from datalayer.repositories.rsvps import RsvpResult
 from datalayer.repositories.scenes import GenerationTicket
 from datalayer.repositories.stories import ChapterNode, SceneSummary, StoryTree
+from datalayer.repositories.users import Ensured
 
 
 async def databases(database: AsyncDatabase[dict[str, Any]]) -> None:
@@ -71,6 +75,15 @@ async def likes(community: Community, user: i.UserId, posts: Sequence[i.PostId],
     assert_type(result, LikeResult)
     assert_type(result.liked, bool)
     assert_type(result.like_count, int)
+    assert_type(result.newly, bool)
+
+
+async def changes(community: Community, user: i.UserId, event: i.EventId, course: i.CourseId) -> None:
+    """What says whether it changed anything has the document, too."""
+    assert_type(await community.follows.follow(user, user), FollowResult)
+    assert_type(await community.enrollments.enroll(user, course), EnrollResult)
+    assert_type(await community.rsvps.set(user, event, "going"), RsvpResult)
+    assert_type(await community.users.ensure("account"), Ensured)
 
 
 async def learning(community: Community, user: i.UserId, course: i.CourseId) -> None:

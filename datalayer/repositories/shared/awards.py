@@ -64,7 +64,8 @@ async def change_points(
     entries = connection.collection(PointsEntry)
     # The removed before the new: a cause that was revoked can be rewarded again.
     if accounts.removed:
-        await entries.delete_many({"_id": {"$in": list(accounts.removed)}})
+        of_users = {"_id": {"$in": list(accounts.removed)}, "userId": {"$in": list(set(accounts.removed.values()))}}
+        await entries.delete_many(of_users, hint="_id_")
     if accounts.added:
         await entries.insert_many([entry.to_wire() for entry in accounts.added.values()])
     return answers
