@@ -32,7 +32,7 @@ TIMES = 8
 
 MOST_STEPS = 4
 
-CANCELLED_WITHIN = 0.1
+CANCELLED_WITHIN = 0.05
 """Seconds until a call is cancelled or times out, at most."""
 
 Call = Callable[[], Coroutine[Any, Any, None]]
