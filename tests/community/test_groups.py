@@ -398,6 +398,9 @@ async def test_what_was_awarded_can_be_revoked(community: Community) -> None:
     assert sorted(await asyncio.gather(*(revoked() for _ in range(4)))) == [False, False, False, True]
     assert await now() == (0, 1, 0)
     assert await community.points.award(user.id, "post", **cause) == Award(5, 5, 1, levelled_up=False)
+    again = asyncio.gather(revoked(), community.points.award(user.id, "post", **cause))
+    assert await again == [True, Award(5, 5, 1, levelled_up=False)]
+    assert await now() == (5, 1, 1)
     await community.gamification_config.set("post", 0)
     assert await revoked()
     assert await now() == (0, 1, 0)
