@@ -39,6 +39,7 @@ async def at_once_or_in_batches(
     begin: Callable[[], Awaitable[T]],
     batches: Sequence[Batch],
     *,
+    is_large: Callable[[], Awaitable[bool]] | None = None,
     size: int | None = None,
 ) -> T:
     """Make a change that many documents follow, and return what the change returns.
@@ -53,15 +54,20 @@ async def at_once_or_in_batches(
         at_once: Makes the change, and lets every document follow.
         begin: Makes the change alone. Called again after an interruption, it leads to the batches again.
         batches: Let the documents follow, one batch after the other.
+        is_large: Whether so many documents follow that the batches are tried at once: a long transaction would hold up
+            others.
         size: How many documents a batch has at most; `BATCH` by default.
 
     Raises:
         IncompleteError: The change is made, and not every document has followed.
     """
+    in_batches = is_large is not None and not connection.transaction_is_open() and await is_large()
     try:
-        return await _try(connection, at_once)
+        if not in_batches:
+            return await _try(connection, at_once)
     except _TooMuchError:
-        result = await connection.transaction(begin)
+        pass
+    result = await connection.transaction(begin)
     try:
         for batch in batches:
             await _run(connection, batch, size)

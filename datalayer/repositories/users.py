@@ -1,6 +1,7 @@
 """The people of the community."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Literal, Unpack
 
 from bson import ObjectId
@@ -20,7 +21,7 @@ from datalayer.engine.repository import Children, Repository
 from datalayer.errors import LastAdminError
 from datalayer.ids import UserId
 from datalayer.repositories.memberships import ensure_free
-from datalayer.repositories.shared.authors import Author, copy_batches, update_copies
+from datalayer.repositories.shared.authors import COPIES_AT_ONCE, Author, copy_batches, has_many_copies, update_copies
 from datalayer.repositories.shared.consequences import Act, Wanted, bring_about
 from datalayer.repositories.shared.telling import Notice
 
@@ -135,10 +136,11 @@ class Users(Repository[User, UserId]):
     ) -> User:
         """Change the profile; a new name or avatar goes to the copies on posts, comments and messages too.
 
-        One round trip without them, else a transaction of 5 that touches each copy once: readers see all of it or
-        nothing. Where there are very many copies, or others write to them all the time (posts that are being liked), it
-        may not succeed in one; then the profile is changed first and the copies follow in batches, which readers can
-        tell apart. The copies are found by by_authorId and by_senderId.
+        One round trip without them, else 8: 3 to see how many copies there are, and a transaction of 5 that touches
+        each copy once, so that readers see all of it or nothing. Where a table has more than 500 copies, or others
+        write to them all the time (posts that are being liked), the profile is changed first and the copies follow in
+        batches, which readers can tell apart. Others write as the same user meanwhile. The copies are found by
+        by_authorId and by_senderId.
 
         Raises:
             NotFoundError: There is no such user.
@@ -158,8 +160,10 @@ class Users(Repository[User, UserId]):
             await update_copies(self._connection, id, Author.of(user.to_wire()))
             return user
 
-        copies = copy_batches(self._connection, id)
-        return await at_once_or_in_batches(self._connection, change_all, change, copies)
+        copies, are_many = copy_batches(self._connection, id), partial(has_many_copies, self._connection, id)
+        return await at_once_or_in_batches(
+            self._connection, change_all, change, copies, is_large=are_many, size=COPIES_AT_ONCE
+        )
 
     async def update_notification_prefs(self, id: UserId, **changes: Unpack[PrefChanges]) -> User:
         """Change some of the user's choices; those never made are all mails and a daily digest. One round trip.

@@ -9,7 +9,8 @@ from pymongo.errors import OperationFailure
 
 from datalayer import Community
 from datalayer.documents import User
-from datalayer.testing import Factories
+from datalayer.testing import Factories, count_commands
+from tests.community.world import person, post, space
 
 Prepare = Callable[[Community, User], Awaitable[Callable[[], Awaitable[object]]]]
 """Makes what has to be there, and gives the call that writes a copy of the user's name."""
@@ -69,3 +70,24 @@ async def test_a_name_does_not_change_while_it_is_copied(community: Community, p
             await asyncio.create_task(rename(), context=Context())
 
     await community.transaction(work)
+
+
+async def test_who_has_many_copies_can_write_while_they_are_changed(
+    community: Community, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are changed in batches, not in one long transaction that everything of the user waits for."""
+    monkeypatch.setattr("datalayer.repositories.shared.authors.MANY_COPIES", 3)
+    monkeypatch.setattr("datalayer.repositories.users.COPIES_AT_ONCE", 1)
+    ada, where = await person(community), await space(community)
+    for _ in range(5):
+        await post(community, where, ada)
+    with count_commands(community) as commands:
+        renaming = asyncio.create_task(community.users.update_profile(ada.id, name="Eve"))
+        while "commitTransaction" not in [command.name for command in commands]:  # noqa: ASYNC110 - nothing tells
+            await asyncio.sleep(0)
+        new = await community.posts.create(where.id, ada.id, content="x", content_html="x")
+        assert not renaming.done()
+        await renaming
+    assert new.author_name == "Eve"
+    names = {row["authorName"] async for row in community.database.posts.find({"authorId": ada.id})}
+    assert names == {"Eve"}

@@ -284,6 +284,7 @@ def _in_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batches, "BATCH", 2)
     monkeypatch.setattr("datalayer.repositories.stories.SCENES_BATCH", 2)
     monkeypatch.setattr("datalayer.repositories.chapters.SCENES_BATCH", 2)
+    monkeypatch.setattr("datalayer.repositories.users.COPIES_AT_ONCE", 2)
 
 
 @contextmanager

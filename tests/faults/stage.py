@@ -226,7 +226,9 @@ def _numbered(value: Any, numbers: Mapping[ObjectId, str]) -> Any:
     if isinstance(value, ObjectId):
         return numbers.get(value, value)
     if isinstance(value, Mapping):
-        return {_numbered(key, numbers): _numbered(part, numbers) for key, part in value.items()}
+        # A lock is no change: after a conflict a transaction may begin with one.
+        parts = {key: part for key, part in value.items() if key != "revision"}
+        return {_numbered(key, numbers): _numbered(part, numbers) for key, part in parts.items()}
     if isinstance(value, set):
         return {_numbered(part, numbers) for part in value}
     if isinstance(value, list | tuple):

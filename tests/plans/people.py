@@ -10,6 +10,7 @@ from tests.plans.world import World
 LIMIT = 5
 
 COUNTED: Cost = {"why": "a key for each user counted"}
+COPIES: Cost = {"why": "a key for each copy counted, 501 at most"}
 
 
 async def _account(w: World) -> str:
@@ -136,8 +137,9 @@ USERS = [
         "users.update_profile",
         lambda w: w.c.users.update_profile(w.talker, name="New", avatar_storage_id="file"),
         "name and avatar",
+        **COPIES,
     ),
-    Call("users.update_profile", lambda w: w.c.users.update_profile(w.talker, name=None), "no name"),
+    Call("users.update_profile", lambda w: w.c.users.update_profile(w.talker, name=None), "no name", **COPIES),
     Call(
         "users.update_notification_prefs",
         lambda w: w.c.users.update_notification_prefs(w.author, email_events=False),

@@ -20,6 +20,12 @@ from datalayer.engine.fields import StorageId
 from datalayer.engine.repository import AT_ONCE, not_found
 from datalayer.ids import UserId
 
+MANY_COPIES = 500
+"""More copies than this in a table are changed in batches."""
+
+COPIES_AT_ONCE = 200
+"""How many copies a batch changes: what the user writes meanwhile waits for no more."""
+
 NAMELESS = "Member"
 """What a user without a name is called."""
 
@@ -84,6 +90,15 @@ async def lock_authors(users: Collection, ids: AbstractSet[UserId]) -> dict[User
         await users.update_many(among, LOCK)
         found = await users.find(among, copied, batch_size=AT_ONCE).to_list()
     return {user["_id"]: Author.of(user) for user in found if user is not None}
+
+
+async def has_many_copies(connection: Connection, id: UserId) -> bool:
+    """Whether one transaction for all copies of the user would take long. At most 3 round trips."""
+    for copies in _COPIES:
+        collection = connection.collection(copies.document)
+        if await collection.count_documents({copies.owner: id}, limit=MANY_COPIES + 1, hint=copies.index) > MANY_COPIES:
+            return True
+    return False
 
 
 async def update_copies(connection: Connection, id: UserId, author: Author) -> None:
