@@ -76,7 +76,11 @@ class GroupCommit(Generic[K, R, T]):
             worker = asyncio.get_running_loop().create_task(self._work(key), context=Context())
             self._workers.add(worker)
             worker.add_done_callback(self._workers.discard)
-        limit = asyncio.timeout(left)
+        return await self._answer(key, result, left)
+
+    async def _answer(self, key: K, result: asyncio.Future[T], seconds: float | None) -> T:
+        """Wait for the answer to a request, no longer than this."""
+        limit = asyncio.timeout(seconds)
         try:
             async with limit:
                 return await result

@@ -23,12 +23,13 @@ T = TypeVar("T")
 _MAJORITY = WriteConcern("majority")
 _SNAPSHOT = ReadConcern("snapshot")
 
-_LONGEST_PAUSE = 4.0
+_LONGEST_PAUSE = 8.0
 _SHORTEST_PAUSE = 0.5
-_IMPATIENCE = 0.25
-"""A pause after a conflict ends within so many times what a transaction takes that writes the same documents, and gets
-shorter with the time that the work has tried. Simulated with 4 and 8 processes, this keeps a document as busy as pauses
-of a fixed length do, with a third of their longest waits."""
+"""How long a pause after a conflict is at most, as a multiple of what a transaction takes that writes the same documents:
+at first, and later."""
+
+_IMPATIENCE = 0.5
+"""How much shorter it gets with the time that the work has tried: who has waited longest asks most often."""
 
 
 class Retries:
