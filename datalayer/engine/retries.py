@@ -25,8 +25,8 @@ _SNAPSHOT = ReadConcern("snapshot")
 
 _LONGEST_PAUSE = 8.0
 _SHORTEST_PAUSE = 0.5
-"""How long a pause after a conflict is at most, as a multiple of what a transaction takes that writes the same documents:
-at first, and later."""
+"""How long a pause after a conflict is at most, first and later: as a multiple of what a transaction takes that writes
+the same documents."""
 
 _IMPATIENCE = 0.5
 """How much shorter it gets with the time that the work has tried: who has waited longest asks most often."""
