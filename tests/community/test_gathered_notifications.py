@@ -84,7 +84,6 @@ async def test_another_recipient_type_or_key_has_a_row_of_its_own(community: Com
         assert rows == [(kind, *row) for kind in kinds for row in (("", None), ("", None), (KEY, 2), ("post:2", 2))]
 
 
-@pytest.mark.quick("notifications")
 async def test_many_at_once_are_counted_exactly(community: Community) -> None:
     """32 callers share transactions: each gets its own place in the count."""
     user, *actors = await people(community, 33)

@@ -67,8 +67,9 @@ async def bring_about(
 ) -> Sequence[dict[UserId, Notification]]:
     """Give the points, and tell the people. In the transaction of the acts.
 
-    At most 10 round trips, however many acts there are: 5 for the points, as `change_points`, and 4 for the
-    notifications, as `tell`; none where nothing is wanted. Somebody who was removed gets nothing.
+    At most 9 round trips, however many acts there are: 5 for the points, as `change_points`, and 4 for the
+    notifications, as `tell`; none where nothing is wanted. Somebody who was removed gets nothing. A level that somebody
+    reaches is told in a notification of its own.
 
     Args:
         connection: Where.
@@ -78,17 +79,21 @@ async def bring_about(
     Returns:
         For each act, who was told of it, in which notification.
     """
-    causes = [(act, cause) for act in acts if act.wanted.reward for cause in act.causes]
-    levels: list[Notice] = []
+    causes = [(number, cause) for number, act in enumerate(acts) if act.wanted.reward for cause in act.causes]
+    levels: Sequence[Notice] = ()
     if causes:
         users = {cause.user_id for _, cause in causes}
         await connection.take_turns([(User.Settings.name, id) for id in sorted(users)])
         awards = await change_points(connection, [("award", cause) for _, cause in causes], connection.now())
-        levels = [
-            Notice(cause.user_id, "level_up", data={"level": award.level})
-            for (act, cause), award in zip(causes, awards, strict=True)
-            if act.wanted.notify and isinstance(award, Award) and award.levelled_up
-        ]
+        # Of several levels that somebody reaches by one act, they are told the last.
+        reached = {
+            (number, cause.user_id): Notice(cause.user_id, "level_up", data={"level": award.level})
+            for (number, cause), award in zip(causes, awards, strict=True)
+            if acts[number].wanted.notify and isinstance(award, Award) and award.levelled_up
+        }
+        levels = [*reached.values()]
+        refused = {c.user_id for (_, c), award in zip(causes, awards, strict=True) if isinstance(award, Exception)}
+        known = {*known, *users} - refused
     notices = [act.notices if act.wanted.notify else () for act in acts]
     if not levels and not any(notices):
         return [{} for _ in acts]
