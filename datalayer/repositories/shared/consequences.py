@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from datalayer.documents.notifications import Notification
 from datalayer.documents.users import User
@@ -9,7 +10,7 @@ from datalayer.engine.connection import Connection
 from datalayer.engine.repository import not_found
 from datalayer.ids import UserId
 from datalayer.repositories.shared.authors import Author
-from datalayer.repositories.shared.awards import Award, Cause, change_points
+from datalayer.repositories.shared.awards import Cause, change_points
 from datalayer.repositories.shared.telling import Actor, Notice, tell
 
 MAX_MENTIONS = 100
@@ -41,7 +42,7 @@ class Act:
 
     Attributes:
         wanted: What does follow.
-        causes: Whom it gives points, and what for.
+        causes: Whom it gives points, and what for; all of them one person.
         notices: Whom it tells what, those that matter most first; each person gets one of them.
     """
 
@@ -80,22 +81,20 @@ async def bring_about(
         For each act, who was told of it, in which notification.
     """
     causes = [(number, cause) for number, act in enumerate(acts) if act.wanted.reward for cause in act.causes]
-    levels: Sequence[Notice] = ()
+    levels: list[Sequence[Notice]] = [() for _ in acts]
     if causes:
         users = {cause.user_id for _, cause in causes}
         await connection.take_turns([(User.Settings.name, id) for id in sorted(users)])
         awards = await change_points(connection, [("award", cause) for _, cause in causes], connection.now())
-        # Of several levels that somebody reaches by one act, they are told the last.
-        reached = {
-            (number, cause.user_id): Notice(cause.user_id, "level_up", data={"level": award.level})
-            for (number, cause), award in zip(causes, awards, strict=True)
-            if acts[number].wanted.notify and isinstance(award, Award) and award.levelled_up
-        }
-        levels = [*reached.values()]
-        refused = {c.user_id for (_, c), award in zip(causes, awards, strict=True) if isinstance(award, Exception)}
-        known = {*known, *users} - refused
+        for (number, cause), award in zip(causes, awards, strict=True):
+            if isinstance(award, Exception):
+                users.discard(cause.user_id)
+            elif acts[number].wanted.notify and award is not None and award.levelled_up:
+                # Of several levels that an act leads to, the last.
+                levels[number] = [Notice(cause.user_id, "level_up", data={"level": award.level})]
+        known = {*known, *users}
     notices = [act.notices if act.wanted.notify else () for act in acts]
-    if not levels and not any(notices):
+    if not any(levels) and not any(notices):
         return [{} for _ in acts]
-    told = await tell(connection, [*notices, *([level] for level in levels)], known=known)
-    return told[: len(acts)]
+    told = await tell(connection, list(chain.from_iterable(zip(notices, levels, strict=True))), known=known)
+    return told[::2]
