@@ -1,7 +1,7 @@
-"""Many who do the same to one hot document, in several processes: each shape against one task alone, in turn.
+"""Throughput and latency of many tasks that write to one hot document, compared with one task alone.
 
-The rounds of all shapes of a work are interleaved. A round ends when its time is over: what has not finished a few
-seconds later has failed.
+The rounds of all shapes are interleaved. A round starts no calls after its time is over, and cancels those that have
+not finished a few seconds later.
 """
 
 import argparse
@@ -26,10 +26,10 @@ SHAPES = (Shape(1, 8), Shape(1, 32), Shape(1, 128), Shape(4, 8), Shape(8, 1))
 
 WRITERS = Shape(1, 32)
 RENAMING_TIMES = 4
-"""How much longer the rounds are in which somebody with many posts is renamed: that takes seconds."""
+"""Rounds with a renaming are this many times as long, because one renaming takes seconds."""
 
 USERS_EACH_SECOND = 24_000
-"""Nobody does the same twice in a round, and this is more than one comes to."""
+"""Each call of a round has another user, so there must be more users than calls."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +37,10 @@ class Choice:
     """What is measured, and how long.
 
     Attributes:
-        rows: The names of works; where the renaming is not among them, it is left out.
-        shapes: The shapes that are compared with one task alone.
-        seconds: How long a round is.
-        rounds: How many rounds there are of each shape.
+        rows: The names of what is measured.
+        shapes: What is compared with one task alone.
+        seconds: The length of a round.
+        rounds: The number of rounds of each shape.
     """
 
     rows: Sequence[str] = (*WORKS, RENAMING)
@@ -50,23 +50,23 @@ class Choice:
 
     @property
     def is_whole(self) -> bool:
-        """Whether there is nothing of the table that it leaves out."""
+        """Whether it includes every row and every column of the table."""
         return set(self.rows) == {*WORKS, RENAMING} and set(self.shapes) == set(SHAPES)
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """A shape of a work. What is not said to be of all rounds is the median of the rounds.
+    """What came out for one shape. Medians of the rounds, unless it says otherwise.
 
     Attributes:
-        each_second: Acknowledged calls.
-        ratio: Of these to those of one task alone, in the same round.
-        p50: Of a call, as a multiple of the lone median.
-        p99: The same.
-        calls: How many there were in all rounds.
-        failures: Those of them that failed, by the name of the error.
-        wait: The longest wait of a call, as a multiple of the line in front of it in its process.
-        beside: How often the task beside them was done, in all rounds.
+        each_second: Acknowledged calls per second.
+        ratio: The same, as a multiple of what one task alone reached in the same round.
+        p50: The median time of a call, as a multiple of the lone task's median.
+        p99: The 99th percentile, as a multiple of the same.
+        calls: The number of calls in all rounds.
+        failures: The number of failed calls in all rounds, by the name of the error.
+        wait: The longest wait of a call, as a multiple of the line in front of it; see `longest_wait`.
+        beside: How often `Work.beside` was done in all rounds.
     """
 
     each_second: float
@@ -81,7 +81,7 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """By name: what was measured, in the order of the shapes, and why something is left out."""
+    """What was measured and what was left out, with the reason; by name."""
 
     rows: dict[str, dict[Shape, Measured]] = field(default_factory=dict[str, dict[Shape, Measured]])
     left_out: dict[str, str] = field(default_factory=dict[str, str])
@@ -89,7 +89,7 @@ class Results:
 
 @dataclass(frozen=True, slots=True)
 class _Round:
-    """What the processes of a shape have done in a round."""
+    """What all processes did in one round."""
 
     done: Sequence[Done]
     seconds: float
@@ -100,11 +100,11 @@ class _Round:
 
     @property
     def each_second(self) -> float:
-        """Of what was done in time; what is done in the grace behind it is not counted."""
+        """Acknowledged calls per second. Calls that end after the round are not counted."""
         return sum(call.failure is None and call.ended <= self.seconds for call in self.calls) / self.seconds
 
     def quantile(self, part: float) -> float:
-        """The seconds that this part of the calls takes at most; a call that fails takes as long as that took."""
+        """This quantile of the time of a call, in seconds. The time until a failure counts too."""
         seconds = sorted(call.seconds for call in self.calls)
         return seconds[math.ceil(part * len(seconds)) - 1]
 
@@ -115,10 +115,11 @@ class _Round:
 
 
 def longest_wait(calls: Sequence[Call]) -> float:
-    """How many calls end while one waits, for each that is in front of it and itself; the most of all calls.
+    """The longest wait of a call of one process, as a multiple of the line in front of it.
 
-    In front of a call are those that began earlier and had not ended when it began. In the order of arrival they end
-    and then it does, which is 1. Who is overtaken by others has more; 2 is a wait of twice the line.
+    The line consists of the calls that began earlier and have not ended yet, and the call itself. The wait is the
+    number of calls that end meanwhile, divided by the length of the line: 1 is the order of arrival, and 2 means that
+    as many calls overtook it as were in the line. It does not depend on how much time the calls take.
     """
     served = sorted(call.ended for call in calls if call.failure is None)
     in_front: list[float] = []
@@ -132,7 +133,7 @@ def longest_wait(calls: Sequence[Call]) -> float:
 
 
 async def measure(choice: Choice) -> Results:
-    """Every work that is chosen."""
+    """Measure what is chosen."""
     results = Results()
     processes = max(shape.processes for shape in (*choice.shapes, WRITERS))
     async with embedded_server() as uri, Community.connect(uri) as community:
@@ -158,10 +159,10 @@ async def _users(community: Community, number: int) -> list[UserId]:
 
 
 async def _compared(community: Community, crowd: Crowd, name: str, choice: Choice) -> dict[Shape, Measured]:
-    """The work in all shapes, each time to a new hot document."""
+    """Measure the work in all shapes, with a new hot document for each round."""
     shapes = [LONE, *(shape for shape in choice.shapes if shape != LONE)]
     rounds: dict[Shape, list[_Round]] = {shape: [] for shape in shapes}
-    # What has never been done is slow.
+    # Warm up.
     await crowd.work(name, await WORKS[name].prepare(community), LONE, choice.seconds / 4)
     for number in range(choice.rounds):
         # Each shape begins a round as often as the others.
@@ -173,7 +174,7 @@ async def _compared(community: Community, crowd: Crowd, name: str, choice: Choic
 
 
 async def _beside(community: Community, crowd: Crowd, choice: Choice) -> dict[Shape, Measured]:
-    """Writing as somebody who is being renamed: the ratios are to the same writing without that."""
+    """Measure writing as somebody who is being renamed, compared with the same writing without that."""
     hot, seconds = await BESIDE[RENAMING].prepare(community), choice.seconds * RENAMING_TIMES
     rounds: dict[str, list[_Round]] = {WRITING: [], RENAMING: []}
     for number in range(choice.rounds):
@@ -189,7 +190,9 @@ def _measured(found: Sequence[_Round], lone: Sequence[_Round]) -> Measured:
     return Measured(
         each_second=statistics.median(each.each_second for each in found),
         ratio=statistics.median(
-            each.each_second / max(base.each_second, 1 / base.seconds) for each, base in zip(found, lone, strict=True)
+            # One call at least, in case that not even the base gets anything done.
+            each.each_second / max(base.each_second, 1 / base.seconds)
+            for each, base in zip(found, lone, strict=True)
         ),
         p50=statistics.median(each.quantile(0.5) / median for each, median in pairs),
         p99=statistics.median(each.quantile(0.99) / median for each, median in pairs),
@@ -216,11 +219,11 @@ def _shown(name: str, shape: Shape, measured: Measured) -> Measured:
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add what `chosen` reads."""
     usual = Choice()
-    group = parser.add_argument_group("contention", "a part of the rows or shapes is printed, and not written down")
+    group = parser.add_argument_group("contention", "a part of the rows or shapes is only printed")
     group.add_argument("--rows", type=_rows, default=usual.rows, help=f"some of: {','.join(usual.rows)}")
     group.add_argument("--shapes", type=_shapes, default=usual.shapes, help="processes x tasks, like 1x8,8x1")
-    group.add_argument("--seconds", type=float, default=usual.seconds, help="how long a round is (%(default)s)")
-    group.add_argument("--rounds", type=int, default=usual.rounds, help="how many of each shape (%(default)s)")
+    group.add_argument("--seconds", type=float, default=usual.seconds, help="length of a round (%(default)s)")
+    group.add_argument("--rounds", type=int, default=usual.rounds, help="rounds of each shape (%(default)s)")
 
 
 def chosen(options: argparse.Namespace) -> Choice:

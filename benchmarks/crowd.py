@@ -1,4 +1,4 @@
-"""Processes that do the same work at once, each with its own client. They wait for each other before they begin."""
+"""Processes that do the same work at once, each with its own client. A barrier lets them begin together."""
 
 import asyncio
 import gc
@@ -17,11 +17,14 @@ from datalayer import Community
 from datalayer.errors import DataLayerError
 from datalayer.ids import UserId
 
-GRACE = 3.0
-"""Seconds that a call may take after the end of its round; then it has failed."""
+GRACE = 6.0
+"""Seconds after the end of a round until a call that has not finished is cancelled, and counts as failed.
+
+A line of 128 composed calls, each after the other, may take most of it on a slow machine.
+"""
 
 PATIENCE = 60.0
-"""Seconds after which a process that does not answer is taken for dead."""
+"""Seconds, besides the round itself, until a process that does not answer is an error."""
 
 UNFINISHED = "unfinished"
 
@@ -40,16 +43,18 @@ class Shape:
 
     @classmethod
     def parsed(cls, text: str) -> "Shape":
-        """The shape that is written like `4x8`."""
+        """Parse a shape like `4x8`."""
         processes, _, tasks = text.partition("x")
         return cls(int(processes), int(tasks))
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A call, by the seconds since its round began.
+    """One call, in seconds since its round began.
 
     Attributes:
+        begun: When it began.
+        ended: When it returned, raised, or was cancelled.
         failure: What it raised, by name, or `UNFINISHED`; `None` where it was acknowledged.
     """
 
@@ -65,11 +70,11 @@ class Call:
 
 @dataclass(slots=True)
 class Done:
-    """What a process has done in a round.
+    """What one process did in one round.
 
     Attributes:
         calls: In the order in which they ended.
-        beside: How often the other task did what it does.
+        beside: How often `Work.beside` was done.
     """
 
     calls: list[Call] = field(default_factory=list[Call])
@@ -78,7 +83,7 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class _Order:
-    """What a process is to do in a round; `number` is its own among those of the shape."""
+    """What one process has to do in one round; `number` counts the processes of the shape."""
 
     work: str
     hot: Any
@@ -88,7 +93,7 @@ class _Order:
 
 
 class Crowd:
-    """The processes, which stay the same for all rounds."""
+    """The processes, which live for all rounds."""
 
     def __init__(self, pipes: Sequence["Connection[Any, Any]"]) -> None:
         self._pipes = pipes
@@ -96,7 +101,7 @@ class Crowd:
     @classmethod
     @asynccontextmanager
     async def started(cls, uri: str, users: Sequence[UserId], processes: int) -> AsyncGenerator["Crowd"]:
-        """Start so many processes, which share the users in each round; they are killed at the end of the block."""
+        """Start so many processes, and kill them at the end of the block. In each round they divide the users."""
         context = get_context("spawn")
         pipes: list[Connection[Any, Any]] = []
         children: list[SpawnProcess] = []
@@ -115,7 +120,7 @@ class Crowd:
                 child.join()
 
     async def work(self, name: str, hot: object, shape: Shape, seconds: float) -> list[Done]:
-        """Do the work of this name in this shape for so many seconds."""
+        """Do the work of this name in this shape for so many seconds. Returns what each process did."""
         pipes = self._pipes[: shape.processes]
         orders = [_Order(name, hot, shape, number, seconds) for number in range(shape.processes)]
         for messages in (orders, [_GO] * shape.processes):
@@ -132,7 +137,7 @@ def _answer(pipe: "Connection[Any, Any]", seconds: float) -> Any:  # noqa: ANN40
 
 
 def _main(uri: str, users: Sequence[UserId], pipe: "Connection[Any, Any]") -> None:
-    """What a process runs."""
+    """Run a process."""
     asyncio.run(_serve(uri, users, pipe))
 
 
@@ -140,18 +145,18 @@ async def _serve(uri: str, users: Sequence[UserId], pipe: "Connection[Any, Any]"
     async with Community.connect(uri, schema="skip") as community:
         while True:
             order: _Order = await asyncio.to_thread(pipe.recv)
-            # The connections that the tasks need are open before the clock runs.
+            # Open the connections that the tasks need before the clock runs.
             await asyncio.gather(*(community.users.get(users[0]) for _ in range(order.shape.tasks)))
             gc.collect()
             pipe.send(_READY)
             await asyncio.to_thread(pipe.recv)
             own = users[order.number :: order.shape.processes]
-            # What is measured beside something else can be repeated, and goes on for longer.
+            # Those rounds are longer, and their calls do not depend on the user.
             pipe.send(await _Round(community, order, cycle(own) if order.work in BESIDE else iter(own)).run())
 
 
 class _Round:
-    """What a process does in a round."""
+    """The tasks of one process in one round."""
 
     def __init__(self, community: Community, order: _Order, users: Iterator[UserId]) -> None:
         self._community, self._order, self._users = community, order, users
@@ -159,14 +164,14 @@ class _Round:
         self._done, self._start = Done(), time.perf_counter()
 
     async def run(self) -> Done:
-        """Work until the time is over, and then wait for a moment for what is under way."""
+        """Work until the time is over; then wait `GRACE` seconds for the calls that are under way."""
         tasks = [asyncio.create_task(self._task()) for _ in range(self._order.shape.tasks)]
         beside = asyncio.create_task(self._beside())
         await asyncio.wait(tasks, timeout=self._order.seconds + GRACE)
         for task in (*tasks, beside):
             task.cancel()
         for ended in await asyncio.gather(*tasks, beside, return_exceptions=True):
-            # Who did not finish in time is cancelled; anything else is a mistake of this benchmark.
+            # A CancelledError is a call that did not finish in time. Anything else is a bug of this benchmark.
             if isinstance(ended, Exception):
                 raise ended
         return self._done
@@ -178,7 +183,7 @@ class _Round:
         while self._now() < self._order.seconds:
             user_id = next(self._users, None)
             if user_id is None:
-                raise LookupError("a round comes to more calls than there are users")
+                raise LookupError("there are more calls in a round than users")
             await self._call(user_id)
 
     async def _call(self, user_id: UserId) -> None:

@@ -1,4 +1,4 @@
-"""Work that many people do to the same document at once."""
+"""What many tasks do to the same hot document."""
 
 import inspect
 from collections.abc import Awaitable, Callable, Iterator
@@ -17,7 +17,7 @@ from datalayer.repositories import Likes
 T = TypeVar("T")
 
 POSTS = 10_000
-"""How many posts somebody has whose name changes."""
+"""How many posts the user has who is renamed."""
 
 Authored = tuple[PostId, UserId]
 Talk = tuple[ConversationId, tuple[UserId, UserId]]
@@ -26,12 +26,12 @@ Writer = tuple[UserId, SpaceId]
 
 @dataclass(frozen=True, slots=True)
 class Work(Generic[T]):
-    """What everybody does, and to what.
+    """Something to measure.
 
     Attributes:
-        prepare: Makes the hot document. What it returns can be pickled.
+        prepare: Creates the hot document. Its result goes to other processes, so it has to be picklable.
         call: Does the work once, for a user who has not done it to this document before.
-        beside: What one more task of each process does over and over meanwhile.
+        beside: What one more task of each process repeats meanwhile.
     """
 
     prepare: Callable[[Community], Awaitable[T]]
@@ -89,7 +89,7 @@ async def _prolific_writer(community: Community) -> Writer:
 
 async def _send(community: Community, talk: Talk, user_id: UserId) -> object:
     conversation, participants = talk
-    # Some users let one of the two write, and some the other one.
+    # Both write.
     return await community.messages.send(conversation, participants[hash(user_id) % 2], "Hello")
 
 
@@ -145,7 +145,7 @@ WORKS: dict[str, Work[Any]] = {
     CONSEQUENCES: Work(_post, _like_with_consequences),
     COMPOSED: Work(_authored_post, _composed),
 }
-"""By name, what is measured in all shapes."""
+"""By name; measured in all shapes."""
 
 WRITING, RENAMING = "write as one person", "rename"
 
@@ -153,11 +153,11 @@ BESIDE: dict[str, Work[Any]] = {
     WRITING: Work(_prolific_writer, _write),
     RENAMING: Work(_prolific_writer, _write, _rename),
 }
-"""The same work, alone and beside something else."""
+"""The same work, without and with something beside it."""
 
 
 def missing(name: str) -> str | None:
-    """Why the work of this name cannot be done; `None` where it can."""
+    """Why the work of this name cannot be done, or `None`."""
     if name != CONSEQUENCES:
         return None
     absent = sorted({"reward", "notify"} - inspect.signature(Likes.like).parameters.keys())

@@ -39,7 +39,7 @@ _CONTENTION_TARGETS: dict[Shape, float] = {
 _P99_TARGETS = {Shape(4, 8): 20, Shape(8, 1): 40}
 _WAIT_TARGET, _RENAMING_TARGET = 2, 0.5
 _LINES = [shape for shape in contention.SHAPES if shape.tasks > 1]
-"""Where there is a line within a process."""
+"""The shapes with a line within a process."""
 
 
 def write_machine() -> None:
@@ -79,7 +79,7 @@ def write_likes(results: likes.Results) -> None:
 
 
 def write_contention(results: contention.Results) -> None:
-    """The throughput, the times of a call, the order of arrival, and the plot."""
+    """The tables of the throughput and of the time of a call, the lines below them, and the plot."""
     rows = {name: found for name, found in results.rows.items() if name != hot.RENAMING}
     heads = [str(shape) for shape in contention.SHAPES]
     throughput = [
@@ -103,11 +103,11 @@ def write_contention(results: contention.Results) -> None:
     lines_ = [f"- Left out: {name}. {why}." for name, why in results.left_out.items()]
     composed = rows[hot.COMPOSED]
     waits = [f"{_at_most(composed[shape].wait, _WAIT_TARGET)} ({shape})" for shape in _LINES]
-    lines_.append(f"- The longest wait of a {hot.COMPOSED} call, by the line in front of it: {', '.join(waits)}.")
+    lines_.append(f"- Longest wait of a {hot.COMPOSED} call, as a multiple of its line: {', '.join(waits)}.")
     renaming = results.rows[hot.RENAMING][contention.WRITERS]
     lines_.append(
-        f"- Writing as somebody who is being renamed: {_at_least(renaming.ratio, _RENAMING_TARGET)} of what it is "
-        f"without that; {sum(renaming.failures.values()):,} of {renaming.calls:,} failed, {renaming.beside} renamings."
+        f"- Writing as a user who is being renamed: {_at_least(renaming.ratio, _RENAMING_TARGET)} of the throughput "
+        f"without it; {sum(renaming.failures.values()):,} of {renaming.calls:,} failed, {renaming.beside} renamings."
     )
     tables = [
         _table(["work", "1x1, each second", *heads, "failed"], throughput),

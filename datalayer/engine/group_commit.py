@@ -7,7 +7,8 @@ from contextvars import Context
 from typing import Generic, TypeAlias, TypeVar
 
 from datalayer.engine.connection import Connection
-from datalayer.engine.errors import DataLayerError
+from datalayer.engine.driver import time_left
+from datalayer.engine.errors import DataLayerError, OutcomeUnknownError, UnavailableError
 from datalayer.engine.shutdown import closed
 from datalayer.engine.turns import Key
 
@@ -50,8 +51,12 @@ class GroupCommit(Generic[K, R, T]):
     async def submit(self, key: K, request: R) -> T:
         """Do the request and return its result: with others in one commit, or in the transaction that is open.
 
-        A caller that is cancelled withdraws a request that still waits; one that is being committed may happen. Other
-        callers are not affected.
+        A caller that is cancelled withdraws a request that still waits; one that is being committed may happen. The
+        same goes for one whose time is over, by `pymongo.timeout`. Other callers are not affected.
+
+        Raises:
+            UnavailableError: The time was over before the request was begun.
+            OutcomeUnknownError: The time was over before its commit was confirmed.
         """
         if self._connection.transaction_is_open():
             await self._connection.take_turns(self._writes(key))
@@ -59,6 +64,9 @@ class GroupCommit(Generic[K, R, T]):
             if isinstance(answer, Exception):
                 raise answer
             return answer
+        left = time_left()
+        if left is not None and left <= 0:
+            raise _too_late()
         result: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         if key in self._waiting:
             self._waiting[key].append((request, result))
@@ -68,7 +76,16 @@ class GroupCommit(Generic[K, R, T]):
             worker = asyncio.get_running_loop().create_task(self._work(key), context=Context())
             self._workers.add(worker)
             worker.add_done_callback(self._workers.discard)
-        return await result
+        limit = asyncio.timeout(left)
+        try:
+            async with limit:
+                return await result
+        except TimeoutError as error:
+            if not limit.expired():
+                raise
+            if any(waiting is result for _, waiting in self._waiting.get(key, ())):
+                raise _too_late() from error
+            raise OutcomeUnknownError("The time was over before the server confirmed the change.") from error
 
     async def _work(self, key: K) -> None:
         """Commit until nobody waits."""
@@ -120,6 +137,10 @@ class GroupCommit(Generic[K, R, T]):
         """Let those join the group who wait, and those leave it who do not any longer."""
         waiting = [item for item in (*group, *self._waiting[key]) if not item[1].done()]
         group[:], self._waiting[key] = waiting[:MAX_GROUP], waiting[MAX_GROUP:]
+
+
+def _too_late() -> UnavailableError:
+    return UnavailableError("The time was over before the change was begun.")
 
 
 def _copied(error: Exception) -> Exception:

@@ -20,6 +20,7 @@ from datalayer.ids import UserId
 from datalayer.repositories import notifications
 from datalayer.repositories.notifications import Notifications
 from datalayer.testing import count_commands
+from datalayer.testing.memory import open_in_memory
 from tests.community.world import people, person
 
 
@@ -187,6 +188,16 @@ async def test_a_missing_user_stops_it_before_anybody_is_told(community: Communi
         with pytest.raises(NotFoundError, match=str(missing)):
             await call
     assert await _told(community) == []
+
+
+@pytest.mark.usefixtures("small")
+async def test_batches_in_memory() -> None:
+    """They are told there as well, once each."""
+    async with open_in_memory(Community) as community:
+        ids = [user.id for user in await people(community, 13)]
+        assert await community.notifications.notify_many(ids[:3], "fair", once="fair") == 3
+        assert await community.notifications.notify_many(ids, "fair", once="fair") == 10
+        assert [await community.notifications.unread_count(id) for id in ids] == [1] * 13
 
 
 calls = st.tuples(

@@ -326,7 +326,7 @@ async def test_a_group_of_posts_takes_the_commands_of_one(community: Community) 
 
 
 async def test_a_group_of_awards_takes_the_commands_of_one(community: Community) -> None:
-    """Each award says what there is after it, and one of them passes each level."""
+    """Each award says what there is after it; a cause given twice counts once, and one award reaches a level."""
     await community.levels.install_defaults()
     await community.gamification_config.set("comment", 20)
     user = await person(community)
@@ -436,6 +436,9 @@ async def test_what_was_awarded_can_be_revoked(community: Community) -> None:
     assert sorted(await asyncio.gather(*(revoked() for _ in range(4)))) == [False, False, False, True]
     assert await now() == (0, 1, 0)
     assert await community.points.award(user.id, "post", **cause) == Award(5, 5, 1, levelled_up=False)
+    again = asyncio.gather(revoked(), community.points.award(user.id, "post", **cause))
+    assert await again == [True, Award(5, 5, 1, levelled_up=False)]
+    assert await now() == (5, 1, 1)
     await community.gamification_config.set("post", 0)
     assert await revoked()
     assert await now() == (0, 1, 0)

@@ -81,6 +81,8 @@ STEPS: dict[str, tuple[tuple[str, str], Callable[[Community, Any, Any], Awaitabl
     "open": (("users", "users"), lambda db, one, other: db.conversations.open(one, other)),
     "send": (("conversations", "users"), lambda db, conversation, user: db.messages.send(conversation, user, "Hi")),
     "inbox": (("users", "users"), lambda db, user, _: db.conversations.inbox(user, limit=2)),
+    "tell": (("users", "users"), lambda db, one, other: db.notifications.notify(one, "x", actor_id=other, gather="x")),
+    "read": (("users", "users"), lambda db, user, _: db.notifications.mark_all_read(user)),
     "ensure": (("users", "users"), lambda db, user, _: db.memberships.ensure(user)),
 }
 

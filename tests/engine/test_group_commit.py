@@ -11,7 +11,7 @@ import pytest
 
 from datalayer import Community
 from datalayer.engine.group_commit import GroupCommit
-from datalayer.errors import DataLayerError, NotFoundError
+from datalayer.errors import DataLayerError, NotFoundError, OutcomeUnknownError, UnavailableError
 from tests.community.world import people, post
 
 inherited: ContextVar[str] = ContextVar("inherited", default="nothing")
@@ -145,12 +145,14 @@ async def test_a_commit_does_not_run_in_a_callers_context(commits: Commits) -> N
 
 
 async def test_a_callers_deadline_is_not_the_others(community: Community) -> None:
-    """Here it is over before anything is sent."""
+    """Here it is over before anything is sent: only that caller's request is withdrawn."""
     users, target = await people(community, 3), await post(community)
     with pymongo.timeout(1e-6):
         first = asyncio.create_task(community.likes.like(users[0].id, "post", target.id))
     others = [asyncio.create_task(community.likes.like(user.id, "post", target.id)) for user in users[1:]]
-    assert [result.like_count for result in await results(first, *others)] == [1, 2, 3]
+    withdrawn, *liked = await results(first, *others)
+    assert type(withdrawn) is UnavailableError
+    assert [result.like_count for result in liked] == [1, 2]
 
 
 async def test_who_waits_when_the_worker_is_cancelled_is_cancelled(commits: Commits) -> None:
@@ -162,3 +164,23 @@ async def test_who_waits_when_the_worker_is_cancelled_is_cancelled(commits: Comm
         worker.cancel()
         ended = await results(first, *others, worker)
     assert [type(error) for error in ended] == [asyncio.CancelledError] * 4
+
+
+async def test_a_callers_time_is_over(commits: Commits) -> None:
+    """While its request waits, nothing has happened and nothing will; while it is committed, that is not known."""
+
+    async def within(seconds: float, request: int) -> int:
+        with pymongo.timeout(seconds):
+            return await commits.group_commit.submit("key", request)
+
+    commits.may_end.clear()
+    first = asyncio.create_task(within(0.1, 1))
+    await commits.started.wait()
+    with pytest.raises(UnavailableError, match="before the change was begun") as waiting:
+        await within(0.01, 2)
+    assert not isinstance(waiting.value, OutcomeUnknownError)
+    with pytest.raises(OutcomeUnknownError):
+        await first
+    commits.may_end.set()
+    assert await within(5, 3) == 30
+    assert [request for group in commits.groups for request in group] == [1, 3]

@@ -175,7 +175,7 @@ class Scene:
         found: list[Change] = []
         for table, before in self._rows.items():
             after = await self._stage.world.rows(table)
-            found += [(table, id, row) for id, row in sorted(changes(before, after).items())]
+            found += [(table, id, _unlocked(row)) for id, row in sorted(changes(before, after).items())]
             await self._stage.world.put_back(table, before, after)
         numbers = _numbers([result, found], self._begun)
         return Outcome(error, _numbered(result, numbers), _numbered(found, numbers))
@@ -203,6 +203,11 @@ async def staged() -> AsyncIterator[Stage]:
         pymongo.common.MIN_HEARTBEAT_INTERVAL = usual
 
 
+def _unlocked(row: dict[str, Any] | None) -> dict[str, Any] | None:
+    """The document without its lock: after a conflict, the next attempt locks what it will write."""
+    return None if row is None else {name: value for name, value in row.items() if name != "revision"}
+
+
 def _numbers(value: Any, begun: ObjectId) -> dict[ObjectId, str]:
     """A name for each id that was made since the call began, in the order in which they were made."""
     found = sorted({id for id in _ids(value) if id > begun})
@@ -225,6 +230,8 @@ def _ids(value: Any) -> Iterator[ObjectId]:
 def _numbered(value: Any, numbers: Mapping[ObjectId, str]) -> Any:
     if isinstance(value, ObjectId):
         return numbers.get(value, value)
+    if isinstance(value, str):
+        return next((number for id, number in numbers.items() if str(id) == value), value)
     if isinstance(value, Mapping):
         return {_numbered(key, numbers): _numbered(part, numbers) for key, part in value.items()}
     if isinstance(value, set):

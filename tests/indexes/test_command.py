@@ -37,11 +37,16 @@ async def run(*arguments: str) -> tuple[int, str, str]:
 
 async def waiting(*arguments: str) -> asyncio.subprocess.Process:
     """The command in a process, which waits for the lock."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "datalayer.cli", "schema", *arguments),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
+    # A suite that a shell runs in the background ignores it, and so would the process.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "datalayer.cli", "schema", *arguments),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert process.stderr is not None
     assert b"waiting for another process that changes the schema" in await process.stderr.readline()
     return process

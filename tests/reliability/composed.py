@@ -101,6 +101,10 @@ class Attempt:
         """One of the posts."""
         return self.random.choice(self.hot.posts)
 
+    def maybe(self) -> bool:
+        """Whether a call has a consequence."""
+        return self.random.random() < 0.5
+
     def relate(self, table: str, actor: Any, target: Any, change: Change) -> None:
         """Note a change of a like, a follow and so on. Those of the hot users are not predictable, and not noted."""
         if actor == self.member.user:
@@ -119,7 +123,7 @@ class Attempt:
 async def like(a: Attempt) -> None:
     actor, post = a.actor(), a.post()
     a.relate("likes", actor, post, to("there"))
-    await a.community.likes.like(actor, "post", post)
+    await a.community.likes.like(actor, "post", post, reward=a.maybe(), notify=a.maybe())
 
 
 async def unlike(a: Attempt) -> None:
@@ -131,7 +135,7 @@ async def unlike(a: Attempt) -> None:
 async def toggle(a: Attempt) -> None:
     actor, post = a.actor(), a.post()
     a.relate("likes", actor, post, lambda value: None if value else "there")
-    await a.community.likes.toggle(actor, "post", post)
+    await a.community.likes.toggle(actor, "post", post, reward=a.maybe(), notify=a.maybe())
 
 
 async def write_comment(a: Attempt) -> None:
@@ -139,7 +143,7 @@ async def write_comment(a: Attempt) -> None:
     marker = f"{a.marker}-{len(a.changes)}"
     a.change(("comments", marker), to("0"))
     a.comments[marker] = None
-    comment = await a.community.comments.create(a.post(), a.actor(), f"{marker} 0")
+    comment = await a.community.comments.create(a.post(), a.actor(), f"{marker} 0", reward=a.maybe(), notify=a.maybe())
     a.comments[marker] = comment.id
 
 
@@ -155,7 +159,7 @@ async def delete_comment(a: Attempt) -> None:
 
 
 async def write_post(a: Attempt) -> None:
-    await a.community.posts.create(a.hot.space, a.star(), content=a.text("posts"), content_html="p")
+    await a.community.posts.create(a.hot.space, a.star(), content=a.text("posts"), content_html="p", reward=a.maybe())
 
 
 async def award(a: Attempt) -> None:
@@ -167,13 +171,15 @@ async def notify(a: Attempt) -> None:
 
 
 async def send(a: Attempt) -> None:
-    await a.community.messages.send(a.hot.conversation, a.random.choice(a.hot.users[:2]), a.text("messages"))
+    await a.community.messages.send(
+        a.hot.conversation, a.random.choice(a.hot.users[:2]), a.text("messages"), notify=a.maybe()
+    )
 
 
 async def enroll(a: Attempt) -> None:
     actor = a.actor()
     a.relate("enrollments", actor, a.hot.course, to("there"))
-    await a.community.enrollments.enroll(actor, a.hot.course)
+    await a.community.enrollments.enroll(actor, a.hot.course, reward=a.maybe(), notify=a.maybe())
 
 
 async def withdraw(a: Attempt) -> None:
@@ -187,7 +193,7 @@ async def answer(a: Attempt) -> None:
     actor, status, before = a.actor(), a.random.choice(["going", "going", "going", "maybe"]), a.changes.copy()
     a.relate("rsvps", actor, a.hot.event, to(status))
     try:
-        await a.community.rsvps.set(actor, a.hot.event, status)
+        await a.community.rsvps.set(actor, a.hot.event, status, reward=a.maybe(), notify=a.maybe())
     except EventFullError:
         a.changes = before
 
@@ -197,7 +203,7 @@ async def follow(a: Attempt) -> None:
     if actor != star:
         a.relate("follows", actor, star, to("there"))
     with suppress(SelfFollowError):
-        await a.community.follows.follow(actor, star)
+        await a.community.follows.follow(actor, star, notify=a.maybe())
 
 
 async def rename(a: Attempt) -> None:

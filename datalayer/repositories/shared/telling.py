@@ -124,14 +124,14 @@ async def take_back_likes(
     """Take back likes from the notification that counts them, while that is unread. In the transaction that is open.
 
     2 round trips, 3 where the notification shows one of those who left: then the newest like that it still counts gives
-    the actor, by by_target. Without an index on `notificationId`, for that would be as large as one on all likes: the
-    likes that an unread notification counts are the newest of their target.
+    the actor. That one is found by by_target, newest first, past the likes that nobody was told of. It is among the
+    first keys where every like tells, and saves an index on `notificationId` with a key for each like.
 
     Args:
-        connection: Where; the likes have been removed there.
+        connection: Where; the likes have been removed there before.
         target_type: What was liked.
         target_id: Which one.
-        gone: The users who like it no more, each with the `notificationId` of the like.
+        gone: The users who no longer like it, each with the `notification_id` of the like.
     """
     if not gone:
         return

@@ -21,8 +21,8 @@ Wire: TypeAlias = dict[str, Any]
 Kinds: TypeAlias = Mapping[str, str]
 """The paths of a collection's documents, each with the kind of value that is there where it is not missing."""
 
-WITHOUT_EFFECT = {"batch_size", "batchSize", "comment", "session"}
-"""Options that change nothing of a result."""
+WITHOUT_EFFECT = {"batch_size", "batchSize", "comment", "ordered", "session"}
+"""Options that change nothing of a result. `ordered` would, where a write of many breaks a rule: that is refused."""
 
 FILTERS: Mapping[str, str] = {
     "$eq": "value or null",
