@@ -208,10 +208,10 @@ def _unlocked(row: dict[str, Any] | None) -> dict[str, Any] | None:
     return None if row is None else {name: value for name, value in row.items() if name != "revision"}
 
 
-def _numbers(value: Any, begun: ObjectId) -> dict[ObjectId, str]:
-    """A name for each id that was made since the call began, in the order in which they were made."""
+def _numbers(value: Any, begun: ObjectId) -> dict[ObjectId | str, str]:
+    """A name for each id that was made since the call began, in the order in which they were made; also as text."""
     found = sorted({id for id in _ids(value) if id > begun})
-    return {id: f"new {number}" for number, id in enumerate(found)}
+    return {form: f"new {number}" for number, id in enumerate(found) for form in (id, str(id))}
 
 
 def _ids(value: Any) -> Iterator[ObjectId]:
@@ -227,11 +227,9 @@ def _ids(value: Any) -> Iterator[ObjectId]:
         yield from _ids(_parts(value))
 
 
-def _numbered(value: Any, numbers: Mapping[ObjectId, str]) -> Any:
-    if isinstance(value, ObjectId):
+def _numbered(value: Any, numbers: Mapping[ObjectId | str, str]) -> Any:
+    if isinstance(value, ObjectId | str):
         return numbers.get(value, value)
-    if isinstance(value, str):
-        return next((number for id, number in numbers.items() if str(id) == value), value)
     if isinstance(value, Mapping):
         return {_numbered(key, numbers): _numbered(part, numbers) for key, part in value.items()}
     if isinstance(value, set):
