@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from bson import ObjectId
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from datalayer import Community
@@ -494,6 +494,9 @@ class Model:
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.one_of(groups, st.just(READ)), min_size=1, max_size=8))
+@example([[(0, "like", True, True), (0, "unlike", False, False), (0, "like", False, False)]])
+@example([[(0, "like", True, True), (1, "like", True, True), (0, "toggle", True, True), (0, "toggle", True, True)]])
+@example([[(0, "like", True, True)], READ, [(0, "toggle", True, True), (0, "toggle", True, True)]])
 async def test_likes_lead_to_what_a_plain_model_says(community: Community, steps: list[Any]) -> None:
     """Results, count, points, and the notification's count and actor, after each group of requests at once."""
     users = (await community.users.directory("newest")).items or await people(community, 5)
