@@ -34,8 +34,10 @@ async def feed(space_id: SpaceId, page: Paged, community: Data) -> Page[Post]:
 @router.post("/{space_id}/posts", response_model=PostOut, status_code=status.HTTP_201_CREATED)
 async def create_post(space_id: SpaceId, new: NewPost, community: Data, user: CurrentUser) -> Post:
     """Write a post and reward its author: both, or neither."""
-    text = {"content": new.content, "content_html": html_of(new.content)}
-    return await community.posts.create(space_id, user.id, **text, title=new.title, reward=True, notify=True)
+    html = html_of(new.content)
+    return await community.posts.create(
+        space_id, user.id, content=new.content, content_html=html, title=new.title, reward=True, notify=True
+    )
 
 
 def html_of(content: str) -> str:
