@@ -47,7 +47,8 @@ class Follows(Repository[Follow, FollowId]):
     async def follow(self, follower_id: UserId, following_id: UserId, *, notify: bool = False) -> FollowResult:
         """Make one user follow another; safe to repeat.
 
-        3 round trips, by_followerId_and_followingId. A transaction of 6 where the other one is notified.
+        3 round trips, by_followerId_and_followingId. With `notify` a transaction of 6 round trips, of 4 where it was so
+        before.
 
         Args:
             follower_id: Who follows.

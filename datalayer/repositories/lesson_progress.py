@@ -67,7 +67,9 @@ class Progress(Repository[LessonProgress, LessonProgressId]):
         """Note that the user has done the lesson; safe to repeat. With the last one the course is completed.
 
         A transaction of 5 round trips, of 3 where it was done before: the course's lessons by by_courseId_and_order and
-        by_moduleId_and_order, those done by by_userId_and_lessonId, and by_userId_and_courseId. 4 more to reward.
+        by_moduleId_and_order, those done by by_userId_and_lessonId, and by_userId_and_courseId. It has
+        9 round trips with `reward`, by_action, by_threshold and by_userId_and_action_and_reference, 10 where that leads
+        to a notification.
 
         Args:
             user_id: Who.

@@ -78,8 +78,9 @@ class Likes(Repository[Like, LikeId]):
     ) -> LikeResult:
         """Make the user like the target; safe to repeat.
 
-        A transaction of 4 round trips, by_userId_and_target, shared with concurrent calls for the target; 4 more to
-        reward, and 2 more to notify.
+        A transaction of 4 round trips, by_userId_and_target, shared with concurrent calls for the target. It has
+        8 round trips with `reward`, by_action, by_threshold and by_userId_and_action_and_reference. It has 6 or 7 round
+        trips with `notify`, by_userId_and_type_and_gatherKey; 10 with both, 11 where the author reaches a level.
 
         Args:
             user_id: Who likes it.
@@ -97,8 +98,11 @@ class Likes(Repository[Like, LikeId]):
     async def unlike(self, user_id: UserId, target_type: LikeTarget, target_id: PostId | CommentId) -> LikeResult:
         """Make the user not like the target; safe to repeat.
 
-        A transaction of 4 round trips, by_userId_and_target, shared as `like`'s is. Of an unread notification that
-        counts the like it is taken back, in 2 or 3 more. Points stay.
+        An unread notification that counts the like no longer does; without likes it is removed. Points stay.
+
+        A transaction of 4 round trips, by_userId_and_target, shared as `like`'s is. It has 6 round trips where an
+        unread notification counts the like, 7 where that shows the user: then another one who likes the target is
+        found by by_target.
 
         Raises:
             NotFoundError: There is no such user or target.
@@ -116,6 +120,16 @@ class Likes(Repository[Like, LikeId]):
     ) -> LikeResult:
         """Like the target, or stop liking it; see `like` and `unlike`.
 
+        A transaction of 4 to 11 round trips, as theirs: by_userId_and_target; by_action, by_threshold and
+        by_userId_and_action_and_reference with `reward`; by_userId_and_type_and_gatherKey with `notify`; by_target.
+
+        Args:
+            user_id: Who likes it, or no longer does.
+            target_type: What it is.
+            target_id: Which one.
+            reward: As for `like`.
+            notify: As for `like`.
+
         Raises:
             NotFoundError: There is no such user or target.
         """
@@ -123,7 +137,9 @@ class Likes(Repository[Like, LikeId]):
         return await self._groups.submit((target_type, target_id), request)
 
     async def delete(self, id: LikeId) -> None:
-        """Remove the like; the target's counter follows. A transaction of 3 round trips.
+        """Remove the like; the target's counter follows, and an unread notification that counts the like.
+
+        A transaction of 3 round trips; of up to 6 where there is such a notification, by_target.
 
         Raises:
             NotFoundError: There is none.
@@ -188,7 +204,8 @@ class Likes(Repository[Like, LikeId]):
         liked = {id: bool(user["likes"]) for id, user in users.items()}
         count = 0 if target is None else int(target["likeCount"])
         answers: list[LikeResult | Exception] = []
-        made: dict[UserId, Wanted] = {}
+        made: list[_Request] = []
+        new: dict[UserId, _Request] = {}
         for request in requests:
             before = liked.get(request.user_id)
             if before is None:
@@ -201,13 +218,16 @@ class Likes(Repository[Like, LikeId]):
             count += after - before
             liked[request.user_id] = after
             if after and not before:
-                made[request.user_id] = request.wanted
+                made.append(request)
+                new[request.user_id] = request
+            elif before and not after:
+                new.pop(request.user_id, None)
             answers.append(LikeResult(after, count, newly=after and not before))
         if target is not None:
-            new = {id: wanted for id, wanted in made.items() if liked[id] and not users[id]["likes"]}
-            told = await self._bring_about(key, target["authorId"], {id: users[id] for id in new}, new)
-            gone = {id: like for id, user in users.items() for like in user["likes"] if not liked[id]}
-            await self._write(key, new=told, gone=gone)
+            # Also the like of somebody who took it back and likes the target again: that is another like.
+            gone = {id: like for id, user in users.items() for like in user["likes"] if id in new or not liked[id]}
+            told = await self._bring_about(key, target["authorId"], users, made, new)
+            await self._write(key, new={id: told.get(id) for id in new}, gone=gone)
         return answers
 
     async def _state(
@@ -241,33 +261,39 @@ class Likes(Repository[Like, LikeId]):
         key: _Key,
         author_id: UserId,
         users: Mapping[UserId, Mapping[str, Any]],
-        wanted: Mapping[UserId, Wanted],
-    ) -> dict[UserId, NotificationId | None]:
-        """What follows from new likes; returns which notification counts whose."""
+        made: Sequence[_Request],
+        new: Mapping[UserId, _Request],
+    ) -> dict[UserId, NotificationId]:
+        """What follows from the likes that were made: points for each, and notifications that count those still there.
+
+        Returns which notification counts whose like.
+        """
         target_type, target_id = key
-        target = f"{target_type}:{target_id}"
-        told: dict[UserId, NotificationId | None] = dict.fromkeys(wanted)
-        acts = {
-            id: Act(
-                wanted[id],
-                [Cause(author_id, "like_received", "like", f"{target}:{id}")],
-                [Notice(author_id, "like", Actor(id, Author.of(user)), _data(key), gather=target)],
-            )
-            for id, user in users.items()
-            # Nobody is rewarded for liking what they have written.
-            if wanted[id] and id != author_id
+        target, data = f"{target_type}:{target_id}", _data(key)
+
+        def act(request: _Request) -> Act:
+            id = request.user_id
+            cause = Cause(author_id, "like_received", "like", f"{target}:{id}")
+            notice = Notice(author_id, "like", Actor(id, Author.of(users[id])), data, gather=target)
+            return Act(request.wanted, [cause], [notice] if new.get(id) is request else [])
+
+        # Nobody is rewarded for liking what they have written.
+        others = [request for request in made if request.user_id != author_id]
+        results = await bring_about(self._connection, [act(request) for request in others])
+        return {
+            request.user_id: notification.id
+            for request, notifications in zip(others, results, strict=True)
+            for notification in notifications.values()
         }
-        results = await bring_about(self._connection, list(acts.values()))
-        for id, notifications in zip(acts, results, strict=True):
-            for notification in notifications.values():
-                told[id] = notification.id
-        return told
 
     async def _write(
         self, key: _Key, *, new: Mapping[UserId, NotificationId | None], gone: Mapping[UserId, Mapping[str, Any]]
     ) -> None:
         """Write new likes, each with the notification that counts it, and remove others."""
         target_type, target_id = key
+        if gone:
+            of_users = {"userId": {"$in": list(gone)}, "targetType": target_type, "targetId": target_id}
+            await self._collection.delete_many(of_users, hint="by_userId_and_target")
         if new:
             now = self._now()
             likes = [
@@ -275,9 +301,6 @@ class Likes(Repository[Like, LikeId]):
                 for id, counted in new.items()
             ]
             await self._collection.insert_many([like.to_wire() for like in likes])
-        if gone:
-            of_users = {"userId": {"$in": list(gone)}, "targetType": target_type, "targetId": target_id}
-            await self._collection.delete_many(of_users, hint="by_userId_and_target")
         if len(new) != len(gone):
             more = len(new) - len(gone)
             await self._of(TARGETS[target_type]).update_one({"_id": target_id}, {"$inc": {"likeCount": more}})

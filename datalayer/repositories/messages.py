@@ -55,6 +55,7 @@ class Messages(SoftDeletingRepository[Message, MessageId]):
 
         A transaction of 4 round trips, shared with concurrent messages to the conversation. It has 5 or 6 round trips
         where there is a message of the same millisecond, to find by by_conversationId_and_createdAt which comes last.
+        With `notify` it has 7 round trips, by_userId_and_type_and_gatherKey; at most 9 in such a millisecond.
 
         The order of a conversation is the order of sending, also where a clock goes back: a message is never older
         than the one before.
@@ -63,8 +64,7 @@ class Messages(SoftDeletingRepository[Message, MessageId]):
             conversation_id: The conversation.
             sender_id: Who writes.
             content: What they say.
-            notify: Tell the other one, in a notification `message` that gathers those of the conversation; 2 or 3 round
-                trips more.
+            notify: Tell the other one, in a notification `message` that gathers those of the conversation.
 
         Raises:
             NotAParticipantError: The sender is none of the two.

@@ -59,13 +59,15 @@ class Reports(Repository[Report, ReportId]):
     ) -> Report:
         """Report a target. 3 round trips; by_reporterId_and_targetType_and_targetId lets only one be pending.
 
+        With `notify` a transaction of 7 or 8 round trips, by_role and by_userId_and_type_and_gatherKey.
+
         Args:
             reporter_id: Who reports it.
             target_type: What it is.
             target_id: Which one.
             reason: Why.
             notify: Tell the moderators and admins but the reporter, in a notification `report` that gathers the reports
-                of the target. A transaction of 8 or 9 round trips then, by_role.
+                of the target.
 
         Raises:
             AlreadyExistsError: The reporter has a pending report of this target.
@@ -81,8 +83,8 @@ class Reports(Repository[Report, ReportId]):
         )
 
         async def work() -> Report:
-            filed = await self._file(report)
             actor = await actor_of(self._connection, reporter_id)
+            filed = await self._file(report)
             moderating = {"role": {"$in": ["admin", "moderator"]}}
             found = self._of(User).find(moderating, {"_id": 1}, batch_size=AT_ONCE, hint="by_role")
             ids = {user["_id"] for user in await found.to_list()}
@@ -91,10 +93,14 @@ class Reports(Repository[Report, ReportId]):
             await bring_about(self._connection, [Act(Wanted(notify=True), notices=told)], known=ids)
             return filed
 
-        return await (self._connection.transaction(work) if notify else self._file(report))
+        if not notify:
+            await self._require(User, reporter_id)
+            return await self._file(report)
+        # The reports of a target count up in the same notifications.
+        return await self._connection.transaction(work, writes=[(Report.Settings.name, target_id)])
 
     async def _file(self, report: Report) -> Report:
-        await self._require(User, report.reporter_id)
+        """Insert the report of somebody who exists."""
         await self._require(TARGETS[report.target_type], report.target_id)
         return await self._insert(report)
 

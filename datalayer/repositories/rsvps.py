@@ -132,7 +132,9 @@ class Rsvps(Repository[Rsvp, RsvpId]):
     ) -> RsvpResult:
         """Give or change the user's answer; safe to repeat.
 
-        A transaction of 4 round trips, by_eventId_and_userId, shared with those who answer at once; 4 more to reward.
+        A transaction of 4 round trips, by_eventId_and_userId, shared with those who answer at once. It has 8 round
+        trips with `reward`, by_action, by_threshold and by_userId_and_action_and_reference, 9 where that leads to a
+        notification.
 
         Args:
             user_id: Who answers.

@@ -181,10 +181,12 @@ class Users(Repository[User, UserId]):
     async def set_role(self, id: UserId, role: Role, *, notify: bool = False) -> User:
         """Give the user a role. A transaction of 3 round trips; of 4 where that was an admin, by_role.
 
+        With `notify` it has one more: at most 5 round trips.
+
         Args:
             id: Who.
             role: The role.
-            notify: Tell the user (`role`); one round trip more.
+            notify: Tell the user (`role`).
 
         Raises:
             LastAdminError: There would be no admin left.

@@ -53,6 +53,19 @@ class Scene:
     tables: Sequence[str]
 
 
+BOTH: Any = {"reward": True, "notify": True}
+WANTED: Any = ({}, BOTH, {"reward": True}, {"notify": True})
+"""Which consequences a request asks for."""
+
+CONSEQUENCES = ["users", "points", "notifications"]
+
+
+async def _rules(c: Community, action: str) -> None:
+    """Points for the action, so that two or three of them lead to a level."""
+    await c.levels.install_defaults()
+    await c.gamification_config.set(action, 30)
+
+
 async def _messages(c: Community) -> Scene:
     one, other, gone, stranger = await people(c, 4)
     talks = [(await c.conversations.open(one.id, user.id)).id for user in (other, gone)]
@@ -61,13 +74,15 @@ async def _messages(c: Community) -> Scene:
     senders = (one.id, one.id, other.id, gone.id, stranger.id, NOBODY)
 
     def request(c: Community, key: Any, draw: Draw) -> Request:
-        sender, text = draw.of(*senders), draw.of("a", "b" * 200)
-        return lambda: c.messages.send(key, sender, text)
+        sender, text, notify = draw.of(*senders), draw.of("a", "b" * 200), draw.of(True, False)
+        return lambda: c.messages.send(key, sender, text, notify=notify)
 
-    return Scene([*talks, *talks, ConversationId(ObjectId())], request, ["users", "conversations", "messages"])
+    tables = ["users", "conversations", "messages", "notifications"]
+    return Scene([*talks, *talks, ConversationId(ObjectId())], request, tables)
 
 
 async def _comments(c: Community) -> Scene:
+    await _rules(c, "comment")
     authors = await people(c, 2)
     posts = [await post(c) for _ in range(3)]
     top, removed = [await c.comments.create(posts[0].id, authors[0].id, text) for text in ("top", "removed")]
@@ -79,21 +94,38 @@ async def _comments(c: Community) -> Scene:
 
     def request(c: Community, key: Any, draw: Draw) -> Request:
         author, parent = draw.of(*(author.id for author in authors), NOBODY), draw.of(*parents)
-        return lambda: c.comments.create(key, author, "c", parent_id=parent)
+        wanted, ids = draw.of(*WANTED), [authors[1].id, NOBODY, posts[0].author_id]
+        return lambda: c.comments.create(key, author, "c", parent_id=parent, mention_ids=ids, **wanted)
 
-    return Scene([*(it.id for it in (posts[0], *posts)), PostId(ObjectId())], request, ["users", "posts", "comments"])
+    tables = ["posts", "comments", *CONSEQUENCES]
+    return Scene([*(it.id for it in (posts[0], *posts)), PostId(ObjectId())], request, tables)
+
+
+async def _likes(c: Community) -> Scene:
+    await _rules(c, "like_received")
+    users, target = await people(c, 3), await post(c)
+    comment = await c.comments.create(target.id, users[0].id, "top")
+    keys = [("post", target.id), ("comment", comment.id), ("post", PostId(ObjectId()))]
+
+    def request(c: Community, key: Any, draw: Draw) -> Request:
+        user, wanted = draw.of(*(it.id for it in users), target.author_id, NOBODY), draw.of(*WANTED)
+        return lambda: c.likes.like(user, *key, **wanted)
+
+    return Scene([*keys[:2], *keys], request, ["posts", "comments", "likes", *CONSEQUENCES])
 
 
 async def _posts(c: Community) -> Scene:
-    author = await person(c)
+    await _rules(c, "post")
+    author, other = await people(c, 2)
     spaces = [await space(c) for _ in range(3)]
     await c.spaces.delete(spaces[2].id)
 
     def request(c: Community, key: Any, draw: Draw) -> Request:
         where, title = draw.of(*(it.id for it in spaces), SpaceId(ObjectId("0" * 24))), draw.of(None, "t")
-        return lambda: c.posts.create(where, key, title=title, **CONTENT)
+        wanted, ids = draw.of(*WANTED), [other.id, other.id, NOBODY, author.id]
+        return lambda: c.posts.create(where, key, title=title, mention_ids=ids, **CONTENT, **wanted)
 
-    return Scene([author.id, author.id, NOBODY], request, ["users", "posts"])
+    return Scene([author.id, author.id, NOBODY], request, ["posts", *CONSEQUENCES])
 
 
 async def _points(c: Community) -> Scene:
@@ -116,6 +148,7 @@ async def _points(c: Community) -> Scene:
 
 
 async def _enrollments(c: Community) -> Scene:
+    await _rules(c, "enroll")
     users = await people(c, 3)
     courses = [await c.courses.create(title="Sailing") for _ in range(3)]
     for course in courses[:2]:
@@ -124,27 +157,31 @@ async def _enrollments(c: Community) -> Scene:
     await c.courses.unpublish(courses[1].id)
 
     def request(c: Community, key: Any, draw: Draw) -> Request:
-        user = draw.of(*(it.id for it in users), NOBODY)
-        return lambda: c.enrollments.enroll(user, key)
+        user, wanted = draw.of(*(it.id for it in users), NOBODY), draw.of(*WANTED)
+        return lambda: c.enrollments.enroll(user, key, **wanted)
 
-    return Scene([courses[0].id, *(it.id for it in courses), CourseId(ObjectId())], request, ["courses", "enrollments"])
+    tables = ["courses", "enrollments", *CONSEQUENCES]
+    return Scene([courses[0].id, *(it.id for it in courses), CourseId(ObjectId())], request, tables)
 
 
 async def _rsvps(c: Community) -> Scene:
+    await _rules(c, "rsvp")
     users, start = await people(c, 3), c.clock() + DAY
     event = await c.events.create(title="Party", start_time=start, end_time=start + DAY, capacity=1)
     await c.rsvps.set(users[0].id, event.id, "maybe")
 
     def request(c: Community, key: Any, draw: Draw) -> Request:
         user, status = draw.of(*(it.id for it in users), NOBODY), draw.of("going", "going", "maybe", None)
-        return lambda: c.rsvps.set(user, key, status) if status else c.rsvps.withdraw(user, key)
+        wanted = draw.of(*WANTED)
+        return lambda: c.rsvps.set(user, key, status, **wanted) if status else c.rsvps.withdraw(user, key)
 
-    return Scene([event.id, event.id, EventId(ObjectId())], request, ["events", "rsvps"])
+    return Scene([event.id, event.id, EventId(ObjectId())], request, ["events", "rsvps", *CONSEQUENCES])
 
 
 SCENES = {
     "messages.send": _messages,
     "comments.create": _comments,
+    "likes.like": _likes,
     "posts.create": _posts,
     "points": _points,
     "enrollments.enroll": _enrollments,
@@ -167,9 +204,9 @@ async def _restore(c: Community, state: State) -> None:
             await c.database[name].insert_many(rows)
 
 
-def _plain(value: Any, names: Mapping[ObjectId, str]) -> Any:
+def _plain(value: Any, names: Mapping[Any, str]) -> Any:
     """What can be compared: new ids are numbered in their order, and locks leave no trace."""
-    if isinstance(value, ObjectId):
+    if isinstance(value, (ObjectId, str)):
         return names.get(value, value)
     if isinstance(value, Document):
         return _plain(value.to_wire(), names)
@@ -207,10 +244,11 @@ async def test_a_group_is_done_as_one_after_the_other(
                 answers = [(await asyncio.gather(request(), return_exceptions=True))[0] for request in requests]
         after = await _state(community, scene.tables)
         known = {row["_id"] for rows in pristine.values() for row in rows}
-        new = sorted({row["_id"] for rows in after.values() for row in rows} - known)
+        new = {name: [row["_id"] for row in rows if row["_id"] not in known] for name, rows in after.items()}
         # What an answer mentions and was taken back in the same group is in no row.
-        new += sorted(_ids(answers) - known - {*new})
-        names = {id: f"new {number}" for number, id in enumerate(new)}
+        new["gone"] = sorted(_ids(answers) - known - {id for ids in new.values() for id in ids})
+        ids = [(id, f"{name} {number}") for name, ids in new.items() for number, id in enumerate(ids)]
+        names = {**dict(ids), **{str(id): name for id, name in ids}}
         outcomes.append(_plain([answers, dict(after)], names))
         assert await violations(community.database) == []
     assert outcomes[1] == outcomes[0]

@@ -104,7 +104,7 @@ async def test_a_post_and_its_reward_happen_together_or_not_at_all(
     async def fail(*_: object, **__: object) -> None:
         raise UnavailableError
 
-    monkeypatch.setattr(community.points, "award", fail)
+    monkeypatch.setattr("datalayer.repositories.posts.bring_about", fail)
     body(await api.post(f"/spaces/{home}/posts", json={"content": "Lost"}, headers=ADA), 503)
     assert len(body(await api.get(f"/spaces/{home}/posts"))["items"]) == 1
     assert (await community.users.get(ada.id)).points == 10

@@ -175,7 +175,7 @@ class Scene:
         found: list[Change] = []
         for table, before in self._rows.items():
             after = await self._stage.world.rows(table)
-            found += [(table, id, row) for id, row in sorted(changes(before, after).items())]
+            found += [(table, id, _unlocked(row)) for id, row in sorted(changes(before, after).items())]
             await self._stage.world.put_back(table, before, after)
         numbers = _numbers([result, found], self._begun)
         return Outcome(error, _numbered(result, numbers), _numbered(found, numbers))
@@ -203,10 +203,15 @@ async def staged() -> AsyncIterator[Stage]:
         pymongo.common.MIN_HEARTBEAT_INTERVAL = usual
 
 
-def _numbers(value: Any, begun: ObjectId) -> dict[ObjectId, str]:
-    """A name for each id that was made since the call began, in the order in which they were made."""
+def _unlocked(row: dict[str, Any] | None) -> dict[str, Any] | None:
+    """The document without its lock: after a conflict, the next attempt locks what it will write."""
+    return None if row is None else {name: value for name, value in row.items() if name != "revision"}
+
+
+def _numbers(value: Any, begun: ObjectId) -> dict[ObjectId | str, str]:
+    """A name for each id that was made since the call began, in the order in which they were made; also as text."""
     found = sorted({id for id in _ids(value) if id > begun})
-    return {id: f"new {number}" for number, id in enumerate(found)}
+    return {form: f"new {number}" for number, id in enumerate(found) for form in (id, str(id))}
 
 
 def _ids(value: Any) -> Iterator[ObjectId]:
@@ -222,8 +227,8 @@ def _ids(value: Any) -> Iterator[ObjectId]:
         yield from _ids(_parts(value))
 
 
-def _numbered(value: Any, numbers: Mapping[ObjectId, str]) -> Any:
-    if isinstance(value, ObjectId):
+def _numbered(value: Any, numbers: Mapping[ObjectId | str, str]) -> Any:
+    if isinstance(value, ObjectId | str):
         return numbers.get(value, value)
     if isinstance(value, Mapping):
         # A lock is no change: after a conflict a transaction may begin with one.

@@ -41,6 +41,22 @@ class Call:
         return f"{self.method} ({self.case})" if self.case else self.method
 
 
+BOTH: Any = {"reward": True, "notify": True}
+"""The arguments for everything that follows from an act."""
+
+
+ALL_LEVELS: Cost = {"seeks": 25, "why": "a key for each level; there are 20 at most"}
+
+
+async def promising(world: World) -> Any:
+    """A new user whose next points lead to the second level."""
+    (_, second, *_) = await world.c.levels.list()
+    user = await world.c.users.create(name="New")
+    await world.c.gamification_config.set("welcome", second.threshold - 1)
+    await world.c.points.award(user.id, "welcome")
+    return user.id
+
+
 def pages(method: str, run: Run, case: str = "", **cost: Any) -> list[Call]:
     """The calls for a first page and for the one that follows; `run` gets the world and a cursor."""
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.plans.calls import Call, Cost, pages
+from tests.plans.calls import ALL_LEVELS, BOTH, Call, Cost, pages, promising
 from tests.plans.world import World
 
 LIMIT = 2
@@ -63,6 +63,12 @@ async def _nearly_done(w: World) -> Any:
     for lesson in lessons[1:]:
         await w.c.lesson_progress.complete(user, lesson)
     return user, lessons[0]
+
+
+async def _first_lesson(w: World) -> Any:
+    user = await _newcomer(w)
+    await w.c.enrollments.enroll(user, w.course)
+    return user, (await _lessons(w))[0]
 
 
 async def _interrupted_removal(w: World) -> Any:
@@ -151,6 +157,20 @@ async def _opened(w: World, user: Any) -> None:
 ENROLLMENTS = [
     Call("enrollments.enroll", lambda w, user: w.c.enrollments.enroll(user, w.course), "new", before=_newcomer),
     Call("enrollments.enroll", lambda w, user: w.c.enrollments.enroll(user, w.course), "again", before=_enrolled),
+    Call(
+        "enrollments.enroll",
+        lambda w, user: w.c.enrollments.enroll(user, w.course, **BOTH),
+        "rewarded",
+        before=_newcomer,
+        **ALL_LEVELS,
+    ),
+    Call(
+        "enrollments.enroll",
+        lambda w, user: w.c.enrollments.enroll(user, w.course, **BOTH),
+        "reaches a level",
+        before=promising,
+        **ALL_LEVELS,
+    ),
     Call("enrollments.withdraw", lambda w, user: w.c.enrollments.withdraw(user, w.course), before=_enrolled, **LESSONS),
     Call(
         "enrollments.withdraw",
@@ -204,6 +224,20 @@ PROGRESS = [
     Call(
         "lesson_progress.complete",
         lambda w, found: w.c.lesson_progress.complete(*found),
+        before=_nearly_done,
+        **LESSONS,
+    ),
+    Call(
+        "lesson_progress.complete",
+        lambda w, found: w.c.lesson_progress.complete(*found, **BOTH),
+        "rewarded",
+        before=_first_lesson,
+        **LESSONS,
+    ),
+    Call(
+        "lesson_progress.complete",
+        lambda w, found: w.c.lesson_progress.complete(*found, **BOTH),
+        "completes the course, and reaches a level",
         before=_nearly_done,
         **LESSONS,
     ),

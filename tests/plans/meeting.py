@@ -3,7 +3,7 @@
 from typing import Any
 
 from datalayer.engine.clock import DAY, HOUR
-from tests.plans.calls import Call, Cost, pages
+from tests.plans.calls import ALL_LEVELS, BOTH, Call, Cost, pages, promising
 from tests.plans.world import World
 
 LIMIT = 3
@@ -78,6 +78,20 @@ RSVPS = [
     Call("rsvps.set", lambda w, user: w.c.rsvps.set(user, w.event, "going"), "new", before=_newcomer),
     Call("rsvps.set", lambda w, found: w.c.rsvps.set(found["userId"], w.event, "maybe"), "changed", before=_going),
     Call("rsvps.set", lambda w, found: w.c.rsvps.set(found["userId"], w.event, "going"), "again", before=_going),
+    Call(
+        "rsvps.set",
+        lambda w, user: w.c.rsvps.set(user, w.event, "going", **BOTH),
+        "rewarded",
+        before=_newcomer,
+        **ALL_LEVELS,
+    ),
+    Call(
+        "rsvps.set",
+        lambda w, it: w.c.rsvps.set(it, w.event, "going", **BOTH),
+        "reaches a level",
+        before=promising,
+        **ALL_LEVELS,
+    ),
     Call("rsvps.withdraw", lambda w, found: w.c.rsvps.withdraw(found["userId"], w.event), before=_going),
     Call("rsvps.withdraw", lambda w, user: w.c.rsvps.withdraw(user, w.event), "none", before=_newcomer),
     Call("rsvps.delete", lambda w, found: w.c.rsvps.delete(found["_id"]), before=_going),

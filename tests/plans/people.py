@@ -106,6 +106,13 @@ async def _said_now(w: World) -> Any:
     return other
 
 
+async def _told(w: World) -> Any:
+    """The other one has an unread notification of the conversation."""
+    sender, _ = await _pair(w)
+    await w.c.messages.send(w.conversation, sender, "hello", notify=True)
+    return sender
+
+
 async def _said(w: World) -> Any:
     return (await w.one("messages", conversationId=w.conversation, deletedAt=None))["_id"]
 
@@ -147,6 +154,8 @@ USERS = [
     Call("users.set_role", lambda w, member: w.c.users.set_role(member, "moderator"), "member", before=_member),
     Call("users.set_role", lambda w, member: w.c.users.set_role(member, "member"), "no change", before=_member),
     Call("users.set_role", lambda w, admin: w.c.users.set_role(admin, "member"), "admin", before=_admin),
+    Call("users.set_role", lambda w, it: w.c.users.set_role(it, "admin", notify=True), "told", before=_member),
+    Call("users.set_role", lambda w, it: w.c.users.set_role(it, "member", notify=True), "admin, told", before=_admin),
     Call("users.delete", lambda w: w.c.users.delete(w.earner), "member"),
     Call("users.delete", lambda w, admin: w.c.users.delete(admin), "admin", before=_admin),
     *pages("users.by_role", lambda w, after: w.c.users.by_role("member", limit=LIMIT, after=after)),
@@ -157,6 +166,8 @@ USERS = [
 FOLLOWS = [
     Call("follows.follow", lambda w, other: w.c.follows.follow(w.follower, other), "new", before=_newcomer),
     Call("follows.follow", lambda w: w.c.follows.follow(w.author, w.talker), "whichever"),
+    Call("follows.follow", lambda w, it: w.c.follows.follow(w.follower, it, notify=True), "told", before=_newcomer),
+    Call("follows.follow", lambda w: w.c.follows.follow(w.follower, w.followed, notify=True), "again, not told"),
     Call("follows.unfollow", lambda w: w.c.follows.unfollow(w.follower, w.followed)),
     Call("follows.is_following", lambda w: w.c.follows.is_following(w.follower, w.followed)),
     *pages("follows.followers", lambda w, after: w.c.follows.followers(w.followed, limit=LIMIT, after=after)),
@@ -278,6 +289,24 @@ CONVERSATIONS = [
         lambda w, sender: w.c.messages.send(w.conversation, sender, "hello"),
         "in the same millisecond, with a smaller id",
         before=_at_this_moment,
+    ),
+    Call(
+        "messages.send",
+        lambda w, pair: w.c.messages.send(w.conversation, pair[0], "hello", notify=True),
+        "told, first",
+        before=_pair,
+    ),
+    Call(
+        "messages.send",
+        lambda w, sender: w.c.messages.send(w.conversation, sender, "hello", notify=True),
+        "told, first of the sender, with a smaller id",
+        before=_at_this_moment,
+    ),
+    Call(
+        "messages.send",
+        lambda w, sender: w.c.messages.send(w.conversation, sender, "hello", notify=True),
+        "told, next",
+        before=_told,
     ),
     *pages("messages.history", _history),
     Call(

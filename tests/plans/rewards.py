@@ -4,11 +4,10 @@ from typing import Any
 
 from datalayer.repositories.gamification_config import DEFAULT_VALUES
 from datalayer.repositories.levels import DEFAULT_LEVELS
-from tests.plans.calls import Call, Cost, pages
+from tests.plans.calls import ALL_LEVELS, Call, pages
 from tests.plans.world import World
 
 LIMIT = 5
-ALL_LEVELS: Cost = {"seeks": 25, "why": "a key for each level; there are 20 at most"}
 WINDOW = "sums the window: a key for each entry in it; then a seek for each user"
 
 

@@ -5,10 +5,11 @@ from typing import Any
 from bson import ObjectId
 
 from datalayer.errors import AlreadyExistsError
-from tests.plans.calls import Call, Cost, pages
+from tests.plans.calls import ALL_LEVELS, BOTH, Call, Cost, pages, promising
 from tests.plans.world import World
 
 LIMIT = 5
+TEXT: Any = {"content": "x", "content_html": "x"}
 
 UNREAD: Cost = {"factor": 102, "why": "of each space up to 100 posts are counted"}
 MERGED: Cost = {"seeks": 60, "why": "two keys to seek each owner"}
@@ -53,6 +54,54 @@ async def _reply(w: World) -> Any:
 async def _reply_to_a_reply(w: World) -> Any:
     reply = await w.one("comments", parentId=w.parent)
     return reply["postId"], reply["_id"]
+
+
+async def _promising_reply(w: World) -> Any:
+    return *(await _reply_to_a_reply(w)), await promising(w)
+
+
+async def _liked_with_both(w: World) -> Any:
+    """A like that an unread notification counts, with others of before and after."""
+    users = [await _newcomer(w) for _ in range(3)]
+    for user in users:
+        await w.c.likes.like(user, "post", w.liked, **BOTH)
+    return users
+
+
+async def _newcomer_after_others(w: World) -> Any:
+    await _liked_with_both(w)
+    return await _newcomer(w)
+
+
+async def _liked_alone(w: World) -> Any:
+    """The only like that an unread notification counts."""
+    user = await _newcomer(w)
+    await w.c.likes.like(user, "post", w.liked, **BOTH)
+    return [user]
+
+
+async def _counted(w: World) -> Any:
+    """The newest like that an unread notification counts."""
+    users = await _liked_with_both(w)
+    return await w.one("likes", userId=users[-1])
+
+
+async def _almost_promoted(w: World) -> Any:
+    """Somebody who likes a post whose author is about to reach a level, and has been told of another like."""
+    post = await w.c.posts.create(w.space, await promising(w), content="x", content_html="x")
+    await w.c.likes.like(await _newcomer(w), "post", post.id, notify=True)
+    return await _newcomer(w), post.id
+
+
+async def _reported_before(w: World) -> Any:
+    await w.c.reports.file(await _newcomer(w), "post", w.post, "spam", notify=True)
+    return await _newcomer(w)
+
+
+async def _reported_and_read_by_one(w: World) -> Any:
+    reporter = await _reported_before(w)
+    await w.c.notifications.mark_all_read((await w.one("users", role="moderator"))["_id"])
+    return reporter
 
 
 async def _removed_comment(w: World) -> Any:
@@ -110,7 +159,20 @@ SPACES = [
 ]
 
 POSTS = [
-    Call("posts.create", lambda w: w.c.posts.create(w.space, w.author, content="x", content_html="x")),
+    Call("posts.create", lambda w: w.c.posts.create(w.space, w.author, **TEXT)),
+    Call("posts.create", lambda w: w.c.posts.create(w.space, w.author, **TEXT, reward=True), "rewarded", **ALL_LEVELS),
+    Call(
+        "posts.create",
+        lambda w: w.c.posts.create(w.space, w.author, **TEXT, mention_ids=[w.talker, w.liker], notify=True),
+        "told",
+    ),
+    Call(
+        "posts.create",
+        lambda w, user: w.c.posts.create(w.space, user, **TEXT, mention_ids=[w.talker, w.liker], **BOTH),
+        "with everything",
+        before=promising,
+        **ALL_LEVELS,
+    ),
     Call("posts.edit", lambda w: w.c.posts.edit(w.post, content="y")),
     Call("posts.pin", lambda w, it: w.c.posts.pin(it), before=_unpinned, why="counts up to 3 pinned posts"),
     Call("posts.pin", lambda w, it: w.c.posts.pin(it), "again", before=_pinned),
@@ -162,6 +224,26 @@ COMMENTS = [
         "reply to a reply",
         before=_reply_to_a_reply,
     ),
+    Call(
+        "comments.create", lambda w: w.c.comments.create(w.post, w.talker, "x", reward=True), "rewarded", **ALL_LEVELS
+    ),
+    Call("comments.create", lambda w: w.c.comments.create(w.post, w.talker, "x", notify=True), "told"),
+    Call(
+        "comments.create",
+        lambda w, where: w.c.comments.create(
+            where[0], where[2], "x", parent_id=where[1], mention_ids=[w.talker, w.liker], **BOTH
+        ),
+        "reply to a reply, with everything",
+        before=_promising_reply,
+        **ALL_LEVELS,
+    ),
+    Call(
+        "comments.create",
+        lambda w, user: w.c.comments.create(w.post, user, "x", mention_ids=[w.talker, w.liker], **BOTH),
+        "top level, with everything",
+        before=promising,
+        **ALL_LEVELS,
+    ),
     Call("comments.edit", lambda w: w.c.comments.edit(w.parent, "y")),
     Call("comments.delete", lambda w: w.c.comments.delete(w.parent)),
     Call("comments.restore", lambda w, it: w.c.comments.restore(it), before=_removed_comment),
@@ -189,6 +271,80 @@ LIKES = [
         lambda w, like: w.c.likes.unlike(like["userId"], "post", w.liked),
         before=lambda w: w.one("likes", targetId=w.liked),
     ),
+    Call(
+        "likes.like",
+        lambda w, user: w.c.likes.like(user, "post", w.liked, reward=True),
+        "rewarded",
+        before=_newcomer,
+        **ALL_LEVELS,
+    ),
+    Call("likes.like", lambda w, it: w.c.likes.like(it, "post", w.liked, notify=True), "told", before=_newcomer),
+    Call(
+        "likes.like",
+        lambda w, user: w.c.likes.like(user, "post", w.liked, notify=True),
+        "told, next",
+        before=_newcomer_after_others,
+    ),
+    Call(
+        "likes.like",
+        lambda w, users: w.c.likes.like(users[0], "comment", w.parent, **BOTH),
+        "rewarded and told",
+        before=_liked_with_both,
+        **ALL_LEVELS,
+    ),
+    Call(
+        "likes.like",
+        lambda w, found: w.c.likes.like(found[0], "post", found[1], **BOTH),
+        "told, next, and leads to a level",
+        before=_almost_promoted,
+        **ALL_LEVELS,
+    ),
+    Call(
+        "likes.toggle",
+        lambda w, user: w.c.likes.toggle(user, "post", w.liked, reward=True),
+        "rewarded",
+        before=_newcomer,
+        **ALL_LEVELS,
+    ),
+    Call("likes.toggle", lambda w, it: w.c.likes.toggle(it, "post", w.liked, notify=True), "told", before=_newcomer),
+    Call(
+        "likes.toggle",
+        lambda w, users: w.c.likes.toggle(users[0], "comment", w.parent, **BOTH),
+        "rewarded and told",
+        before=_liked_with_both,
+        **ALL_LEVELS,
+    ),
+    Call(
+        "likes.toggle",
+        lambda w, found: w.c.likes.toggle(found[0], "post", found[1], **BOTH),
+        "told, next, and leads to a level",
+        before=_almost_promoted,
+        **ALL_LEVELS,
+    ),
+    Call(
+        "likes.unlike",
+        lambda w, users: w.c.likes.unlike(users[0], "post", w.liked),
+        "the only one that was told",
+        before=_liked_alone,
+    ),
+    Call(
+        "likes.unlike",
+        lambda w, users: w.c.likes.unlike(users[-1], "post", w.liked),
+        "the newest that was told",
+        before=_liked_with_both,
+    ),
+    Call(
+        "likes.toggle",
+        lambda w, users: w.c.likes.toggle(users[0], "post", w.liked),
+        "the only one that was told",
+        before=_liked_alone,
+    ),
+    Call(
+        "likes.toggle",
+        lambda w, users: w.c.likes.toggle(users[-1], "post", w.liked),
+        "the newest that was told",
+        before=_liked_with_both,
+    ),
     Call("likes.unlike", lambda w, user: w.c.likes.unlike(user, "post", w.liked), "none", before=_newcomer),
     Call("likes.toggle", lambda w, user: w.c.likes.toggle(user, "post", w.liked), "on", before=_newcomer),
     Call(
@@ -198,6 +354,7 @@ LIKES = [
         before=lambda w: w.one("likes", targetId=w.liked),
     ),
     Call("likes.delete", lambda w, like: w.c.likes.delete(like["_id"]), before=lambda w: w.one("likes")),
+    Call("likes.delete", lambda w, like: w.c.likes.delete(like["_id"]), "the newest that was told", before=_counted),
     Call("likes.is_liked", lambda w: w.c.likes.is_liked(w.liker, "post", w.liked)),
     Call("likes.liked_among", lambda w, ids: w.c.likes.liked_among(w.liker, "post", ids), before=_posts),
     *pages("likes.of_target", lambda w, after: w.c.likes.of_target("post", w.liked, limit=LIMIT, after=after)),
@@ -222,6 +379,21 @@ async def _reported_again(w: World) -> Any:
 
 REPORTS = [
     Call("reports.file", lambda w, user: w.c.reports.file(user, "post", w.post, "spam"), before=_newcomer),
+    Call(
+        "reports.file", lambda w, it: w.c.reports.file(it, "post", w.post, "x", notify=True), "told", before=_newcomer
+    ),
+    Call(
+        "reports.file",
+        lambda w, user: w.c.reports.file(user, "post", w.post, "x", notify=True),
+        "told, next",
+        before=_reported_before,
+    ),
+    Call(
+        "reports.file",
+        lambda w, user: w.c.reports.file(user, "post", w.post, "x", notify=True),
+        "told, some of them next",
+        before=_reported_and_read_by_one,
+    ),
     Call(
         "reports.file",
         lambda w, found: w.c.reports.file(*found, "spam"),

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from datalayer.documents.notifications import Notification
 from datalayer.documents.users import User
@@ -9,7 +10,7 @@ from datalayer.engine.connection import Connection
 from datalayer.engine.repository import not_found
 from datalayer.ids import UserId
 from datalayer.repositories.shared.authors import Author
-from datalayer.repositories.shared.awards import Award, Cause, change_points
+from datalayer.repositories.shared.awards import Cause, change_points
 from datalayer.repositories.shared.telling import Actor, Notice, tell
 
 MAX_MENTIONS = 100
@@ -41,7 +42,7 @@ class Act:
 
     Attributes:
         wanted: What does follow.
-        causes: Whom it gives points, and what for.
+        causes: Whom it gives points, and what for; all of them one person.
         notices: Whom it tells what, those that matter most first; each person gets one of them.
     """
 
@@ -67,8 +68,9 @@ async def bring_about(
 ) -> Sequence[dict[UserId, Notification]]:
     """Give the points, and tell the people. In the transaction of the acts.
 
-    At most 10 round trips, however many acts there are: 5 for the points, as `change_points`, and 4 for the
-    notifications, as `tell`; none where nothing is wanted. Somebody who was removed gets nothing.
+    At most 9 round trips, however many acts there are: 5 for the points, as `change_points`, and 4 for the
+    notifications, as `tell`; none where nothing is wanted. Somebody who was removed gets nothing. A level that somebody
+    reaches is told in a notification of its own.
 
     Args:
         connection: Where.
@@ -78,19 +80,21 @@ async def bring_about(
     Returns:
         For each act, who was told of it, in which notification.
     """
-    causes = [(act, cause) for act in acts if act.wanted.reward for cause in act.causes]
-    levels: list[Notice] = []
+    causes = [(number, cause) for number, act in enumerate(acts) if act.wanted.reward for cause in act.causes]
+    levels: list[Sequence[Notice]] = [() for _ in acts]
     if causes:
         users = {cause.user_id for _, cause in causes}
         await connection.take_turns([(User.Settings.name, id) for id in sorted(users)])
         awards = await change_points(connection, [("award", cause) for _, cause in causes], connection.now())
-        levels = [
-            Notice(cause.user_id, "level_up", data={"level": award.level})
-            for (act, cause), award in zip(causes, awards, strict=True)
-            if act.wanted.notify and isinstance(award, Award) and award.levelled_up
-        ]
+        for (number, cause), award in zip(causes, awards, strict=True):
+            if isinstance(award, Exception):
+                users.discard(cause.user_id)
+            elif acts[number].wanted.notify and award is not None and award.levelled_up:
+                # Of several levels that an act leads to, the last.
+                levels[number] = [Notice(cause.user_id, "level_up", data={"level": award.level})]
+        known = {*known, *users}
     notices = [act.notices if act.wanted.notify else () for act in acts]
-    if not levels and not any(notices):
+    if not any(levels) and not any(notices):
         return [{} for _ in acts]
-    told = await tell(connection, [*notices, *([level] for level in levels)], known=known)
-    return told[: len(acts)]
+    told = await tell(connection, list(chain.from_iterable(zip(notices, levels, strict=True))), known=known)
+    return told[::2]

@@ -21,4 +21,6 @@ async def thread(post_id: PostId, page: Paged, community: Data) -> Page[CommentT
 @router.post("", response_model=CommentOut, status_code=status.HTTP_201_CREATED)
 async def create_comment(post_id: PostId, new: NewComment, community: Data, user: CurrentUser) -> Comment:
     """Write a comment or a reply."""
-    return await community.comments.create(post_id, user.id, new.content, parent_id=new.parent_id)
+    return await community.comments.create(
+        post_id, user.id, new.content, parent_id=new.parent_id, reward=True, notify=True
+    )

@@ -13,7 +13,7 @@ router = APIRouter(tags=["likes"])
 @router.put("/posts/{post_id}/like", response_model=LikeOut)
 async def like_post(post_id: PostId, community: Data, user: CurrentUser) -> LikeResult:
     """Like a post."""
-    return await community.likes.like(user.id, "post", post_id)
+    return await community.likes.like(user.id, "post", post_id, reward=True, notify=True)
 
 
 @router.delete("/posts/{post_id}/like", response_model=LikeOut)
@@ -25,7 +25,7 @@ async def unlike_post(post_id: PostId, community: Data, user: CurrentUser) -> Li
 @router.put("/comments/{comment_id}/like", response_model=LikeOut)
 async def like_comment(comment_id: CommentId, community: Data, user: CurrentUser) -> LikeResult:
     """Like a comment."""
-    return await community.likes.like(user.id, "comment", comment_id)
+    return await community.likes.like(user.id, "comment", comment_id, reward=True, notify=True)
 
 
 @router.delete("/comments/{comment_id}/like", response_model=LikeOut)

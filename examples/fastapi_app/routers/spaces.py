@@ -34,15 +34,10 @@ async def feed(space_id: SpaceId, page: Paged, community: Data) -> Page[Post]:
 @router.post("/{space_id}/posts", response_model=PostOut, status_code=status.HTTP_201_CREATED)
 async def create_post(space_id: SpaceId, new: NewPost, community: Data, user: CurrentUser) -> Post:
     """Write a post and reward its author: both, or neither."""
-
-    async def write_and_reward() -> Post:
-        post = await community.posts.create(
-            space_id, user.id, content=new.content, content_html=html_of(new.content), title=new.title
-        )
-        await community.points.award(user.id, "post", reference_type="post", reference_id=str(post.id))
-        return post
-
-    return await community.transaction(write_and_reward)
+    html = html_of(new.content)
+    return await community.posts.create(
+        space_id, user.id, content=new.content, content_html=html, title=new.title, reward=True, notify=True
+    )
 
 
 def html_of(content: str) -> str:
