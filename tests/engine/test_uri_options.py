@@ -8,6 +8,7 @@ import pytest
 from pymongo import AsyncMongoClient
 
 from datalayer import Community
+from datalayer.engine.client import open_client
 from datalayer.testing import CommandLog, Factories
 
 OPTIONS: list[dict[str, Any]] = [
@@ -84,3 +85,10 @@ async def _use(community: Community) -> None:
     with pytest.raises(asyncio.CancelledError):
         await community.transaction(cancelled)
     assert (await community.users.update_profile(user.id, visibility="private")).bio == "x"
+
+
+@pytest.mark.parametrize(("options", "seconds"), [("", 5), ("?serverSelectionTimeoutMS=700", 0.7)])
+async def test_how_long_a_server_is_looked_for(options: str, seconds: float) -> None:
+    """5 s, unless the URI says something else."""
+    async with open_client(f"mongodb://localhost/{options}") as client:
+        assert client.options.server_selection_timeout == seconds

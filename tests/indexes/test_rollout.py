@@ -6,13 +6,14 @@ from typing import Any
 
 import pytest
 from bson import ObjectId
-from pymongo.errors import DuplicateKeyError
+from pymongo.errors import DuplicateKeyError, OperationFailure
 
 from datalayer import Community, Stories
 from datalayer.documents import Document
 from datalayer.errors import SchemaDriftError, SchemaLockedError
-from datalayer.schema import application, ensure_schema, lock
+from datalayer.schema import application, ensure_schema, live, lock
 from datalayer.schema.application import apply, plan_for
+from datalayer.schema.performing import perform
 from datalayer.schema.plan import Action, Step
 from datalayer.schema.sharding import forbidden_indexes, shard_commands
 from tests.indexes.things import Database, Silence, Thing, applied, steps
@@ -278,3 +279,18 @@ def test_an_index_supports_each_shard_key(document: type[Document]) -> None:
     key = document.Settings.shard_key or ()
     whole = [index for index in document.Settings.indexes if index.where is None]
     assert any(tuple(name for name, _ in index.keys)[: len(key)] == key for index in whole)
+
+
+async def test_a_step_that_another_process_was_first_with_is_done(deployed: Database) -> None:
+    """Making a collection that is there, and dropping an index that is not. Any other error is raised."""
+    await perform(deployed, Step(Action.CREATE_COLLECTION, "things", "it is missing"))
+    await perform(deployed, Step(Action.DROP_INDEX, "things", "nobody declares it", name="by_nothing"))
+    with pytest.raises(OperationFailure, match="_id index"):
+        await perform(deployed, Step(Action.DROP_INDEX, "things", "nobody declares it", name="_id_"))
+
+
+async def test_a_collection_that_is_dropped_while_it_is_looked_at(deployed: Database) -> None:
+    """It has no indexes. Any other error is raised."""
+    assert await live._indexes(deployed, "nothing") is None
+    with pytest.raises(OperationFailure):
+        await live._indexes(deployed, "")

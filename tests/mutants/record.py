@@ -82,10 +82,12 @@ class Record:
     def choose(self, mutant: Mutant, root: Path, seconds: float) -> "Choice":
         """The tests that call the mutant's function, limited in time; those first that are fast and call little else.
 
-        For a change outside of functions, the tests that call anything in its module, and those of declarations.
+        For a change outside of functions, or in one that is called only when modules are imported, the tests that call
+        anything in its module, and those of declarations.
         """
         place = f"{mutant.path}:{mutant.function}"
-        able = [test for test in self._tests if self._notices(test, mutant, place)]
+        able = [test for test in self._tests if mutant.function and place in test.functions]
+        able = able or [test for test in self._tests if self._declares(test, mutant)]
         able.sort(key=lambda test: (self._costs[test.file], len(test.functions), test.seconds, test.name))
         chosen, total = list[Test](), 0.0
         for test in able:
@@ -95,9 +97,7 @@ class Record:
         changed = {file for file, digest in _digests(root, self._suite).items() if self._files.get(file) != digest}
         return Choice(chosen, len(able) - len(chosen), frozenset(test.name for test in self._tests), changed)
 
-    def _notices(self, test: Test, mutant: Mutant, place: str) -> bool:
-        if mutant.function:
-            return place in test.functions
+    def _declares(self, test: Test, mutant: Mutant) -> bool:
         return test.name.startswith(FOR_DECLARATIONS) or any(
             name.startswith(f"{mutant.path}:") for name in test.functions
         )
