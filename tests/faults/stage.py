@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
+import bson
 import pymongo.common
 from bson import ObjectId
 from pymongo import AsyncMongoClient, MongoClient
@@ -175,7 +176,10 @@ class Scene:
         found: list[Change] = []
         for table, before in self._rows.items():
             after = await self._stage.world.rows(table)
-            found += [(table, id, _unlocked(row)) for id, row in sorted(changes(before, after).items())]
+            changed = {id: _unlocked(row) for id, row in sorted(changes(before, after).items())}
+            were = {id: _unlocked(bson.decode(before[id.binary])) for id in changed if id.binary in before}
+            # A document that is locked is not changed.
+            found += [(table, id, row) for id, row in changed.items() if id not in were or row != were[id]]
             await self._stage.world.put_back(table, before, after)
         numbers = _numbers([result, found], self._begun)
         return Outcome(error, _numbered(result, numbers), _numbered(found, numbers))
@@ -231,9 +235,7 @@ def _numbered(value: Any, numbers: Mapping[ObjectId | str, str]) -> Any:
     if isinstance(value, ObjectId | str):
         return numbers.get(value, value)
     if isinstance(value, Mapping):
-        # A lock is no change: after a conflict a transaction may begin with one.
-        parts = {key: part for key, part in value.items() if key != "revision"}
-        return {_numbered(key, numbers): _numbered(part, numbers) for key, part in parts.items()}
+        return {_numbered(key, numbers): _numbered(part, numbers) for key, part in value.items()}
     if isinstance(value, set):
         return {_numbered(part, numbers) for part in value}
     if isinstance(value, list | tuple):
@@ -245,5 +247,5 @@ def _numbered(value: Any, numbers: Mapping[ObjectId | str, str]) -> Any:
 
 def _parts(value: Any) -> dict[str, Any]:
     if isinstance(value, Document):
-        return value.to_wire()
+        return _unlocked(value.to_wire()) or {}
     return {field.name: getattr(value, field.name) for field in fields(value)}
