@@ -18,14 +18,14 @@ test: .venv/ready
 thorough: .venv/ready
 	$(BIN)/pytest $(WORKERS) --thorough $(ARGS)
 
-# Every test against the built wheel, beside everything that the sdist holds but the package.
+# The suite against the built wheel, beside everything that the sdist holds but the package.
 test-wheel: .venv-wheel/ready
 	rm -rf .venv-wheel/dist .venv-wheel/suite && mkdir .venv-wheel/suite
 	$(BIN)/python -m build --no-isolation --outdir .venv-wheel/dist
 	.venv-wheel/bin/python -m pip install --quiet --force-reinstall --no-deps .venv-wheel/dist/*.whl
 	tar -xzf .venv-wheel/dist/*.tar.gz -C .venv-wheel/suite --strip-components=1
 	rm -r .venv-wheel/suite/datalayer .venv-wheel/suite/tests/packaging
-	cd .venv-wheel/suite && ../bin/pytest $(WORKERS) --thorough $(ARGS)
+	cd .venv-wheel/suite && ../bin/pytest $(WORKERS) $(ARGS)
 
 seed: .venv/ready
 	$(BIN)/python -m seed $(ARGS)

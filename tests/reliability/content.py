@@ -46,7 +46,8 @@ async def write_comment(w: Worker) -> None:
     parent = w.pick(parents) if parents else None
     with w.ledger.changing({("comments", marker): to("0")}):
         comment = await w.community.comments.create(post, w.user(), f"{marker} 0", parent_id=parent)
-    w.comments.append((Thing(marker, comment.id), post))
+    # Nobody replies to a reply: that is refused where a fault has kept its top-level comment deleted.
+    w.comments.append((Thing(marker, comment.id), post if parent is None else None))
 
 
 async def edit_comment(w: Worker) -> None:
