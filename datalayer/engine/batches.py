@@ -1,5 +1,7 @@
 """Changes of many documents: in one transaction where that succeeds soon, else in batches."""
 
+import asyncio
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
@@ -126,13 +128,15 @@ async def _run(connection: Connection, batch: Batch, size: int | None) -> int:
     """Run a batch again and again, in a transaction of its own each time, until no document is left; return how many.
 
     One that conflicts is tried again with half as many documents, down to a single one: the fewer there are, the sooner
-    there is a moment in which nobody else writes to any of them. Later ones grow again.
+    there is a moment in which nobody else writes to any of them. Later ones grow again. After a batch that met others,
+    they have as much time for themselves as it took.
     """
     size = size or BATCH
     total, after, room = 0, None, size
     while True:
+        handed_over = connection.handed_over
         try:
-            ids, tried = await _next(connection, batch, after, room)
+            ids, tried, seconds = await _next(connection, batch, after, room)
         except OutcomeUnknownError as error:
             raise IncompleteError from error
         except PyMongoError as error:
@@ -142,21 +146,24 @@ async def _run(connection: Connection, batch: Batch, size: int | None) -> int:
         total += len(ids)
         if len(ids) < tried:
             return total
+        if tried < room or connection.handed_over > handed_over:
+            await asyncio.sleep(seconds)
         after, room = ids[-1], min(size, 2 * tried)
 
 
 async def _next(
     connection: Connection, batch: Batch, after: ObjectId | None, size: int
-) -> tuple[Sequence[ObjectId], int]:
-    """One batch; its ids, and the size with which it succeeded."""
-    size *= 2
+) -> tuple[Sequence[ObjectId], int, float]:
+    """One batch; its ids, the size with which it succeeded, and how long it took."""
+    size, began = 2 * size, 0.0
 
     async def attempt() -> Sequence[ObjectId]:
-        nonlocal size
-        size = max(1, size // 2)
+        nonlocal size, began
+        size, began = max(1, size // 2), time.monotonic()
         return await batch(after, size)
 
-    return await connection.transaction(attempt), size
+    ids = await connection.transaction(attempt, varies=True)
+    return ids, size, time.monotonic() - began
 
 
 def _is_too_large(error: PyMongoError) -> bool:

@@ -147,7 +147,9 @@ class Connection:
         async with self.database.client.start_session(snapshot=True) as session, session.bind():
             yield
 
-    async def transaction(self, work: Callable[[], Awaitable[T]], *, writes: Sequence[Key] = ()) -> T:
+    async def transaction(
+        self, work: Callable[[], Awaitable[T]], *, writes: Sequence[Key] = (), varies: bool = False
+    ) -> T:
         """Run the work in a transaction, or as a part of the one that is open, and return its result.
 
         The transaction reads one snapshot and is committed by a majority. It is tried again as a whole, so the work may
@@ -160,6 +162,7 @@ class Connection:
         Args:
             work: What to do.
             writes: Documents that it will write, and that many others may write as well.
+            varies: Whether it writes other documents each time that it runs.
         """
         if self.transaction_is_open():
             with AllOrNothing():
@@ -168,7 +171,7 @@ class Connection:
         async with self.under_way():
             with pymongo.timeout(TRANSACTION_SECONDS):
                 async with self.database.client.start_session() as session, session.bind():
-                    return await self._retries.run(session, work, writes)
+                    return await self._retries.run(session, work, writes, varies=varies)
 
     async def take_turns(self, writes: Sequence[Key]) -> None:
         """Take the turns of documents in the transaction that is open.
@@ -179,6 +182,11 @@ class Connection:
         transaction = current_transaction()
         if transaction is not None:
             await transaction.take_turns(writes)
+
+    @property
+    def handed_over(self) -> int:
+        """How often a transaction had to wait for another one of this process, and its turn came."""
+        return self._retries.turns.handed_over
 
     async def _lock(self, keys: Sequence[Key]) -> None:
         for name, group in groupby(keys, key=itemgetter(0)):

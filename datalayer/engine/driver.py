@@ -35,7 +35,7 @@ def deliver_cancellations() -> None:
     if sys.version_info < (3, 12):
         _replace(pymongo.lock, "wait_for", _wait_for)
         for module in (pymongo.network_layer, pymongo.pool_shared):
-            _replace(module, "asyncio", _Asyncio("asyncio"))
+            _replace(module, "asyncio", _Asyncio())
 
 
 def _replace(owner: object, name: str, value: object) -> None:
@@ -45,8 +45,9 @@ def _replace(owner: object, name: str, value: object) -> None:
 class _Asyncio(ModuleType):
     """The module `asyncio`, but for one function."""
 
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401
-        return _wait_for if name == "wait_for" else getattr(asyncio, name)
+    def __init__(self) -> None:
+        super().__init__("asyncio")
+        self.__dict__.update(vars(asyncio), wait_for=_wait_for)
 
 
 async def _wait_for(awaitable: Awaitable[T], timeout: float | None) -> T:  # noqa: ASYNC109 - the driver's call has it

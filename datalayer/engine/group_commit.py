@@ -80,6 +80,8 @@ class GroupCommit(Generic[K, R, T]):
 
     async def _answer(self, key: K, result: asyncio.Future[T], seconds: float | None) -> T:
         """Wait for the answer to a request, no longer than this."""
+        if seconds is None:
+            return await result
         limit = asyncio.timeout(seconds)
         try:
             async with limit:

@@ -13,15 +13,20 @@ from pymongo.errors import PyMongoError
 from pymongo.read_concern import ReadConcern
 
 from datalayer.engine.driver import time_left
+from datalayer.engine.held_turns import HeldTurns
+from datalayer.engine.host_turns import HostTurns
 from datalayer.engine.transactions import attempt, wait_for_turns
 from datalayer.engine.translation import is_transient
-from datalayer.engine.turns import HeldTurns, Key, Turns, TurnTakenError
+from datalayer.engine.turns import Contention, Key, Turns, TurnTakenError
 
 T = TypeVar("T")
 
 # Asked for explicitly: a URI may ask for less, and then an acknowledged write could be lost.
 _MAJORITY = WriteConcern("majority")
 _SNAPSHOT = ReadConcern("snapshot")
+
+_CONFLICTING_SECONDS = 0.25
+"""How long a transaction locks a document first, after a conflict in spite of all turns: with another host, that is."""
 
 _LONGEST_PAUSE = 8.0
 _SHORTEST_PAUSE = 0.5
@@ -45,17 +50,22 @@ class Retries:
     ) -> None:
         self._database = database
         self._lock = lock
-        self._turns = Turns()
+        self.turns = Turns()
+        self._host_turns = HostTurns(database)
+        self._conflicting = Contention(_CONFLICTING_SECONDS)
 
-    async def run(self, session: AsyncClientSession, work: Callable[[], Awaitable[T]], keys: Collection[Key]) -> T:
+    async def run(
+        self, session: AsyncClientSession, work: Callable[[], Awaitable[T]], keys: Collection[Key], *, varies: bool
+    ) -> T:
         """Do the work in transactions of the session, until one of them is committed.
 
         Args:
             session: Where.
             work: May run several times.
             keys: The documents that it will write and others may too, as far as that is known.
+            varies: Whether each attempt writes other documents: then it keeps no turns, and locks nothing first.
         """
-        held = HeldTurns(self._turns)
+        held = HeldTurns(self.turns, self._host_turns)
         conflicting_since: float | None = None
         try:
             while True:
@@ -68,7 +78,12 @@ class Retries:
                     left = time_left()
                     if not is_transient(error) or (left is not None and left <= 0):
                         raise
-                    keys = ()
+                    if varies:
+                        held.give_back()
+                    keys = held.keys
+                    if held.take_of_host():
+                        continue
+                    self._conflicting.note(keys)
                     conflicting_since = conflicting_since or time.monotonic()
                     await asyncio.sleep(self._pause(held, time.monotonic() - conflicting_since))
         finally:
@@ -76,20 +91,20 @@ class Retries:
 
     async def _attempt(self, session: AsyncClientSession, work: Callable[[], Awaitable[T]], held: HeldTurns) -> T:
         async def locked_work() -> T:
-            contended = self._turns.contended(held.keys)
-            if contended:
+            conflicting = self._conflicting.among(held.keys)
+            if conflicting:
                 # First, so that little is lost where another process was faster.
-                await self._lock(contended)
+                await self._lock(conflicting)
             return await work()
 
-        began = time.monotonic()
+        held.since = time.monotonic()
         await session.start_transaction(_SNAPSHOT, _MAJORITY, ReadPreference.PRIMARY)
         result = await attempt(session, self._database, locked_work, held)
-        self._turns.held(held.keys, time.monotonic() - began)
+        self.turns.held(held.keys, time.monotonic() - held.since)
         return result
 
     def _pause(self, held: HeldTurns, waited: float) -> float:
         """How long to wait after a conflict: at random, so that two do not meet again."""
-        hold = self._turns.hold(held.keys)
+        hold = self.turns.hold(held.keys)
         longest = max(_SHORTEST_PAUSE * hold, _LONGEST_PAUSE * hold - _IMPATIENCE * waited)
         return random.uniform(0, longest)  # noqa: S311 - not a secret

@@ -17,6 +17,7 @@ from pymongo.read_concern import ReadConcern
 
 from datalayer.engine.driver import abort, earlier_error, forget, has_begun, time_left
 from datalayer.engine.errors import DataLayerError, UnavailableError
+from datalayer.engine.held_turns import HeldTurns
 from datalayer.engine.translation import (
     commit_is_unknown,
     is_conflict,
@@ -25,7 +26,7 @@ from datalayer.engine.translation import (
     translate,
     unconfirmed,
 )
-from datalayer.engine.turns import HeldTurns, Key, TurnTakenError
+from datalayer.engine.turns import Key, TurnTakenError
 
 T = TypeVar("T")
 
@@ -48,7 +49,6 @@ class Transaction:
         task: The task that opened it.
         writes: How many statements have changed something in it.
         failure: The error that dooms it: it can only be undone.
-        conflicts: The documents that the statement named whose error that is.
         over: Whether it has ended.
     """
 
@@ -58,7 +58,6 @@ class Transaction:
         self.task = asyncio.current_task()
         self.writes = 0
         self.failure: BaseException | None = None
-        self.conflicts: Collection[Key] = ()
         self.over = False
 
     async def take_turns(self, keys: Collection[Key]) -> None:
@@ -82,10 +81,10 @@ class Transaction:
         """Note that a statement has changed something."""
         self.writes += 1
 
-    def fail(self, error: BaseException, keys: Collection[Key] = ()) -> None:
+    def fail(self, error: BaseException) -> None:
         """Doom the transaction; an error in a task that only inherited its context does not."""
         if self.failure is None and self.task is asyncio.current_task():
-            self.failure, self.conflicts = error, keys
+            self.failure = error
 
 
 _current: ContextVar[Transaction | None] = ContextVar("datalayer_transaction", default=None)
@@ -161,7 +160,6 @@ async def attempt(
     except BaseException as error:
         if is_conflict(error):
             # The server has aborted it.
-            turns.turns.conflicted(transaction.conflicts)
             await forget(session)
             raise
         in_flight = _is_interruption(error) or _is_interruption(transaction.failure)

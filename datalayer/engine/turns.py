@@ -19,12 +19,10 @@ from pymongo.errors import PyMongoError
 Key: TypeAlias = tuple[str, ObjectId]
 """A document: the name of its collection, and its id."""
 
-CONTENDED_SECONDS = 1.0
-"""How long a document counts as contended after a conflict with another process."""
-
 _FIRST_HOLD = 0.01
 _SLOWER, _FASTER = 0.05, 0.3
 _MAX_CONTENDED = 10_000
+_MANY = 100
 
 
 class TurnTakenError(PyMongoError):
@@ -47,8 +45,9 @@ class Turns:
     def __init__(self) -> None:
         # A document is here while somebody has its turn.
         self._lines: dict[Key, deque[asyncio.Future[None]]] = {}
-        self._conflicts: dict[Key, float] = {}
         self._holds: dict[str, float] = {}
+        self.handed_over = 0
+        """How often somebody had to wait for a turn, and got it."""
 
     def take(self, key: Key) -> bool:
         """Take the turn, if nobody has it."""
@@ -77,23 +76,9 @@ class Turns:
             waiting = line.popleft()
             if not waiting.done():
                 waiting.set_result(None)
+                self.handed_over += 1
                 return
         del self._lines[key]
-
-    def conflicted(self, keys: Collection[Key]) -> None:
-        """Note that another process writes one of these documents, too; of several nobody knows which."""
-        if len(keys) != 1:
-            return
-        if len(self._conflicts) > _MAX_CONTENDED:
-            self._conflicts.clear()
-        self._conflicts.update(dict.fromkeys(keys, time.monotonic()))
-
-    def contended(self, keys: Iterable[Key]) -> list[Key]:
-        """Those of the documents that other processes write at present, sorted."""
-        if not self._conflicts:
-            return []
-        since = time.monotonic() - CONTENDED_SECONDS
-        return sorted(key for key in keys if self._conflicts.get(key, 0.0) > since)
 
     def held(self, keys: Iterable[Key], seconds: float) -> None:
         """Note how long a transaction took that wrote these documents."""
@@ -107,38 +92,28 @@ class Turns:
         return max((self._holds.get(name, _FIRST_HOLD) for name, _ in keys), default=_FIRST_HOLD)
 
 
-class HeldTurns:
-    """The turns that one transaction has, through all of its attempts.
+class Contention:
+    """Which documents others write at present, too.
 
-    It waits for a turn only while it has none, or has those alone that sort before it: so no two transactions wait for
-    each other. Any other turn it takes only if it is free.
+    Args:
+        seconds: How long a document counts as contended after a conflict.
     """
 
-    def __init__(self, turns: Turns) -> None:
-        self.turns = turns
-        self.keys: set[Key] = set()
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._noted: dict[Key, float] = {}
 
-    def missing(self, keys: Iterable[Key]) -> list[Key]:
-        """Take the turns that are free; those that are not."""
-        missing: list[Key] = []
-        for key in keys:
-            if key not in self.keys:
-                if self.turns.take(key):
-                    self.keys.add(key)
-                else:
-                    missing.append(key)
-        return missing
+    def note(self, keys: Collection[Key]) -> None:
+        """Note a conflict about one of these documents: nobody knows which. Of very many, none is noted."""
+        if len(keys) > _MANY:
+            return
+        if len(self._noted) > _MAX_CONTENDED:
+            self._noted.clear()
+        self._noted.update(dict.fromkeys(keys, time.monotonic()))
 
-    async def wait(self, keys: Iterable[Key]) -> None:
-        """Wait for these turns, and for those that it has."""
-        wanted = sorted({*self.keys, *keys})
-        self.give_back()
-        for key in wanted:
-            await self.turns.wait(key)
-            self.keys.add(key)
-
-    def give_back(self) -> None:
-        """End the turns."""
-        keys, self.keys = self.keys, set()
-        for key in keys:
-            self.turns.give_back(key)
+    def among(self, keys: Iterable[Key]) -> list[Key]:
+        """Those of the documents that are contended, sorted."""
+        if not self._noted:
+            return []
+        since = time.monotonic() - self._seconds
+        return sorted(key for key in keys if self._noted.get(key, 0.0) > since)

@@ -13,6 +13,7 @@ from datalayer.documents.comments import Comment
 from datalayer.documents.posts import Post
 from datalayer.documents.users import User
 from datalayer.engine.boundary import Cursor, Limit, Many
+from datalayer.engine.collection import insert_all
 from datalayer.engine.connection import Connection
 from datalayer.engine.fields import Json, Saying
 from datalayer.engine.group_commit import GroupCommit
@@ -195,7 +196,7 @@ class Comments(SoftDeletingRepository[Comment, CommentId]):
             for draft, place in zip(drafts, places, strict=True)
         ]
         if new := [comment.to_wire() for comment in answers if isinstance(comment, Comment)]:
-            await self._collection.insert_many(new)
+            await insert_all(self._collection, new)
             await self._bring_about(post_id, drafts, places, answers)
         return answers
 

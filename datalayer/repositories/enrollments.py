@@ -12,6 +12,7 @@ from datalayer.documents.courses import Course
 from datalayer.documents.enrollments import Enrollment, LessonProgress
 from datalayer.documents.users import User
 from datalayer.engine.boundary import Cursor, Limit
+from datalayer.engine.collection import insert_all
 from datalayer.engine.connection import Connection
 from datalayer.engine.group_commit import GroupCommit
 from datalayer.engine.pages import Page
@@ -203,7 +204,7 @@ class Enrollments(Repository[Enrollment, EnrollmentId]):
         if new:
             # First of the writes, since it is what conflicts with other processes, and with the removal of lessons.
             await self._of(Course).update_one({"_id": course_id}, {"$inc": {"enrollmentCount": len(new)}})
-            await self._collection.insert_many([enrollment.to_wire() for enrollment in new.values()])
+            await insert_all(self._collection, [enrollment.to_wire() for enrollment in new.values()])
         await bring_about(self._connection, acts)
         return answers
 

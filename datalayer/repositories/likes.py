@@ -10,6 +10,7 @@ from datalayer.documents.likes import Like, LikeTarget
 from datalayer.documents.posts import Post
 from datalayer.documents.users import User
 from datalayer.engine.boundary import Cursor, Limit, Many
+from datalayer.engine.collection import insert_all
 from datalayer.engine.connection import Connection
 from datalayer.engine.document import Document
 from datalayer.engine.fields import Json
@@ -300,7 +301,7 @@ class Likes(Repository[Like, LikeId]):
                 Like(user_id=id, target_type=target_type, target_id=target_id, created_at=now, notification_id=counted)
                 for id, counted in new.items()
             ]
-            await self._collection.insert_many([like.to_wire() for like in likes])
+            await insert_all(self._collection, [like.to_wire() for like in likes])
         if len(new) != len(gone):
             more = len(new) - len(gone)
             await self._of(TARGETS[target_type]).update_one({"_id": target_id}, {"$inc": {"likeCount": more}})

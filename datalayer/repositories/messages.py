@@ -9,6 +9,7 @@ from bson import ObjectId
 from datalayer.documents.conversations import PREVIEW_LENGTH, Conversation, Message
 from datalayer.documents.users import User
 from datalayer.engine.boundary import Cursor, Limit
+from datalayer.engine.collection import insert_all
 from datalayer.engine.connection import Connection
 from datalayer.engine.fields import Saying
 from datalayer.engine.group_commit import GroupCommit
@@ -179,7 +180,7 @@ class Messages(SoftDeletingRepository[Message, MessageId]):
         if new := [message for message in answers if isinstance(message, Message)]:
             if "lastMessagePreview" in before and created_at == before["lastMessageAt"]:
                 await self._put_last(conversation_id, new)
-            await self._collection.insert_many([message.to_wire() for message in new])
+            await insert_all(self._collection, [message.to_wire() for message in new])
         acts = [
             _act(message, Actor(message.sender_id, senders[message.sender_id]), before["participantIds"])
             for (_, _, notify), message in zip(drafts, answers, strict=True)

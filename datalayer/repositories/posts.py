@@ -12,7 +12,7 @@ from datalayer.documents.posts import MAX_MEDIA, Post
 from datalayer.documents.spaces import Space
 from datalayer.documents.users import User
 from datalayer.engine.boundary import UNSET, Cursor, Limit, Many, Unset
-from datalayer.engine.collection import LOCK
+from datalayer.engine.collection import LOCK, insert_all
 from datalayer.engine.connection import Connection
 from datalayer.engine.fields import Body, File, Html, StorageId, Text, Timestamp
 from datalayer.engine.group_commit import GroupCommit
@@ -246,7 +246,7 @@ class Posts(SoftDeletingRepository[Post, PostId]):
                 )
                 answers.append(post)
         if new := [post.to_wire() for post in answers if isinstance(post, Post)]:
-            await self._collection.insert_many(new)
+            await insert_all(self._collection, new)
         acts = [
             _act(draft, Actor(author_id, author), post)
             for draft, post in zip(drafts, answers, strict=True)

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from bson import ObjectId
@@ -14,7 +15,9 @@ from hypothesis import strategies as st
 
 from datalayer import Community
 from datalayer.engine import connection
-from datalayer.engine.turns import HeldTurns, Key, Turns
+from datalayer.engine.held_turns import HeldTurns
+from datalayer.engine.host_turns import HostTurns
+from datalayer.engine.turns import Key, Turns
 from datalayer.errors import NotFoundError, UnavailableError
 from datalayer.testing import count_commands
 from tests.community.world import people, person, post
@@ -30,10 +33,11 @@ async def test_everybody_has_a_turn_and_nobody_shares_one(
 ) -> None:
     """Whatever they ask for first and later, and also where some are cancelled; at the end no turn is left."""
     turns, having, finished = Turns(), set[Key](), 0
+    nobody_else = HostTurns(Mock())
 
     async def work(first: list[Key], later: list[Key]) -> None:
         nonlocal finished
-        held = HeldTurns(turns)
+        held = HeldTurns(turns, nobody_else)
         try:
             await held.wait(first)
             while missing := held.missing(later):
@@ -233,7 +237,7 @@ async def test_work_that_does_not_end(
 
 
 async def test_another_connection_is_a_conflict(community: Community) -> None:
-    """It knows nothing of these turns. The loser does not abort, which the server has done, and locks first then."""
+    """It takes no turn of this process or host. The loser does not abort, as the server did, and locks first."""
     where, users = await post(community), await people(community, 2)
     liked, may_end = asyncio.Event(), asyncio.Event()
 
@@ -247,16 +251,17 @@ async def test_another_connection_is_a_conflict(community: Community) -> None:
         await liked.wait()
         with count_commands(community) as commands:
             losing = asyncio.create_task(community.likes.like(users[1].id, "post", where.id))
-            while [command.name for command in commands].count("update") < 3:  # noqa: ASYNC110 - nothing tells
+            while [command.name for command in commands].count("update") < 4:  # noqa: ASYNC110 - nothing tells
                 await asyncio.sleep(0.001)
             may_end.set()
             await holding
             assert (await losing).like_count == 2
     names = [command.name for command in commands if command.name != "commitTransaction"]
     assert "abortTransaction" not in names
-    # The first attempt reads, and meets the conflict at its end. Those after it begin with the document.
-    first = names.index("update")
-    assert names[first + 1] == "update"
+    # Two attempts, without a turn of the host and with it, read and conflict at their end. Later ones begin with the
+    # document.
+    second = names.index("update", names.index("update") + 1)
+    assert names[second + 1] == "update"
     assert (await community.posts.get(where.id)).revision
 
 

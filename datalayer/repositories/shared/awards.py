@@ -10,7 +10,7 @@ from pymongo import UpdateOne
 
 from datalayer.documents.points import GamificationRule, Level, PointsEntry
 from datalayer.documents.users import User
-from datalayer.engine.collection import LOCK
+from datalayer.engine.collection import LOCK, insert_all
 from datalayer.engine.connection import Collection, Connection
 from datalayer.engine.repository import AT_ONCE, not_found
 from datalayer.ids import PointsEntryId, UserId
@@ -67,7 +67,7 @@ async def change_points(
         of_users = {"_id": {"$in": list(accounts.removed)}, "userId": {"$in": list(set(accounts.removed.values()))}}
         await entries.delete_many(of_users, hint="_id_")
     if accounts.added:
-        await entries.insert_many([entry.to_wire() for entry in accounts.added.values()])
+        await insert_all(entries, [entry.to_wire() for entry in accounts.added.values()])
     return answers
 
 

@@ -10,6 +10,7 @@ from pymongo import UpdateOne
 from datalayer.documents.likes import Like, LikeTarget
 from datalayer.documents.notifications import Notification
 from datalayer.documents.users import User
+from datalayer.engine.collection import insert_all
 from datalayer.engine.connection import Connection
 from datalayer.engine.fields import Json
 from datalayer.engine.repository import AT_ONCE
@@ -215,7 +216,7 @@ async def _write(
         if id in before
     ]
     if new:
-        await notifications.insert_many(new)
+        await insert_all(notifications, new)
     if changed:
         await notifications.bulk_write(changed)
 

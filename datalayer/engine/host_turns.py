@@ -1,0 +1,145 @@
+"""The turns of a host: its processes wait for each other, in order, instead of conflicting.
+
+A service usually runs several processes on one host. Where they write the same document, the kernel keeps them in line:
+each document has a byte of one file, and who has the lock on that byte has the turn. The lock of a process that dies is
+free at once.
+
+Like the turns of a process, they only save work. Where there is no such file, or a process that has a turn is stopped,
+transactions conflict, and pause.
+"""
+
+import asyncio
+import hashlib
+import os
+import stat
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from pymongo.asynchronous.database import AsyncDatabase
+
+from datalayer.engine.turns import Contention, Key
+
+try:
+    import fcntl
+except ImportError:  # pragma: no cover - Windows
+    fcntl = None
+
+CONTENDED_SECONDS = 1.0
+"""How long processes take turns after a conflict between them, or after one had to wait for another."""
+
+LONGEST_WAIT = 1.0
+"""After how many seconds a transaction goes on without the turn: who has it may be stopped."""
+
+_WAKING = 0.002
+"""In how many seconds a process is awake that had to wait: so long nobody overtakes it."""
+
+_OFFSETS = 1 << 62
+
+
+class HostTurns:
+    """Which documents of a database a process of this host is about to write.
+
+    Args:
+        database: Processes that reach it by the same addresses share the turns.
+        folder: Where the file is; by default that of temporary files.
+    """
+
+    def __init__(self, database: AsyncDatabase[dict[str, Any]], folder: Path | None = None) -> None:
+        self.contended = Contention(CONTENDED_SECONDS)
+        self._database = database
+        self._folder = folder
+        self._file: int | None = None
+        self._given_up: set[int] = set()
+        self._ended = -1, 0.0
+
+    def offset(self, key: Key) -> int:
+        """The byte of a document."""
+        name, id = key
+        servers = sorted(self._database.client.topology_description.server_descriptions())
+        text = f"{servers}/{self._database.name}/{name}/{id}"
+        return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big") % _OFFSETS
+
+    def take(self, offset: int) -> bool:
+        """Take the turn, if no other process has it, or may be waking up to take it."""
+        if self._ended[0] == offset and time.monotonic() - self._ended[1] < _WAKING:
+            return False
+        return self._lock(offset, wait=False)
+
+    async def wait(self, key: Key, offset: int) -> bool:
+        """Take the turn, behind the processes that came before; return whether it was given in time."""
+        if self._file is None or offset in self._given_up:
+            return False
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[bool] = loop.create_future()
+
+        def settle(*, taken: bool, waited: bool) -> None:
+            self._given_up.discard(offset)
+            if waited:
+                self.contended.note([key])
+            if not answer.done():
+                answer.set_result(taken)
+            elif taken:
+                self.give_back(offset)
+
+        # Nothing can interrupt a thread that waits for a lock. So it is a daemon: no process waits for it at its end.
+        threading.Thread(target=self._wait, args=(offset, loop, settle), daemon=True).start()
+        try:
+            async with asyncio.timeout(LONGEST_WAIT):
+                return await answer
+        except TimeoutError:
+            return False
+        finally:
+            if answer.cancelled():
+                # The thread still waits. Until it has the lock, and frees it, nobody else waits.
+                self._given_up.add(offset)
+
+    def give_back(self, offset: int) -> None:
+        """End the turn."""
+        self._ended = offset, time.monotonic()
+        if self._file is not None and fcntl is not None:
+            with suppress(OSError):
+                fcntl.lockf(self._file, fcntl.LOCK_UN, 1, offset)
+
+    def _wait(self, offset: int, loop: asyncio.AbstractEventLoop, settle: Callable[..., None]) -> None:
+        waited = not self._lock(offset, wait=False)
+        taken = not waited or self._lock(offset, wait=True)
+        try:
+            loop.call_soon_threadsafe(lambda: settle(taken=taken, waited=waited))
+        except RuntimeError:
+            # The event loop is closed.
+            self.give_back(offset)
+
+    def _lock(self, offset: int, *, wait: bool) -> bool:
+        if fcntl is None:  # pragma: no cover - Windows
+            return False
+        try:
+            if self._file is None:
+                self._file = _opened(self._folder or Path(tempfile.gettempdir()))
+            fcntl.lockf(self._file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB, 1, offset)
+        except OSError:
+            return False
+        return True
+
+
+_files: dict[Path, int] = {}
+
+
+def _opened(folder: Path) -> int:
+    """The file of this user on this host; open until the process ends, since closing it would free all locks.
+
+    Raises:
+        OSError: There is no such file, and none can be made.
+    """
+    if folder not in _files:
+        own = folder / f"datalayer-{os.getuid()}"
+        own.mkdir(mode=0o700, exist_ok=True)
+        found = own.lstat()
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
+            raise PermissionError(own)
+        _files[folder] = os.open(own / "turns", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    return _files[folder]
