@@ -80,7 +80,7 @@ class Target:
     known: frozenset[str] | None
 
     def lacks_everything(self, steps: Sequence[Step]) -> bool:
-        """Returns whether none of the product's collections is there."""
+        """Return whether none of the product's collections is there."""
         missing = [step for step in steps if step.action is Action.CREATE_COLLECTION]
         return len(missing) == len(self.product.documents)
 

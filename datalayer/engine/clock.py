@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 Clock: TypeAlias = Callable[[], int]
-"""Returns the current time in Unix milliseconds. Every timestamp that a repository writes comes from a clock."""
+"""Return the current time in Unix milliseconds. Every timestamp that a repository writes comes from a clock."""
 
 SECOND = 1_000
 MINUTE = 60 * SECOND
