@@ -147,9 +147,9 @@ async def test_where_a_user_is_looked_up(address: str, name: str) -> None:
     """In the database of the path, where the URI does not say; or the password is another one; or there is no user."""
     somebody = await user(address, {"role": "readWrite", "db": name})
     wrong = {
-        uri(address, somebody, name, ""): f"it looked in the database {name}, and found no such user",
-        uri(address, somebody.replace("s3cret", "s3crets"), name): "it looked in the database admin, and",
-        f"mongodb://{address}/{name}?replicaSet=rs0": "there is none in the URI",
+        uri(address, somebody, name, ""): f"the database {name} has no such user",
+        uri(address, somebody.replace("s3cret", "s3crets"), name): "the database admin has no such user, or the password",
+        f"mongodb://{address}/{name}?replicaSet=rs0": "the URI has no user name",
     }
     for place, message in wrong.items():
         with pytest.raises(AuthenticationError, match=message) as error:
