@@ -1,4 +1,4 @@
-"""A transaction from its first attempt to its last one: the turns before, and the pauses between."""
+"""Retries transactions: takes turns before an attempt, and pauses between attempts."""
 
 import asyncio
 import random
@@ -25,19 +25,19 @@ _SNAPSHOT = ReadConcern("snapshot")
 
 _LONGEST_PAUSE = 8.0
 _SHORTEST_PAUSE = 0.5
-"""How long a pause after a conflict is at most, first and later: as a multiple of what a transaction takes that writes
+"""The maximum pause after a conflict, at first and later: as a multiple of the duration of a transaction that writes
 the same documents."""
 
 _IMPATIENCE = 0.5
-"""How much shorter it gets with the time that the work has tried: who has waited longest asks most often."""
+"""How much the maximum pause shrinks with the time already spent: who has waited longest retries most often."""
 
 
 class Retries:
     """Runs transactions until they are committed.
 
     Args:
-        database: Where; its collections leave the concerns to the transaction.
-        lock: Writes to these documents, in the transaction that is open, and changes no data.
+        database: The database; its collections leave read and write concerns to the transaction.
+        lock: Locks documents in the open transaction, by a write that changes no data.
     """
 
     def __init__(
@@ -48,12 +48,12 @@ class Retries:
         self._turns = Turns()
 
     async def run(self, session: AsyncClientSession, work: Callable[[], Awaitable[T]], keys: Collection[Key]) -> T:
-        """Do the work in transactions of the session, until one of them is committed.
+        """Run the work in transactions of the session until one of them is committed.
 
         Args:
-            session: Where.
-            work: May run several times.
-            keys: The documents that it will write and others may too, as far as that is known.
+            session: The session.
+            work: The work; it may run several times.
+            keys: The documents that the work will write and others may write too, as far as they are known.
         """
         held = HeldTurns(self._turns)
         conflicting_since: float | None = None
@@ -89,7 +89,7 @@ class Retries:
         return result
 
     def _pause(self, held: HeldTurns, waited: float) -> float:
-        """How long to wait after a conflict: at random, so that two do not meet again."""
+        """Return a random pause after a conflict, in seconds, so that two transactions do not collide again."""
         hold = self._turns.hold(held.keys)
         longest = max(_SHORTEST_PAUSE * hold, _LONGEST_PAUSE * hold - _IMPATIENCE * waited)
         return random.uniform(0, longest)  # noqa: S311 - not a secret

@@ -1,10 +1,10 @@
-"""The turns of a process: transactions that write the same documents wait for each other instead of conflicting.
+"""Turns: transactions of one process that write the same documents wait for each other instead of conflicting.
 
-A transaction of MongoDB never waits. A write to a document that has changed since the transaction began fails at once,
-and the work before it was for nothing. So transactions of one process take turns, before they begin wherever it is
-known which documents they will write.
+Transactions in MongoDB do not wait. A write to a document that has changed since the transaction began fails
+immediately, and the work before it is lost. So transactions of one process take turns; if the documents that they will
+write are known, before they begin.
 
-Turns only save work. What is correct is decided by the server alone: other processes know nothing of these turns.
+Turns only save work. The server alone ensures correctness: other processes know nothing of these turns.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ Key: TypeAlias = tuple[str, ObjectId]
 """A document: the name of its collection, and its id."""
 
 CONTENDED_SECONDS = 1.0
-"""How long a document counts as contended after a conflict with another process."""
+"""How long a document counts as contended after a conflict with another process, in seconds."""
 
 _FIRST_HOLD = 0.01
 _SLOWER, _FASTER = 0.05, 0.3
@@ -30,7 +30,7 @@ _MAX_CONTENDED = 10_000
 class TurnTakenError(PyMongoError):
     """Another task has the turn of a document that the transaction is about to write.
 
-    It looks like a conflict that the server found: the attempt is undone, and made again when it has the turn.
+    It is handled like a write conflict: the attempt is rolled back, and retried once the transaction has the turn.
 
     Attributes:
         keys: The documents.
@@ -42,7 +42,7 @@ class TurnTakenError(PyMongoError):
 
 
 class Turns:
-    """Whose turn it is to write a document, and who waits for it, in the order of their arrival."""
+    """The turns of all documents, each with a queue of those who wait for it."""
 
     def __init__(self) -> None:
         # A document is here while somebody has its turn.
@@ -51,14 +51,14 @@ class Turns:
         self._holds: dict[str, float] = {}
 
     def take(self, key: Key) -> bool:
-        """Take the turn, if nobody has it."""
+        """Take the turn if it is free. Return whether it was."""
         if key in self._lines:
             return False
         self._lines[key] = deque()
         return True
 
     async def wait(self, key: Key) -> None:
-        """Take the turn, behind those who came before."""
+        """Wait in the queue, and take the turn."""
         if self.take(key):
             return
         handed_over = asyncio.get_running_loop().create_future()
@@ -71,7 +71,7 @@ class Turns:
             raise
 
     def give_back(self, key: Key) -> None:
-        """Hand the turn over to who waits for it first."""
+        """Pass the turn to the first in the queue, or free it."""
         line = self._lines[key]
         while line:
             waiting = line.popleft()
@@ -81,7 +81,7 @@ class Turns:
         del self._lines[key]
 
     def conflicted(self, keys: Collection[Key]) -> None:
-        """Note that another process writes one of these documents, too; of several nobody knows which."""
+        """Record that another process also writes a document. Ignored for several: the conflicting one is unknown."""
         if len(keys) != 1:
             return
         if len(self._conflicts) > _MAX_CONTENDED:
@@ -89,29 +89,29 @@ class Turns:
         self._conflicts.update(dict.fromkeys(keys, time.monotonic()))
 
     def contended(self, keys: Iterable[Key]) -> list[Key]:
-        """Those of the documents that other processes write at present, sorted."""
+        """Return those of the documents that other processes are writing, sorted."""
         if not self._conflicts:
             return []
         since = time.monotonic() - CONTENDED_SECONDS
         return sorted(key for key in keys if self._conflicts.get(key, 0.0) > since)
 
     def held(self, keys: Iterable[Key], seconds: float) -> None:
-        """Note how long a transaction took that wrote these documents."""
+        """Record how long a transaction that wrote these documents took."""
         for name in {name for name, _ in keys}:
             before = self._holds.get(name, _FIRST_HOLD)
             # A single slow one, such as the first of a connection, says little.
             self._holds[name] = before + (_SLOWER if seconds > before else _FASTER) * (seconds - before)
 
     def hold(self, keys: Iterable[Key]) -> float:
-        """How long a transaction takes that writes these documents, in seconds: a moving average."""
+        """Return the average duration of a transaction that writes these documents, in seconds: a moving average."""
         return max((self._holds.get(name, _FIRST_HOLD) for name, _ in keys), default=_FIRST_HOLD)
 
 
 class HeldTurns:
-    """The turns that one transaction has, through all of its attempts.
+    """The turns that one transaction holds across all of its attempts.
 
-    It waits for a turn only while it has none, or has those alone that sort before it: so no two transactions wait for
-    each other. Any other turn it takes only if it is free.
+    It waits for a turn only if it holds none, or only turns that sort before it, so transactions cannot deadlock. It
+    takes any other turn only if it is free.
     """
 
     def __init__(self, turns: Turns) -> None:
@@ -119,7 +119,7 @@ class HeldTurns:
         self.keys: set[Key] = set()
 
     def missing(self, keys: Iterable[Key]) -> list[Key]:
-        """Take the turns that are free; those that are not."""
+        """Take the turns that are free, and return the others."""
         missing: list[Key] = []
         for key in keys:
             if key not in self.keys:
@@ -130,7 +130,7 @@ class HeldTurns:
         return missing
 
     async def wait(self, keys: Iterable[Key]) -> None:
-        """Wait for these turns, and for those that it has."""
+        """Wait for these turns, and for those already held."""
         wanted = sorted({*self.keys, *keys})
         self.give_back()
         for key in wanted:
@@ -138,7 +138,7 @@ class HeldTurns:
             self.keys.add(key)
 
     def give_back(self) -> None:
-        """End the turns."""
+        """Give all turns back."""
         keys, self.keys = self.keys, set()
         for key in keys:
             self.turns.give_back(key)

@@ -148,7 +148,7 @@ async def test_where_a_user_is_looked_up(address: str, name: str) -> None:
     somebody = await user(address, {"role": "readWrite", "db": name})
     wrong = {
         uri(address, somebody, name, ""): f"the database {name} has no such user",
-        uri(address, somebody.replace("s3cret", "s3crets"), name): "the database admin has no such user, or the password",
+        uri(address, somebody.replace("s3cret", "s3crets"), name): "the database admin has no such user, or the",
         f"mongodb://{address}/{name}?replicaSet=rs0": "the URI has no user name",
     }
     for place, message in wrong.items():
