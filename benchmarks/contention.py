@@ -50,7 +50,7 @@ class Choice:
 
     @property
     def is_whole(self) -> bool:
-        """Whether it includes every row and every column of the table."""
+        """True if it includes every row and every column of the table."""
         return set(self.rows) == {*WORKS, RENAMING} and set(self.shapes) == set(SHAPES)
 
 

@@ -55,7 +55,7 @@ class Call:
     Attributes:
         begun: When it began.
         ended: When it returned, raised, or was cancelled.
-        failure: What it raised, by name, or `UNFINISHED`; `None` where it was acknowledged.
+        failure: What it raised, by name, or `UNFINISHED`; `None` if it was acknowledged.
     """
 
     begun: float

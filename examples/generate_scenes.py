@@ -191,7 +191,7 @@ def shown(total: int) -> Generator[Tell]:
 
 
 async def newest_story(stories: Stories, scenes: int) -> Story:
-    """The newest story; where there is none, a new one with so many scenes that wait to be written."""
+    """Return the newest story, or create one with this many draft scenes."""
     found = (await stories.stories.list(limit=1)).items
     if found:
         return found[0]

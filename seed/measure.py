@@ -99,7 +99,9 @@ async def _run(blocks: int, block: int, *, majority: bool) -> None:
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--blocks", default=12, show_default=True, help="The number of blocks.")
 @click.option("--block", default=10_000, show_default=True, help="The number of documents per block.")
-@click.option("--majority", is_flag=True, help="Wait for a majority on every write; a real run does so only for its last one.")
+@click.option(
+    "--majority", is_flag=True, help="Wait for a majority on every write; a real run does so only at its end."
+)
 def command(blocks: int, block: int, *, majority: bool) -> None:
     """Compare the loader with a plain insert_many of the same documents, on a temporary server."""
     try:

@@ -22,9 +22,7 @@ _MISSING_LIBRARY = re.compile(r"error while loading shared libraries: ([^:\s]+)"
 _OPENSSL_1 = "It was built for OpenSSL 1.1, which this system lacks: use a mongod built for OpenSSL 3."
 _OPENSSL_3 = "On Debian and Ubuntu, install the package libssl3 (libssl3t64 since Debian 13 and Ubuntu 24.04)."
 _LIBRARY_HINTS = {
-    "libcurl.so.4": (
-        "On Debian and Ubuntu: apt-get install libcurl4 (libcurl4t64 since Debian 13 and Ubuntu 24.04)."
-    ),
+    "libcurl.so.4": ("On Debian and Ubuntu: apt-get install libcurl4 (libcurl4t64 since Debian 13 and Ubuntu 24.04)."),
     "libssl.so.3": _OPENSSL_3,
     "libcrypto.so.3": _OPENSSL_3,
     "libssl.so.1.1": _OPENSSL_1,
