@@ -39,7 +39,7 @@ def is_json(path: str) -> Expression:
 
 
 def _repeat(begin: object, step: object) -> Expression:
-    """Repeat the step while there is another level, at most `_ROUNDS` times."""
+    """Return the expression that repeats the step while there is another level, at most `_ROUNDS` times."""
     next_one: Expression = {"$cond": [{"$eq": ["$$value.level", []]}, "$$value", step]}
     return {"$reduce": {"input": {"$range": [0, _ROUNDS]}, "initialValue": begin, "in": next_one}}
 
@@ -49,7 +49,7 @@ def _all(values: object, name: str, condition: Expression) -> Expression:
 
 
 def _inside(level: str) -> Expression:
-    """Return the values nested one level below the given level."""
+    """Return the expression for the values nested one level below the given level."""
     kind = {"$type": "$$one"}
     objects = {"$map": {"input": {"$objectToArray": "$$one"}, "as": "pair", "in": "$$pair.v"}}
     cases = [
@@ -61,7 +61,10 @@ def _inside(level: str) -> Expression:
 
 
 def _is_fine(value: str) -> Expression:
-    """Check that a value is JSON or an id, within the limits. Nested values are checked with the next level."""
+    """Return the expression that checks that a value is JSON or an id, within the limits.
+
+    Nested values are checked with the next level.
+    """
     kind = {"$type": value}
     names = {"$map": {"input": {"$objectToArray": value}, "as": "pair", "in": "$$pair.k"}}
     cases: list[tuple[list[str], object]] = [
