@@ -214,7 +214,7 @@ def _guard(live: Table, name: str, shape: IndexShape) -> tuple[str, IndexShape]:
 
 
 def _departures(table: Table, live: Table, obstacles: Mapping[str, Sequence[str]]) -> Iterator[Step]:
-    """Return the steps for undeclared indexes: one run hides them (instantly undone), a later one drops them."""
+    """Return the steps for undeclared indexes: one run hides them (unhiding is instant), a later one drops them."""
     kept = {*table.indexes, *itertools.chain.from_iterable(obstacles.values())}
     kept |= {_guard(live, name, table.indexes[name])[0] for name in obstacles if table.indexes[name].unique}
     for name, shape in live.indexes.items():
