@@ -48,7 +48,7 @@ async def waiting(*arguments: str) -> asyncio.subprocess.Process:
     finally:
         signal.signal(signal.SIGINT, before)
     assert process.stderr is not None
-    assert b"waiting for another process that changes the schema" in await process.stderr.readline()
+    assert b"waiting for another process that is changing the schema" in await process.stderr.readline()
     return process
 
 

@@ -217,7 +217,7 @@ async def test_a_data_directory_that_is_a_file_is_refused(tmp_path: Path) -> Non
     with pytest.raises(ServerStartError, match=f"{file} is a file"):
         async with embedded_server(file):
             pass
-    with pytest.raises(ServerStartError, match="cannot be made: Not a directory"):
+    with pytest.raises(ServerStartError, match="cannot be created: Not a directory"):
         async with embedded_server(file / "below"):
             pass
 
