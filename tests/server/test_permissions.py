@@ -75,7 +75,7 @@ async def test_who_may_not_read(address: str, name: str, what: str) -> None:
             await READING[what](community)
     assert (error.value.action, error.value.role, error.value.code) == ("find", "read", "permission_denied")
     assert f"{name}.{error.value.collection}" in told(error.value)
-    assert f"the role read on {name} has" in told(error.value)
+    assert f"the role read on {name} grants" in told(error.value)
 
 
 @pytest.mark.parametrize("what", ["insert", "update", "remove"])
@@ -126,7 +126,7 @@ async def test_who_may_not_change_the_schema(address: str, name: str) -> None:
             error = translate(raised.value)
             assert isinstance(error, PermissionDeniedError)
             assert (error.action, error.role, error.collection) == (action, "dbAdmin", next(iter(command.values())))
-            assert f"the role dbAdmin on {name} has" in told(error)
+            assert f"the role dbAdmin on {name} grants" in told(error)
 
 
 async def test_a_deployment_that_lacks_rights(address: str, name: str) -> None:
