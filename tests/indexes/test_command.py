@@ -173,7 +173,7 @@ async def test_an_interrupted_run_gives_the_lock_back(empty: Database, uri: str)
         process = await waiting("apply", "--uri", uri)
         process.send_signal(signal.SIGINT)
         _, errors = await process.communicate()
-        assert (process.returncode, b"run it again" in errors) == (130, True)
+        assert (process.returncode, b"run the command again" in errors) == (130, True)
     assert await empty[lock.COLLECTION].count_documents({}) == 0
 
 
