@@ -1,1 +1,1 @@
-"""Measurements; `python -m benchmarks` makes all of them, and each module of a part is a command of its own."""
+"""Benchmarks. `python -m benchmarks` runs all of them; most parts are also commands: `python -m benchmarks.reads`."""

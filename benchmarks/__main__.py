@@ -1,4 +1,4 @@
-"""`python -m benchmarks`: measures everything and writes `docs/performance.md`; or the parts that are named."""
+"""`python -m benchmarks`: runs all benchmarks, or the parts that are named, and updates `docs/performance.md`."""
 
 import argparse
 import asyncio
@@ -23,14 +23,14 @@ def _contention(choice: contention.Choice) -> None:
 
 
 def main(arguments: list[str]) -> None:
-    """Measure the parts of these names; all of them where there is none."""
+    """Run the named benchmarks, or all of them if no name is given."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks")
     parser.add_argument("parts", nargs="*", metavar="part", help=", ".join(PARTS))
     contention.add_options(parser)
     options = parser.parse_args(arguments)
     unknown = [name for name in options.parts if name not in PARTS]
     if unknown:
-        sys.exit(f"There is no part {unknown[0]}; the parts are {', '.join(PARTS)}.")
+        sys.exit(f"Unknown part {unknown[0]}; the parts are {', '.join(PARTS)}.")
     for name in options.parts or PARTS:
         print(f"{name}:", flush=True)
         PARTS[name](options)

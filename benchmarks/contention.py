@@ -29,16 +29,16 @@ RENAMING_TIMES = 4
 """Rounds with a renaming are this many times as long, because one renaming takes seconds."""
 
 USERS_EACH_SECOND = 24_000
-"""Each call of a round has another user, so there must be more users than calls."""
+"""Each call of a round uses a different user, so there must be more users than calls."""
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What is measured, and how long.
+    """What to measure, and for how long.
 
     Attributes:
-        rows: The names of what is measured.
-        shapes: What is compared with one task alone.
+        rows: The names of the work to measure.
+        shapes: The shapes to compare with one task alone.
         seconds: The length of a round.
         rounds: The number of rounds of each shape.
     """
@@ -50,13 +50,13 @@ class Choice:
 
     @property
     def is_whole(self) -> bool:
-        """Whether it includes every row and every column of the table."""
+        """True if it includes every row and every column of the table."""
         return set(self.rows) == {*WORKS, RENAMING} and set(self.shapes) == set(SHAPES)
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What came out for one shape. Medians of the rounds, unless it says otherwise.
+    """The results for one shape. Medians of the rounds, unless stated otherwise.
 
     Attributes:
         each_second: Acknowledged calls per second.
@@ -81,7 +81,7 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """What was measured and what was left out, with the reason; by name."""
+    """The results, and the work that was left out with the reason; by name."""
 
     rows: dict[str, dict[Shape, Measured]] = field(default_factory=dict[str, dict[Shape, Measured]])
     left_out: dict[str, str] = field(default_factory=dict[str, str])
@@ -89,7 +89,7 @@ class Results:
 
 @dataclass(frozen=True, slots=True)
 class _Round:
-    """What all processes did in one round."""
+    """The work of all processes in one round."""
 
     done: Sequence[Done]
     seconds: float
@@ -133,7 +133,7 @@ def longest_wait(calls: Sequence[Call]) -> float:
 
 
 async def measure(choice: Choice) -> Results:
-    """Measure what is chosen."""
+    """Run the chosen measurements."""
     results = Results()
     processes = max(shape.processes for shape in (*choice.shapes, WRITERS))
     async with embedded_server() as uri, Community.connect(uri) as community:
@@ -174,7 +174,7 @@ async def _compared(community: Community, crowd: Crowd, name: str, choice: Choic
 
 
 async def _beside(community: Community, crowd: Crowd, choice: Choice) -> dict[Shape, Measured]:
-    """Measure writing as somebody who is being renamed, compared with the same writing without that."""
+    """Measure writing as a user who is being renamed, compared with the same writing without renames."""
     hot, seconds = await BESIDE[RENAMING].prepare(community), choice.seconds * RENAMING_TIMES
     rounds: dict[str, list[_Round]] = {WRITING: [], RENAMING: []}
     for number in range(choice.rounds):
@@ -190,7 +190,7 @@ def _measured(found: Sequence[_Round], lone: Sequence[_Round]) -> Measured:
     return Measured(
         each_second=statistics.median(each.each_second for each in found),
         ratio=statistics.median(
-            # One call at least, in case that not even the base gets anything done.
+            # At least one call, in case even the base completes none.
             each.each_second / max(base.each_second, 1 / base.seconds)
             for each, base in zip(found, lone, strict=True)
         ),
@@ -217,7 +217,7 @@ def _shown(name: str, shape: Shape, measured: Measured) -> Measured:
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add what `chosen` reads."""
+    """Add the options that `chosen` reads."""
     usual = Choice()
     group = parser.add_argument_group("contention", "a part of the rows or shapes is only printed")
     group.add_argument("--rows", type=_rows, default=usual.rows, help=f"some of: {','.join(usual.rows)}")
@@ -227,7 +227,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def chosen(options: argparse.Namespace) -> Choice:
-    """What the options say."""
+    """Return the choice that the options describe."""
     return Choice(options.rows, options.shapes, options.seconds, options.rounds)
 
 
@@ -235,7 +235,7 @@ def _rows(text: str) -> list[str]:
     names = text.split(",")
     for name in names:
         if name not in Choice().rows:
-            raise argparse.ArgumentTypeError(f"there is no row {name!r}; the rows are {', '.join(Choice().rows)}")
+            raise argparse.ArgumentTypeError(f"unknown row {name!r}; the rows are {', '.join(Choice().rows)}")
     return names
 
 

@@ -1,4 +1,4 @@
-"""Processes that do the same work at once, each with its own client. A barrier lets them begin together."""
+"""Processes that do the same work concurrently, each with its own client. A barrier lets them start together."""
 
 import asyncio
 import gc
@@ -33,7 +33,7 @@ _READY, _GO = "ready", "go"
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """How many processes, and how many tasks in each of them."""
+    """The number of processes, and of tasks in each process."""
 
     processes: int
     tasks: int
@@ -55,7 +55,7 @@ class Call:
     Attributes:
         begun: When it began.
         ended: When it returned, raised, or was cancelled.
-        failure: What it raised, by name, or `UNFINISHED`; `None` where it was acknowledged.
+        failure: What it raised, by name, or `UNFINISHED`; `None` if it was acknowledged.
     """
 
     begun: float
@@ -83,7 +83,7 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class _Order:
-    """What one process has to do in one round; `number` counts the processes of the shape."""
+    """The work of one process in one round; `number` is its number within the shape."""
 
     work: str
     hot: Any
@@ -93,7 +93,7 @@ class _Order:
 
 
 class Crowd:
-    """The processes, which live for all rounds."""
+    """The processes, which run for all rounds."""
 
     def __init__(self, pipes: Sequence["Connection[Any, Any]"]) -> None:
         self._pipes = pipes
@@ -101,7 +101,7 @@ class Crowd:
     @classmethod
     @asynccontextmanager
     async def started(cls, uri: str, users: Sequence[UserId], processes: int) -> AsyncGenerator["Crowd"]:
-        """Start so many processes, and kill them at the end of the block. In each round they divide the users."""
+        """Start this many processes, and kill them at the end of the block. In each round they divide the users."""
         context = get_context("spawn")
         pipes: list[Connection[Any, Any]] = []
         children: list[SpawnProcess] = []
@@ -120,7 +120,7 @@ class Crowd:
                 child.join()
 
     async def work(self, name: str, hot: object, shape: Shape, seconds: float) -> list[Done]:
-        """Do the work of this name in this shape for so many seconds. Returns what each process did."""
+        """Do the named work in this shape for this many seconds. Return what each process did."""
         pipes = self._pipes[: shape.processes]
         orders = [_Order(name, hot, shape, number, seconds) for number in range(shape.processes)]
         for messages in (orders, [_GO] * shape.processes):
@@ -132,7 +132,7 @@ class Crowd:
 
 def _answer(pipe: "Connection[Any, Any]", seconds: float) -> Any:  # noqa: ANN401
     if not pipe.poll(seconds + PATIENCE):
-        raise TimeoutError("a process does not answer")
+        raise TimeoutError("a process does not respond")
     return pipe.recv()
 
 
@@ -164,7 +164,7 @@ class _Round:
         self._done, self._start = Done(), time.perf_counter()
 
     async def run(self) -> Done:
-        """Work until the time is over; then wait `GRACE` seconds for the calls that are under way."""
+        """Work until the time is over, then wait `GRACE` seconds for unfinished calls."""
         tasks = [asyncio.create_task(self._task()) for _ in range(self._order.shape.tasks)]
         beside = asyncio.create_task(self._beside())
         await asyncio.wait(tasks, timeout=self._order.seconds + GRACE)

@@ -1,7 +1,7 @@
-"""What pages cost in communities of 10,000, 100,000 and 1,000,000 posts, with everything else in proportion.
+"""Measures pages in communities of 10,000, 100,000 and 1,000,000 posts, with everything else in proportion.
 
-What is asked for is the same in each: a thread, an inbox and unread notifications are planted, equally large; the feed
-is that of the largest space.
+The queries are the same in each community. A thread, an inbox and unread notifications of the same size are added to
+each. The feed is that of the largest space.
 """
 
 import asyncio
@@ -42,7 +42,7 @@ Call = Callable[[], Awaitable[object]]
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Of a call: the median of its time, and the keys that it examines."""
+    """The cost of a call: its median time, and the number of index keys that it examines."""
 
     milliseconds: float
     keys: int
@@ -50,12 +50,12 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class Grown:
-    """A community of some size.
+    """A community of a certain size.
 
     Attributes:
-        rows: How many documents its tables have.
-        seconds: How long it took to write them.
-        depth: Which page of the feed `DEEP` is: the last full one, where there are not so many.
+        rows: The number of documents in its collections.
+        seconds: The time it took to write them.
+        depth: The number of the feed page `DEEP`; the last full page, if there are fewer.
     """
 
     rows: Mapping[str, int]
@@ -68,7 +68,7 @@ Results = dict[int, Grown]
 
 
 def scaled(posts: int) -> World:
-    """The seeded world `load`, smaller; some numbers of people are the least that its other numbers need."""
+    """Return the world `load`, scaled down. Some numbers of users are the minimum that its other numbers require."""
     full = world("load", 1)
     part = posts / full.posts
     return full.model_copy(
@@ -115,7 +115,7 @@ def _thread(post_id: PostId, author_id: UserId, now: int) -> Iterator[Document]:
 
 
 async def _plant(database: AsyncDatabase[Row], now: int) -> tuple[PostId, UserId]:
-    """A post with a thread, and a user with an inbox and notifications."""
+    """Add a post with a thread, and a user with an inbox and notifications."""
     post = await database.posts.find_one({"deletedAt": None}, sort={"_id": -1})
     people = await database.users.find({}, {"_id": 1}, sort={"_id": 1}, limit=CONVERSATIONS).to_list()
     if post is None:
@@ -139,7 +139,7 @@ async def _largest_space(database: AsyncDatabase[Row]) -> SpaceId:
 
 
 async def _deep(community: Community, space_id: SpaceId) -> tuple[int, str | None]:
-    """The last full page up to `DEPTH`, and the position before it."""
+    """Return the number of the last full page up to `DEPTH`, and the cursor before it."""
     position, number = None, 1
     while number < DEPTH:
         page = await community.posts.feed(space_id, limit=PAGE, after=position)
@@ -165,7 +165,7 @@ def _calls(
 
 
 async def _milliseconds(calls: Mapping[str, Call]) -> dict[str, float]:
-    """The median for each, called in turn, in a new order each time: a call may suffer from the one before."""
+    """Return the median time of each call. The order changes each time, because a call may slow down the next one."""
     order, random = list(calls.items()), Random(1)  # noqa: S311
     times: dict[str, list[float]] = {name: [] for name in calls}
     for _ in range(CALLS):
@@ -206,7 +206,7 @@ async def _grown(uri: str, posts: int) -> Grown:
 
 
 async def measure(sizes: Sequence[int] = SIZES) -> Results:
-    """All of it, from the smallest on."""
+    """Measure all sizes, the smallest first."""
     results: Results = {}
     async with embedded_server() as uri:
         for posts in sizes:

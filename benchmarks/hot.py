@@ -1,4 +1,4 @@
-"""What many tasks do to the same hot document."""
+"""The kinds of work that many tasks do to the same hot document."""
 
 import inspect
 from collections.abc import Awaitable, Callable, Iterator
@@ -17,7 +17,7 @@ from datalayer.repositories import Likes
 T = TypeVar("T")
 
 POSTS = 10_000
-"""How many posts the user has who is renamed."""
+"""The number of posts of the user who is renamed."""
 
 Authored = tuple[PostId, UserId]
 Talk = tuple[ConversationId, tuple[UserId, UserId]]
@@ -26,12 +26,12 @@ Writer = tuple[UserId, SpaceId]
 
 @dataclass(frozen=True, slots=True)
 class Work(Generic[T]):
-    """Something to measure.
+    """Work to measure.
 
     Attributes:
-        prepare: Creates the hot document. Its result goes to other processes, so it has to be picklable.
+        prepare: Creates the hot document. Its result is sent to other processes, so it must be picklable.
         call: Does the work once, for a user who has not done it to this document before.
-        beside: What one more task of each process repeats meanwhile.
+        beside: Work that one more task of each process repeats in the meantime.
     """
 
     prepare: Callable[[Community], Awaitable[T]]

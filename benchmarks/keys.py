@@ -1,4 +1,4 @@
-"""How many index keys the queries of a call examine."""
+"""Counts the index keys that the queries of a call examine."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -8,7 +8,7 @@ from pymongo.monitoring import CommandFailedEvent, CommandListener, CommandStart
 
 from benchmarks.work import Row
 
-# What the driver adds for the session and the deadline: a plan cannot be asked for with it.
+# Fields that the driver adds for the session and the deadline, and that `explain` does not accept.
 _ENVELOPE = {"lsid", "$clusterTime", "$db", "$readPreference", "readConcern", "maxTimeMS"}
 
 
@@ -31,7 +31,7 @@ class Recorder(CommandListener):
 
 
 async def keys_examined(database: AsyncDatabase[Row], recorder: Recorder, call: Callable[[], Awaitable[object]]) -> int:
-    """The sum over the queries of the call; `recorder` listens to the client that the call uses."""
+    """Return the number of keys that all queries of the call examine; `recorder` listens to the client that it uses."""
     recorder.commands.clear()
     await call()
     commands = list(recorder.commands)

@@ -1,6 +1,6 @@
-"""Likes of posts: this library, transactions by hand with and without the same checks, and no transaction at all.
+"""Compares likes of posts: this library, manual transactions with and without the same checks, and no transaction.
 
-In turn, on a temporary embedded server; for one task, and for 32 at once on the same posts.
+Measured alternately on a temporary embedded server, with one task and with 32 concurrent tasks on the same posts.
 """
 
 import asyncio
@@ -27,11 +27,11 @@ OURS, BY_HAND, MINIMAL, UNGUARDED = "this library", "by hand, same checks", "by 
 
 Like = Callable[[UserId, PostId], Awaitable[object]]
 Results = dict[int, dict[str, dict[str, Measured]]]
-"""By the number of tasks, and the way that the others are compared with."""
+"""By the number of tasks, and by the baseline of the comparison."""
 
 
 class MissingError(Exception):
-    """There is no such user or post."""
+    """The user or post does not exist."""
 
 
 def _wire(user_id: UserId, post_id: PostId) -> Row:
@@ -46,7 +46,7 @@ async def _write(
 
 
 async def _check(database: AsyncDatabase[Row], user_id: UserId, post_id: PostId, session: AsyncClientSession) -> bool:
-    """Whether there is something to do."""
+    """Return whether there is something to do."""
     if await database.users.find_one({"_id": user_id}, {"_id": 1}, session=session) is None:
         raise MissingError
     if await database.posts.find_one({"_id": post_id, "deletedAt": None}, {"_id": 1}, session=session) is None:
@@ -73,7 +73,7 @@ def by_hand(client: AsyncMongoClient[Row], *, checks: bool) -> Like:
 
 
 def unguarded(client: AsyncMongoClient[Row]) -> Like:
-    """An insert and an `$inc`, which a crash between the two leaves apart."""
+    """An insert and an `$inc`; a crash between the two leaves the counter wrong."""
     return lambda user_id, post_id: _write(client[DATABASE], user_id, post_id, None)
 
 
@@ -97,7 +97,7 @@ async def _round(community: Community, like: Like, users: list[UserId], space_id
 
 
 async def measure() -> Results:
-    """All of it."""
+    """Run all comparisons."""
     async with (
         embedded_server() as uri,
         Community.connect(uri) as community,

@@ -1,4 +1,4 @@
-"""Where it was measured: nothing that tells one machine from another of its kind."""
+"""Describes the machine, without anything that identifies an individual machine."""
 
 import os
 import platform

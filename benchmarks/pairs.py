@@ -1,4 +1,4 @@
-"""Several ways of doing the same work, measured in turn: so the ratios do not depend on what else the machine does."""
+"""Measures several ways of doing the same work alternately, so the ratios do not depend on other load."""
 
 import asyncio
 import gc
@@ -14,11 +14,11 @@ ROUNDS = 25
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What a way took.
+    """The time that one way took.
 
     Attributes:
-        milliseconds: For the work once; the median.
-        ratio: To the first way; the median of the paired ratios.
+        milliseconds: The median time for doing the work once.
+        ratio: The median of the paired ratios to the first way.
     """
 
     milliseconds: float
@@ -26,7 +26,7 @@ class Measured:
 
 
 async def seconds(work: Work, *, tasks: int, times: int) -> float:
-    """How long it takes `tasks` tasks to do the work `times` times each."""
+    """Return the seconds that `tasks` tasks take to do the work `times` times each."""
 
     async def task() -> None:
         for _ in range(times):
@@ -40,16 +40,16 @@ async def seconds(work: Work, *, tasks: int, times: int) -> float:
 async def compared(
     ways: Mapping[str, Callable[[], Awaitable[float]]], *, rounds: int = ROUNDS, per: int = 1
 ) -> dict[str, Measured]:
-    """The ways in turn, each giving the seconds that it took for doing the work `per` times."""
+    """Run the ways alternately. Each returns the seconds that it took to do the work `per` times."""
     times: dict[str, list[float]] = {name: [] for name in ways}
     names = list(ways)
     for way in ways.values():
         await way()
     for number in range(rounds):
-        # Each way begins a round as often as the others.
+        # Each way begins a round equally often.
         turn = number % len(names)
         for name in names[turn:] + names[:turn]:
-            # Nobody pays for what another one left behind.
+            # Collect garbage first, so that no way pays for another one.
             gc.collect()
             times[name].append(await ways[name]())
     first = times[names[0]]
@@ -63,7 +63,7 @@ async def compared(
 
 
 async def paired(ways: Mapping[str, Work], *, tasks: int, times: int, rounds: int = ROUNDS) -> dict[str, Measured]:
-    """The ways in turn, each done by so many tasks at once so many times."""
+    """Run the ways alternately, each with this many concurrent tasks and repetitions."""
 
     def timed(work: Work) -> Callable[[], Awaitable[float]]:
         return lambda: seconds(work, tasks=tasks, times=times)

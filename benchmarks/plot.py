@@ -1,4 +1,4 @@
-"""Two kinds of plots as SVG: the same numbers give the same bytes."""
+"""Draws two kinds of plots as SVG. The output is deterministic."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -21,12 +21,12 @@ class Axis:
     end: float
 
     def at(self, value: float) -> float:
-        """Where the value is."""
+        """Return the position of the value."""
         part = (math.log10(value) - math.log10(self.low)) / (math.log10(self.high) - math.log10(self.low))
         return self.start + part * (self.end - self.start)
 
     def ticks(self) -> list[float]:
-        """1, 2 and 5 of each power of ten; without 2 and 5 where that would be many."""
+        """Return 1, 2 and 5 times each power of ten; without 2 and 5 if there would be too many."""
         steps = (1, 2, 5) if self.high / self.low < 200 else (1,)  # noqa: PLR2004
         powers = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
         values = [step * 10.0**power for power in powers for step in steps]
@@ -34,7 +34,7 @@ class Axis:
 
 
 def dots(title: str, rows: Mapping[str, Mapping[str, float]], unit: str) -> str:
-    """A row for each key, and in it a dot for each series, on a logarithmic scale; a line at 1."""
+    """Draw a row for each key, with a dot for each series, on a logarithmic scale, and a line at 1."""
     names = list(dict.fromkeys(name for row in rows.values() for name in row))
     values = [value for row in rows.values() for value in row.values()]
     top, left, width = 64, 190, 980
@@ -57,7 +57,7 @@ def dots(title: str, rows: Mapping[str, Mapping[str, float]], unit: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """Lines over the same values of x: by the name of a series, its values in that order."""
+    """Several series over the same values of x, by name."""
 
     title: str
     x: Sequence[float]
@@ -65,7 +65,7 @@ class Panel:
 
 
 def lines(title: str, panels: Sequence[Panel], x_label: str) -> str:
-    """Panels side by side, both axes logarithmic."""
+    """Draw panels side by side, with logarithmic axes."""
     names = list(dict.fromkeys(name for panel in panels for name in panel.series))
     wide, high, top = 420, 300, 76
     parts = [_text(wide * len(panels) / 2, 22, title, anchor="middle", size=15)]

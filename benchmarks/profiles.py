@@ -1,4 +1,4 @@
-"""Where the client's time goes while 32 tasks read feed pages, and while they like posts."""
+"""Profiles the client while 32 tasks read feed pages, and while they like posts."""
 
 import asyncio
 import cProfile
@@ -20,12 +20,12 @@ POSTS = 1_000
 _PACKAGES = ("pymongo", "bson", "datalayer", "benchmarks", "pydantic", "asyncio")
 
 _OF_C = {"_cbson": "bson", "_cmessage": "pymongo", "_socket": "the socket", "epoll": "waiting for the server"}
-"""Functions in C belong to no file; by a part of their names."""
+"""C functions have no file: the package, by a part of their names."""
 
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """Shares of the client's time, the largest first."""
+    """The shares of the client's time, the largest first."""
 
     packages: list[tuple[str, float]]
     functions: list[tuple[str, float]]
@@ -65,7 +65,7 @@ def _name(file: str, function: str) -> str:
     if file == "~":
         return function.strip("<>")
     parts = PurePath(file).parts
-    # From the package on.
+    # Show the path from the package on.
     start = next((place for place, part in enumerate(parts) if part in _PACKAGES), -1)
     return f"{'/'.join(parts[start:])}: {function.strip('<>')}"
 

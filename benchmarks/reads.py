@@ -1,6 +1,6 @@
-"""Reading and making documents with this library, the driver, Motor, Beanie, ODMantic and MongoEngine.
+"""Compares reads and writes with this library, the driver, Motor, Beanie, ODMantic and MongoEngine.
 
-In turn, in one process, on a temporary embedded server and the same collections, validators and indexes.
+Measured alternately in one process, on a temporary embedded server, with the same collections, validators and indexes.
 """
 
 import asyncio
@@ -19,9 +19,9 @@ from datalayer import Community, embedded_server
 
 POSTS = 3_000
 SAVED_ALL = 500
-"""How many posts ODMantic writes: it sends a command for each, and 10,000 take it half a minute."""
+"""The number of posts that ODMantic writes: it sends one command each, and 10,000 would take half a minute."""
 
-# The first one is what the others are compared with.
+# The first one is the baseline of the comparison.
 LIBRARIES = {
     "pymongo": "driver",
     "this library": "ours",
@@ -40,7 +40,7 @@ _WORK: dict[str, Callable[[Operations], Work]] = {
 }
 BULK_NAME = f"create {BULK:,}"
 
-# How often a task does it in a round, by the number of tasks; and how many rounds there are.
+# By the number of tasks: the repetitions of each task in a round, and the number of rounds.
 _TIMES: Mapping[str, Mapping[int, tuple[int, int]]] = {
     "get by id": {1: (20, 25), 32: (2, 25)},
     f"feed page of {PAGE}": {1: (10, 25), 32: (1, 25)},
@@ -49,7 +49,7 @@ _TIMES: Mapping[str, Mapping[int, tuple[int, int]]] = {
 }
 
 Results = dict[tuple[str, int], dict[str, Measured]]
-"""By the work and the number of tasks, and by the library."""
+"""By the work and the number of tasks, then by the library."""
 
 
 @asynccontextmanager
@@ -62,7 +62,7 @@ async def _stage() -> AsyncGenerator[Stage]:
 
 
 async def measure() -> Results:
-    """All of it."""
+    """Run all comparisons."""
     async with _stage() as stage, AsyncExitStack() as stack:
         libraries: dict[str, Operations] = {}
         for name, module in LIBRARIES.items():

@@ -1,4 +1,4 @@
-"""Writing what was measured into `docs/performance.md`: into the parts between its markers, and nothing else."""
+"""Writes the results into `docs/performance.md`, only between its markers."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,7 +12,7 @@ DOCS = Path(__file__).parent.parent / "docs"
 PAGE = DOCS / "performance.md"
 PYMONGO, OURS, *_ = reads.LIBRARIES
 
-# The most that may come out, as a multiple of what it is compared with; by the number of tasks.
+# The highest acceptable time as a multiple of the baseline, by the number of tasks.
 _READ_TARGETS: dict[tuple[str, int], float] = {
     ("get by id", 1): 1.15,
     ("get by id", 32): 1.15,
@@ -39,16 +39,16 @@ _CONTENTION_TARGETS: dict[Shape, float] = {
 _P99_TARGETS = {Shape(4, 8): 20, Shape(8, 1): 40}
 _WAIT_TARGET, _RENAMING_TARGET = 2, 0.5
 _LINES = [shape for shape in contention.SHAPES if shape.tasks > 1]
-"""The shapes with a line within a process."""
+"""The shapes in which the calls of one process form a line."""
 
 
 def write_machine() -> None:
-    """Where it was measured."""
+    """Write the description of the machine."""
     _replace("machine", machine.described())
 
 
 def write_reads(results: reads.Results) -> None:
-    """The targets, the table of the libraries and its plot."""
+    """Write the targets, the table of the libraries and its plot."""
     rows = [
         [name, str(tasks), _milliseconds(found[PYMONGO]), _milliseconds(found[OURS]), *_judged(found[OURS], target)]
         for (name, tasks), found in results.items()
@@ -66,7 +66,7 @@ def write_reads(results: reads.Results) -> None:
 
 
 def write_likes(results: likes.Results) -> None:
-    """The likes and their targets."""
+    """Write the table of the likes and their targets."""
     rows = [
         [
             *(str(tasks), name, _milliseconds(found[name]), _milliseconds(found[likes.OURS])),
@@ -79,7 +79,7 @@ def write_likes(results: likes.Results) -> None:
 
 
 def write_contention(results: contention.Results) -> None:
-    """The tables of the throughput and of the time of a call, the lines below them, and the plot."""
+    """Write the tables of throughput and call times, the list below them, and the plot."""
     rows = {name: found for name, found in results.rows.items() if name != hot.RENAMING}
     heads = [str(shape) for shape in contention.SHAPES]
     throughput = [
@@ -123,7 +123,7 @@ def write_contention(results: contention.Results) -> None:
 
 
 def write_growth(results: growth.Results) -> None:
-    """The table and the plot of growth."""
+    """Write the table and the plot of growth."""
     sizes, calls = list(results), next(iter(results.values())).costs
     heads = [f"{size:,} posts" for size in sizes]
     held = ("users", "posts", "comments", "likes", "messages", "points")
@@ -143,7 +143,7 @@ def write_growth(results: growth.Results) -> None:
 
 
 def write_profiles(results: profiles.Results) -> None:
-    """Where the client's time goes."""
+    """Write the profiles of the client."""
     texts: list[str] = []
     for work, profile in results.items():
         packages = ", ".join(f"{name} {share:.0%}" for name, share in profile.packages if share >= 0.01)  # noqa: PLR2004
@@ -187,7 +187,7 @@ def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def _replace(name: str, text: str) -> None:
-    """Put the text between the markers of this name."""
+    """Replace the text between the markers of this name."""
     begin, end = f"<!-- {name}: written by `make bench` -->", f"<!-- end of {name} -->"
     page = PAGE.read_text("utf-8")
     before, found, rest = page.partition(begin)

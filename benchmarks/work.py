@@ -1,4 +1,4 @@
-"""The work that every library does, and the rows that it does it on."""
+"""The work that every library does, and its documents."""
 
 import random
 from collections.abc import Awaitable, Callable, Sequence
@@ -22,12 +22,12 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """Where the work is done.
+    """The prepared database.
 
     Attributes:
         space_id: The space whose feed is read.
-        ids: The posts in it.
-        bulk_space_id: The space into which many posts are written; it is emptied after each time.
+        ids: The ids of the posts in it.
+        bulk_space_id: The space into which many posts are written; it is emptied after each run.
     """
 
     uri: str
@@ -36,25 +36,25 @@ class Stage:
     bulk_space_id: ObjectId
 
     def one(self) -> ObjectId:
-        """The id of some post."""
+        """Return the id of some post."""
         return random.choice(self.ids)  # noqa: S311
 
     def by_id(self) -> Row:
-        """The filter of some post that is not deleted."""
+        """Return the filter for some post that is not deleted."""
         return {"_id": self.one(), "deletedAt": None}
 
     def feed(self) -> Row:
-        """The filter of the feed."""
+        """Return the filter of the feed."""
         return {"spaceId": self.space_id, "deletedAt": None}
 
     def listed(self) -> Row:
-        """The filter of a long list."""
+        """Return the filter of a long list."""
         return {"_id": {"$in": self.ids[:LISTED]}, "deletedAt": None}
 
 
 @dataclass(frozen=True, slots=True)
 class Operations:
-    """What a library does; `bulk` makes so many posts, as the library's own objects, and writes them."""
+    """The operations of a library; `bulk` creates this many posts, as the library's own objects, and writes them."""
 
     get: Work
     page: Work
@@ -64,7 +64,7 @@ class Operations:
 
 
 def post(space_id: ObjectId, number: int) -> Row:
-    """A post of about 2 kB, without its `_id`."""
+    """Return a post of about 2 kB, without its `_id`."""
     return {
         "spaceId": space_id,
         "authorId": ObjectId(),
@@ -82,7 +82,7 @@ def post(space_id: ObjectId, number: int) -> Row:
 
 
 def user() -> Row:
-    """A user, without the `_id`."""
+    """Return a user, without the `_id`."""
     return {
         "name": "Ada",
         "visibility": "public",

@@ -31,7 +31,7 @@ _MODULES = {
 
 
 def __getattr__(name: str) -> object:
-    """Import what is asked for: pytest loads this package in every run, for `datalayer.testing.plugin`."""
+    """Import on first access: every pytest run loads this package for `datalayer.testing.plugin`."""
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)

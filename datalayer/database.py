@@ -1,4 +1,4 @@
-"""Where the data is: the two products' databases."""
+"""The databases of the two products."""
 
 from typing import Any
 

@@ -35,8 +35,8 @@ DataLayerError
 └── NotSupportedInMemory            datalayer.testing
 ```
 
-No exception of pymongo or pydantic leaves a repository. Where one is the reason, it is the error's `__cause__`; but
-not pydantic's where it would name hundreds of wrong places, or a long one.
+No exception of pymongo or pydantic leaves a repository. The original exception is chained as `__cause__`, except for a
+pydantic error whose text is too long for a log.
 """
 
 from datalayer.engine.errors import (
@@ -106,13 +106,13 @@ class LastAdminError(RuleViolationError):
 
 
 class PinLimitError(RuleViolationError):
-    """The space has its three pinned posts already."""
+    """The space already has three pinned posts."""
 
     code = "pin_limit"
 
 
 class SelfFollowError(RuleViolationError):
-    """Nobody follows themselves."""
+    """Users cannot follow themselves."""
 
     code = "self_follow"
 
@@ -148,18 +148,18 @@ class SelfConversationError(RuleViolationError):
 
 
 class NotAParticipantError(RuleViolationError):
-    """Only the two participants read and write a conversation."""
+    """Only the two participants can read and write a conversation."""
 
     code = "not_a_participant"
 
 
 class AlreadyGeneratingError(RuleViolationError):
-    """The scene is being generated."""
+    """The scene is already being generated."""
 
     code = "already_generating"
 
 
 class StaleGenerationError(RuleViolationError):
-    """This run of the generation is no longer the scene's: it was released, replaced, or the scene is gone."""
+    """This generation run is no longer current: it was released or replaced, or the scene was deleted."""
 
     code = "stale_generation"

@@ -1,8 +1,8 @@
-"""An id type for each table.
+"""One id type for each collection.
 
-For the type checker a `PostId` is no `UserId`. At run time every id is a plain `bson.ObjectId`. In JSON it is a string
-of 24 hexadecimal digits, and pydantic takes that string for an id where it converts: in the models and the path
-parameters of a web framework. The documents and the repositories are strict: there, a string is not an id.
+Passing a `UserId` where a `PostId` is expected is a type error. At run time every id is a plain `bson.ObjectId`. In
+JSON an id is a string of 24 hexadecimal digits. Pydantic converts such a string to an id in the models and path
+parameters of a web framework. The documents and the repositories are strict: they reject strings.
 """
 
 from typing import NewType
@@ -68,14 +68,14 @@ ReportId = NewType("ReportId", ObjectId)
 SpaceVisitId = NewType("SpaceVisitId", ObjectId)
 CommunitySettingsId = NewType("CommunitySettingsId", ObjectId)
 ChangeMark = NewType("ChangeMark", ObjectId)
-"""Tells a change of all levels, which the users follow in batches, from a later one."""
+"""Identifies one change of all levels, which is applied to the users in batches."""
 
 StoryId = NewType("StoryId", ObjectId)
 ChapterId = NewType("ChapterId", ObjectId)
 SceneId = NewType("SceneId", ObjectId)
 CharacterId = NewType("CharacterId", ObjectId)
 GenerationToken = NewType("GenerationToken", ObjectId)
-"""Proves that a run of a scene's generation is the one that the scene waits for."""
+"""Identifies a generation run of a scene. Only the result of the current run is accepted."""
 
 
 register_id_types([*globals().values()])

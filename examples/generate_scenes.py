@@ -3,9 +3,9 @@
 
     python examples/generate_scenes.py
 
-It takes the newest story, or makes one with some scenes, and has several of its scenes written at once. Any number of
-these workers can run side by side, and each can be killed at any moment (`--die-after 5` does it): the scenes that it
-had in hand are free again after `--patience`, and the next one completes the story.
+It takes the newest story, or creates one with some scenes, and generates several of its scenes concurrently. Any number
+of these workers can run in parallel, and each can be killed at any moment (try `--die-after 5`): its unfinished scenes
+are released after `--patience` seconds, and another worker completes the story.
 """
 
 import asyncio
@@ -39,23 +39,23 @@ from datalayer.repositories.scenes import GenerationTicket
 from datalayer.repositories.stories import SceneSummary
 
 ATTEMPTS = 5
-"""How often one worker tries a scene."""
+"""How many times a worker tries each scene."""
 
 WAITING = ("draft", "error")
 ERROR_LENGTH = 2_000
 SECOND = 1_000
 
 Tell = Callable[[int, str], None]
-"""Is told how many scenes are complete, and what has just happened."""
+"""Receives the number of complete scenes, and a message."""
 
 
 class ModelError(Exception):
-    """The language model did not answer."""
+    """The language model did not respond."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """What the worker is asked for."""
+    """The options of the worker."""
 
     tasks: int
     seconds: float
@@ -65,7 +65,7 @@ class Options:
 
 
 async def language_model(outline: str, options: Options) -> str:
-    """What a language model would write, after the time that one would take; sometimes it fails."""
+    """Simulate a language model: return a text after some time, and sometimes fail."""
     await asyncio.sleep(random.uniform(0.5, 1.5) * options.seconds)  # noqa: S311 - no secret
     if random.random() < options.failures:  # noqa: S311
         raise ModelError("The model is overloaded.")
@@ -73,7 +73,7 @@ async def language_model(outline: str, options: Options) -> str:
 
 
 class Worker:
-    """Has the scenes of a story written, until all are complete or have failed too often."""
+    """Generates the scenes of a story until all are complete or have failed too often."""
 
     def __init__(self, stories: Stories, story: Story, options: Options, tell: Tell) -> None:
         self._stories = stories
@@ -85,7 +85,7 @@ class Worker:
         self._written = 0
 
     async def run(self) -> None:
-        """Take what is to be done in rounds: what failed or was released comes again in the next one."""
+        """Work in rounds: scenes that failed or were released are retried in the next round."""
         patience = round(self._options.patience * SECOND)
         while True:
             released = await self._stories.scenes.release_stale(patience)
@@ -97,7 +97,7 @@ class Worker:
             if queue:
                 await self._write_all(queue)
             elif any(scene.status == "generating" for scene in scenes):
-                # In the hands of another worker, or of a dead one.
+                # Another worker has them, or a dead one.
                 await asyncio.sleep(self._options.patience / 4)
             else:
                 return
@@ -121,15 +121,16 @@ class Worker:
     async def _write_each(self, queue: Iterator[SceneSummary]) -> None:
         for scene in queue:
             self._attempts[scene.id] += 1
-            # Others may be faster, and may also delete a scene; a run that took too long was released.
+            # Another worker may be faster, a scene may be deleted, and a run that took too long is released.
             with suppress(AlreadyGeneratingError, NotFoundError, StaleGenerationError):
                 await self._write(scene)
 
     async def _take(self, id: SceneId) -> GenerationTicket | None:
         """Request the scene, unless another worker has completed it since the round began.
 
-        One that completes it between the two calls makes this one write it once more, which harms nobody. A transaction
-        around them would prevent that, but who is killed inside of one keeps what it wrote to locked for a minute.
+        If another worker completes it between the two calls, this one generates it again, which does no harm. A
+        transaction around the calls would prevent that, but a worker that is killed inside a transaction leaves its
+        documents locked for a minute.
         """
         if (await self._stories.scenes.get(id)).status not in WAITING:
             return None
@@ -142,14 +143,14 @@ class Worker:
             return
         try:
             prose = await language_model(ticket.scene.outline, self._options)
-            # Also raises for a text that the database would not take.
+            # Also raises if the database would reject the text.
             done = await settled(lambda: scenes.complete_generation(ticket.token, prose))
         except (ModelError, InvalidInputError) as error:
             message = str(error)[:ERROR_LENGTH]
             await settled(lambda: scenes.fail_generation(ticket.token, message))
             self._tell(self._complete, f"failed   {scene.outline}: {message}")
         except asyncio.CancelledError:
-            # Ctrl-C: nobody has to wait until the scene is released.
+            # Ctrl-C: fail the run, so that nobody has to wait until the scene is released.
             with suppress(DataLayerError):
                 await scenes.fail_generation(ticket.token, "The worker was stopped.")
             raise
@@ -165,9 +166,9 @@ class Worker:
 
 
 async def settled(hand_in: Callable[[], Awaitable[Scene]]) -> Scene:
-    """Hand in a result, again while the server is away: it cannot count twice, since the token is used up.
+    """Submit a result, and retry while the server is unavailable. It counts only once: each token is used only once.
 
-    A `StaleGenerationError` of a further attempt may mean that an earlier one had arrived.
+    A `StaleGenerationError` on a retry may mean that an earlier attempt succeeded.
     """
     for pause in (1, 2, 4, 8):
         with suppress(UnavailableError):
@@ -178,7 +179,7 @@ async def settled(hand_in: Callable[[], Awaitable[Scene]]) -> Scene:
 
 @contextmanager
 def shown(total: int) -> Generator[Tell]:
-    """A progress bar on a terminal, a line for each scene elsewhere."""
+    """Show a progress bar on a terminal, otherwise print a line for each scene."""
     console = Console()
     if not console.is_terminal:
         yield lambda complete, text: print(f"{complete:>4}/{total} {text}", flush=True)
@@ -190,7 +191,7 @@ def shown(total: int) -> Generator[Tell]:
 
 
 async def newest_story(stories: Stories, scenes: int) -> Story:
-    """The newest story; where there is none, a new one with so many scenes that wait to be written."""
+    """Return the newest story, or create one with this many draft scenes."""
     found = (await stories.stories.list(limit=1)).items
     if found:
         return found[0]
@@ -203,7 +204,7 @@ async def newest_story(stories: Stories, scenes: int) -> Story:
 
 @asynccontextmanager
 async def server(uri: str | None) -> AsyncGenerator[str]:
-    """The URI that was given, else the environment's, else that of a server with its data in .data/."""
+    """Yield the given URI, otherwise that of the environment, otherwise that of an embedded server with .data/."""
     if given := uri or Settings().mongodb_uri:
         yield given
         return
@@ -212,7 +213,7 @@ async def server(uri: str | None) -> AsyncGenerator[str]:
 
 
 async def work(uri: str | None, scenes: int, options: Options) -> bool:
-    """Run a worker, and say whether the story is complete now."""
+    """Run a worker. Return whether the story is complete."""
     async with server(uri) as place, Stories.connect(place) as stories:
         story = await newest_story(stories, scenes)
         total = sum((await stories.scenes.status_counts(story.id)).values())
@@ -224,13 +225,13 @@ async def work(uri: str | None, scenes: int, options: Options) -> bool:
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--uri", help="Where the stories are.  [default: MONGODB_URI, or a server of its own with .data/]")
-@click.option("--scenes", default=40, show_default=True, help="How many scenes a new story gets.")
-@click.option("--tasks", default=4, show_default=True, help="How many scenes are written at once.")
-@click.option("--seconds", default=0.5, show_default=True, help="How long the model takes for a scene.")
-@click.option("--failures", default=0.1, show_default=True, help="The share of the model's answers that are errors.")
-@click.option("--patience", default=30.0, show_default=True, help="After how many seconds a run is taken for dead.")
-@click.option("--die-after", type=int, help="Be killed (SIGKILL) after so many scenes, with others in hand.")
+@click.option("--uri", help="The URI of the stories.  [default: MONGODB_URI, or an embedded server with .data/]")
+@click.option("--scenes", default=40, show_default=True, help="The number of scenes of a new story.")
+@click.option("--tasks", default=4, show_default=True, help="The number of scenes generated concurrently.")
+@click.option("--seconds", default=0.5, show_default=True, help="The average time that the model takes for a scene.")
+@click.option("--failures", default=0.1, show_default=True, help="The share of requests to the model that fail.")
+@click.option("--patience", default=30.0, show_default=True, help="The seconds after which a run is considered dead.")
+@click.option("--die-after", type=int, help="Kill the worker (SIGKILL) after this many scenes, with others unfinished.")
 def main(
     *,
     uri: str | None,
@@ -241,7 +242,7 @@ def main(
     patience: float,
     die_after: int | None,
 ) -> None:
-    """Write the scenes of the newest story."""
+    """Generate the scenes of the newest story."""
     options = Options(tasks, seconds, failures, patience, die_after)
     try:
         complete = asyncio.run(work(uri, scenes, options))

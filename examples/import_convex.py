@@ -4,9 +4,9 @@
     npx convex export --prod --path export.zip
     python examples/import_convex.py export.zip --uri mongodb://localhost:27017/opentribe?replicaSet=rs0
 
-Each row's id is made from its creation time and its id in Convex, so the order of creation stays, and a second run does
-the same again: one that was interrupted is completed by running it once more. Rows that the schema refuses are left out
-and named; then the counters are counted. Run it before anything else writes to the database.
+The id of each document is derived from its creation time and its id in Convex. So the order of creation is preserved,
+and the import is idempotent: to complete an interrupted run, run it again. Rows that the schema rejects are skipped and
+reported. Then the counters are recounted. Run the import before anything else writes to the database.
 """
 
 import asyncio
@@ -45,7 +45,7 @@ COPIES = {
     "comments": ("authorId", "authorName", "authorAvatar"),
     "messages": ("senderId", "senderName", None),
 }
-"""Where a user's name and avatar are copied to: whose they are, the name, the avatar."""
+"""The copies of a user's name and avatar: the fields with the user, the name and the avatar."""
 
 
 class Export:
@@ -56,7 +56,7 @@ class Export:
         self.tables = {name.split("/")[0] for name in archive.namelist() if name.count("/") == 1} - {"", "_tables"}
 
     def rows(self, table: str) -> Iterator[Row]:
-        """The rows of a table; none where it is not in the export."""
+        """Return the rows of a table; none if the export does not contain it."""
         if table in self.tables:
             with self._archive.open(f"{table}/documents.jsonl") as lines:
                 yield from (json.loads(line) for line in lines if line.strip())
@@ -64,14 +64,14 @@ class Export:
 
 @dataclass
 class Known:
-    """What a first reading of the export finds out, by ids of Convex: the new ids, and the users' profiles."""
+    """The result of a first pass over the export: the new ids and the users' profiles, by Convex id."""
 
     ids: dict[str, ObjectId] = field(default_factory=dict[str, ObjectId])
     names: dict[str, tuple[float, str]] = field(default_factory=dict[str, tuple[float, str]])
     avatars: dict[str, str] = field(default_factory=dict[str, str])
 
     def learn(self, table: str, row: Row) -> None:
-        """Remember what is of use. A user without a name is called what the newest copy of it says."""
+        """Remember the id, and names and avatars. A user without a name gets the name in the newest copy."""
         self.ids[row["_id"]] = object_id(table, row)
         if table == "users" and "avatarStorageId" in row:
             self.avatars[row["_id"]] = row["avatarStorageId"]
@@ -84,10 +84,10 @@ class Known:
 
 
 def object_id(table: str, row: Row) -> ObjectId:
-    """The new id of a row. It sorts by the time of creation, as every index of Convex does at its end.
+    """Return the new id of a row. Ids sort by creation time, which is the last key of every index in Convex.
 
-    Four bytes of seconds, three of the fraction, which tell any two times apart that a double can, and five of a hash.
-    The settings have an id of their own, since there is one document of them.
+    Four bytes of seconds, three bytes of the fraction (which distinguish any two times that a double can), and five
+    bytes of a hash. The settings, a single document, have a fixed id.
     """
     if table == CommunitySettings.Settings.name:
         return SETTINGS_ID
@@ -98,10 +98,10 @@ def object_id(table: str, row: Row) -> ObjectId:
 
 
 def convert(document: type[Document], row: Row, known: Known) -> Row:
-    """The row as MongoDB is to store it.
+    """Return the row in the form that MongoDB stores.
 
     Raises:
-        ValidationError: The schema refuses it. A string where an id should be is a reference to a row that is not in
+        ValidationError: The schema rejects the row. A string in place of an id is a reference to a row that is not in
             the export.
     """
     table = document.Settings.name
@@ -128,14 +128,14 @@ def convert(document: type[Document], row: Row, known: Known) -> Row:
 
 
 def has_ids(annotation: object) -> bool:
-    """Whether a field of this type holds ids."""
+    """Return whether a field of this type holds ids."""
     if isinstance(annotation, NewType):
         return annotation.__supertype__ is ObjectId
     return annotation is Json or any(has_ids(argument) for argument in get_args(annotation))
 
 
 def with_ids(value: Any, known: Known) -> Any:  # noqa: ANN401 - JSON
-    """The value with the new ids in place of those of Convex."""
+    """Replace the Convex ids in the value by the new ids."""
     if isinstance(value, dict):
         return {name: with_ids(inner, known) for name, inner in value.items()}  # pyright: ignore[reportUnknownVariableType]
     if isinstance(value, list):
@@ -145,18 +145,18 @@ def with_ids(value: Any, known: Known) -> Any:  # noqa: ANN401 - JSON
 
 @dataclass
 class Report:
-    """What has happened."""
+    """Counts and prints the rejected rows."""
 
     bad: int = 0
 
     def refused(self, table: str, id: str, field: str, reason: str) -> None:
-        """A row was left out."""
+        """Report a rejected row."""
         self.bad += 1
         click.echo(f"{table} {id}: {field}: {reason}", err=True)
 
 
 async def load(collection: Collection, document: type[Document], export: Export, known: Known, report: Report) -> int:
-    """Write the rows of a table, and give the number of those that are there."""
+    """Write the rows of a table, and return the number of those that exist afterwards."""
     rows, written = export.rows(collection.name), 0
     while batch := list(islice(rows, BATCH)):
         wires: list[tuple[str, Row]] = []
@@ -172,7 +172,7 @@ async def load(collection: Collection, document: type[Document], export: Export,
 
 
 async def write(collection: Collection, wires: list[tuple[str, Row]], report: Report) -> int:
-    """Write the documents, each with the id of its row, and give the number of those that are there."""
+    """Write the documents, each with the id of its row, and return the number of those that exist afterwards."""
     replacements = [ReplaceOne({"_id": wire["_id"]}, wire, upsert=True) for _, wire in wires]
     try:
         await collection.bulk_write(replacements, ordered=False)
@@ -180,14 +180,14 @@ async def write(collection: Collection, wires: list[tuple[str, Row]], report: Re
         failures = cast("list[Row]", error.details["writeErrors"])
         for failure in failures:
             fields = ", ".join(failure.get("keyValue", ["document"]))
-            reason = "there is one already" if "keyValue" in failure else failure["errmsg"]
+            reason = "already exists" if "keyValue" in failure else failure["errmsg"]
             report.refused(collection.name, wires[int(failure["index"])][0], fields, reason)
         return len(wires) - len(failures)
     return len(wires)
 
 
 def counted(table: str, owner: str, filter: Row, number: object = 1) -> Row:
-    """The lookup that counts the rows of a table that belong to a document, or adds something of them up."""
+    """Return a lookup that counts the rows of a table that belong to a document, or sums a value of them."""
     total = [{"$match": filter}, {"$group": {"_id": None, "value": {"$sum": number}}}]
     return {"from": table, "localField": "_id", "foreignField": owner, "pipeline": total}
 
@@ -212,11 +212,11 @@ COUNTERS: tuple[tuple[str, str, Row, int], ...] = (
         1,
     ),
 )
-"""Each table's counters: the lookup that gives the right value, and the value where it gives none."""
+"""The counters of each collection: the lookup for the correct value, and the default if it finds nothing."""
 
 
 async def recount(collection: Collection, counter: str, lookup: Row, default: int) -> int:
-    """Set the counter where it is wrong, and give the number of those places."""
+    """Correct the counter where it is wrong, and return the number of corrections."""
     pipeline = [
         {"$lookup": lookup | {"as": "right"}},
         {"$set": {"right": {"$ifNull": [{"$first": "$right.value"}, default]}}},
@@ -232,7 +232,7 @@ async def recount(collection: Collection, counter: str, lookup: Row, default: in
 
 
 async def run(path: Path, uri: str | None) -> bool:
-    """Load everything; `False` where rows were left out."""
+    """Load everything. Return `False` if rows were skipped."""
     report, known = Report(), Known()
     with ZipFile(path) as archive:
         export = Export(archive)
@@ -253,15 +253,15 @@ async def run(path: Path, uri: str | None) -> bool:
                 if changed := await recount(community.database[table], counter, lookup, default):
                     click.echo(f"{table}.{counter}: {changed:,} corrected")
     for table in sorted(export.tables - {collection.name for _, collection in places}):
-        click.echo(f"{table}: not a table of this library, left out")
+        click.echo(f"{table}: not a collection of this library, skipped")
     return report.bad == 0
 
 
 @click.command()
 @click.argument("export", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--uri", help="Where the databases are.  [default: MONGODB_URI]")
+@click.option("--uri", help="The URI of the databases.  [default: MONGODB_URI]")
 def main(export: Path, uri: str | None) -> None:
-    """Load a Convex export. Exits with 1 where rows were left out; their reasons are on stderr."""
+    """Load a Convex export. Exits with 1 if rows were skipped; the reasons are printed to stderr."""
     try:
         complete = asyncio.run(run(export, uri))
     except DataLayerError as error:

@@ -1,1 +1,1 @@
-"""The physical schema, as data: one reviewed file for each collection, and the script that deploys it."""
+"""The physical schema as data: one file per collection for review, and the command that deploys it."""

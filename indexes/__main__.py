@@ -12,7 +12,7 @@ from indexes.writing import write
 
 @click.group(cls=SchemaGroup, context_settings={"help_option_names": ["-h", "--help"]})
 def commands() -> None:
-    """Write the manifests of the physical schema, and deploy it."""
+    """Write the manifests of the physical schema, or deploy it."""
 
 
 for command in schema.commands.values():
@@ -21,16 +21,16 @@ for command in schema.commands.values():
 
 @commands.command("write")
 def write_command() -> None:
-    """Write the manifests and the documentation of the schema from the documents."""
+    """Generate the manifests and the documentation of the schema from the document classes."""
     changed = write()
     for path in changed:
         click.echo(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
     if not changed:
-        click.echo("All files are as they should be.")
+        click.echo("All files are up to date.")
 
 
 def main() -> None:
-    """Run the command; an error of the library is one line, not a traceback."""
+    """Run the command. Print errors of the library as one line, without a traceback."""
     try:
         commands(prog_name="python -m indexes")
     except DataLayerError as error:

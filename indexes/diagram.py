@@ -1,4 +1,4 @@
-"""`docs/schema.md` and its pictures, from the documents."""
+"""Generates `docs/schema.md` and its diagrams from the document classes."""
 
 import json
 import re
@@ -46,68 +46,68 @@ STORIES = Layout(
     ),
 )
 
-_CONTENDED = "Lock: a transaction begins with a write to the document where other processes write to it as well."
+_CONTENDED = "Lock: if other processes also write to the document, a transaction begins with a write to this field."
 
 ADDED: Mapping[str, Mapping[str, str]] = {
     "users": {
-        "name": "What posts, comments and messages copy; the original keeps it with its auth service only.",
-        "authUserId": "Links a user to an account of the auth service: `users.ensure` finds or makes one user for it.",
-        "revision": "Lock: writing a post, a comment or a message conflicts with a change of the name that it copies. "
-        "So do two admins who depose each other, and an award with a change of the levels.",
+        "name": "Copied to posts, comments and messages; the original keeps it only in its auth service.",
+        "authUserId": "Links a user to an account of the auth service: `users.ensure` finds or creates the user.",
+        "revision": "Lock: writing a post, comment or message conflicts with a change of the name that it copies. Two "
+        "admins who demote each other conflict, and so do an award and a change of the levels.",
     },
     "spaces": {
-        "revision": "Lock: two pins in one space conflict, so that there are never more than 3; "
-        "and two changes of the order of the spaces do."
+        "revision": "Lock: two pins in one space conflict, so that there are never more than 3. "
+        "Two changes of the order of the spaces conflict as well."
     },
     "posts": {"revision": _CONTENDED},
     "comments": {"revision": _CONTENDED},
     "likes": {
-        "notificationId": "The gathered notification that counts the like: an unlike takes it back there while that is "
-        "unread."
+        "notificationId": "The grouped notification that counts the like. An unlike is subtracted from it while the "
+        "notification is unread."
     },
     "notifications": {
-        "gatherKey": "What the counted acts have in common, such as their target: while the notification is unread, "
-        "the next one of the same recipient, type and key counts up in it.",
-        "gatherCount": "How many acts it counts.",
-        "once": "The announcement that it belongs to: each recipient gets that once, whoever calls and how often.",
+        "gatherKey": "What the counted acts have in common, such as their target. While the notification is unread, "
+        "the next act with the same recipient, type and key increments its count.",
+        "gatherCount": "The number of acts that it counts.",
+        "once": "The announcement that it belongs to: each recipient gets it once, no matter how often it is sent.",
     },
     "courses": {
         "revision": "Lock: changes of the order of its modules, and removals of its lessons, conflict.",
-        "removing": "Lessons and modules that have been removed while not every enrollment has followed yet: the next "
-        "removal completes that.",
+        "removing": "Removed lessons and modules for which some enrollments are not updated yet: the next removal "
+        "completes that.",
     },
-    "modules": {"revision": "Lock: changes of the order of its lessons conflict with each other and with its removal."},
+    "modules": {"revision": "Lock: changes of the order of its lessons conflict with each other and its removal."},
     "enrollments": {
-        "revision": "Lock: two lessons that one user completes at once conflict, so that one of them sees the course "
-        "completed; so does the removal of a lesson."
+        "revision": "Lock: two lessons that one user completes concurrently conflict, so that one of them completes "
+        "the course. The removal of a lesson conflicts as well."
     },
     "events": {
-        "seriesEndTime": "The end of the last occurrence of an event that repeats, so that an index tells which "
-        "series are over.",
+        "seriesEndTime": "The end of the last occurrence of a recurring event, so that an index finds the series that "
+        "are over.",
         "revision": _CONTENDED,
     },
     "memberships": {
         "stripeEventAt": "The time of the newest event of the subscription that the membership follows.",
-        "stripeEventIds": "The events of that time that were applied: none is applied twice.",
-        "stripeSubscriptions": "What the newest event of each of the user's subscriptions says: the end of one that "
-        "was replaced does not end the membership.",
+        "stripeEventIds": "The applied events of that time, so that none is applied twice.",
+        "stripeSubscriptions": "The newest state of each of the user's subscriptions: the end of a replaced "
+        "subscription does not end the membership.",
     },
     "conversations": {
         "revision": "Lock: sending, deleting and restoring messages conflict, so that `lastMessageAt` and the preview "
-        "are those of the newest."
+        "belong to the newest message."
     },
     "levels": {
-        "usersPending": "The mark of a change of all levels that not every user has followed yet: the next change of "
+        "usersPending": "Identifies a change of all levels that is not yet applied to every user: the next change of "
         "levels completes it."
     },
-    "stories": {"revision": "Lock: a character that is made conflicts with the removal of the story."},
-    "chapters": {"revision": "Lock: changes of the numbers of its scenes conflict, with each other and its removal."},
+    "stories": {"revision": "Lock: the creation of a character conflicts with the removal of the story."},
+    "chapters": {"revision": "Lock: changes of the numbers of its scenes conflict with each other and its removal."},
     "scenes": {
-        "generationToken": "The run of the generation that the scene waits for; its result alone is taken.",
-        "generationStartedAt": "When that run began: `scenes.release_stale` ends those that take too long.",
+        "generationToken": "The current generation run; only its result is accepted.",
+        "generationStartedAt": "When that run started: `scenes.release_stale` ends runs that take too long.",
     },
 }
-"""The fields that the original schema does not have, all of them optional, and the rule that needs each."""
+"""The fields that the original schema does not have, each with its purpose. All of them are optional."""
 
 _INTRODUCTION = """\
 # The schema
@@ -118,18 +118,18 @@ declare them and as the database enforces them. This file and its pictures are g
 - [Community](#community), [story generator](#story-generator), [fields that the original does not have](#added-fields)
 - Ids are `ObjectId`s. A file is the id of a file in the application's storage, a string.
 - An integer is at most 2^53 - 1, and may be stored as an integral double. Times are integers: Unix milliseconds.
-- An optional field without a value is absent, never null. Unknown fields are refused.
-- Strings hold no NUL, and are not blank where at least one character is asked for; of this the repositories refuse all,
-  and the database's validator what is too short or too long.
-- Any JSON is a string, a number, a boolean, null, an id, or a list or object of them: at most 100 levels deep, and
-  without dates, and without keys that begin with a dollar or hold a dot.
-- An index that is not unique ends in `_id`, so that equal keys have an order. "original schema" is why those are there
-  that the original has.
+- An optional field without a value is absent, never null. Unknown fields are rejected.
+- Strings contain no NUL. Strings with a minimum length of 1 or more are not blank. Repositories enforce all of these
+  rules; the validator of the database enforces only lengths.
+- Any JSON is a string, a number, a boolean, null, an id, or a list or object of them: at most 100 levels deep, without
+  dates, and without keys that begin with a dollar sign or contain a dot.
+- Non-unique indexes end in `_id`, so that equal keys have an order. The reason "original schema" marks indexes of the
+  original schema.
 """
 
 
 def render() -> dict[Path, str]:
-    """The files and what should be in them."""
+    """Return the generated files with their contents."""
     community, stories = entities(COMMUNITY_DOCUMENTS), entities(STORIES_DOCUMENTS)
     lines = [
         _INTRODUCTION,
@@ -171,7 +171,7 @@ def _mermaid(found: Sequence[Entity]) -> Iterator[str]:
 
 
 def _cardinality(field: Field) -> str:
-    """How many documents are referred to, and how many may refer to one."""
+    """Return the Mermaid cardinality: how many documents are referred to, and how many may refer to one."""
     one = "}|" if field.is_list else "|o" if field.optional or len(field.targets) > 1 else "||"
     return f"{one}--{'o|' if field.unique else 'o{'}"
 
@@ -220,5 +220,5 @@ def _anchor(name: str) -> str:
 
 
 def _in_wire_names(text: str) -> str:
-    """The docstring's names of fields as MongoDB has them."""
+    """Replace the field names in a docstring by those in MongoDB."""
     return re.sub(r"`(\w+?)_?(\*?)`", lambda match: f"`{to_camel(match[1])}{match[2]}`", text)

@@ -1,8 +1,8 @@
-"""The picture of an entity diagram, as SVG.
+"""Draws an entity diagram as SVG.
 
-The collections stand in columns. A line leads from each field that holds ids to the `_id` of the collection that they
-are of; all lines to one collection run together, so that it is one line with a branch for each field. Those to the hub,
-which most fields refer to, run left of the columns and above them; the others right of the column that they come from.
+The collections are arranged in columns. A line leads from each reference field to the `_id` of the collection that it
+refers to. Lines to the same collection are merged into one line with a branch for each field. Lines to the hub, the
+collection that most fields refer to, run left of the columns and above them; the others run right of their column.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,19 +16,19 @@ HEADER = 28
 ROW = 19
 PADDING = 7
 GAP = 30
-"""Between two collections, one below the other."""
+"""The vertical distance between two collections."""
 
 LANE = 13
-"""Between two lines, one beside the other."""
+"""The distance between two parallel lines."""
 
 MARGIN = 26
 TOP = 92
 CORNER = 7
 STEM = 16
-"""How much of a line is straight where it leaves a field."""
+"""The length of the straight part of a line at a field."""
 
 LEGEND = 58
-"""The height of the explanation at the bottom."""
+"""The height of the legend at the bottom."""
 
 INK = "#1f2430"
 PAPER = "#fcfcfd"
@@ -39,7 +39,7 @@ Point = tuple[float, float]
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """Collections that are about one thing, and their colour."""
+    """A group of related collections, and their colour."""
 
     name: str
     colour: str
@@ -48,10 +48,10 @@ class Family:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Which collections stand where.
+    """The arrangement of the collections.
 
     Attributes:
-        hub: The collection that most fields refer to; it stands on top of the first column.
+        hub: The collection that most fields refer to, at the top of the first column.
     """
 
     title: str
@@ -60,11 +60,11 @@ class Layout:
     families: tuple[Family, ...]
 
     def colour(self, name: str) -> str:
-        """The colour of a collection."""
+        """Return the colour of a collection."""
         return next(family.colour for family in self.families if name in family.members)
 
     def column(self, name: str) -> int:
-        """The number of the column that a collection stands in."""
+        """Return the number of the column of a collection."""
         return next(number for number, names in enumerate(self.columns) if name in names)
 
 
@@ -79,18 +79,18 @@ class _Box:
         return HEADER + ROW * len(self.entity.fields) + PADDING
 
     def row(self, number: int) -> float:
-        """The middle of a field."""
+        """Return the vertical centre of a field."""
         return self.top + HEADER + PADDING / 2 + ROW * (number + 0.5)
 
 
 @dataclass(frozen=True, slots=True)
 class _Line:
-    """From a field to a collection.
+    """A line from a field to a collection.
 
     Attributes:
-        lane: Where it runs up and down.
-        side: On which side of the field it begins: 1 is the right one.
-        above: Where it runs above the columns, if it does.
+        lane: The x coordinate of its vertical part.
+        side: The side of the field where it begins; 1 is the right side.
+        above: The y coordinate at which it runs above the columns, if it does.
     """
 
     target: str
@@ -103,7 +103,7 @@ class _Line:
 
 
 def draw(layout: Layout, entities: Sequence[Entity]) -> str:
-    """The picture of these collections, all of which the layout names."""
+    """Draw these collections, all of which the layout names."""
     boxes, width, height = _placed(layout, {entity.name: entity for entity in entities})
     lines = sorted(_lines(layout, boxes), key=lambda line: (line.target != layout.hub, line.target))
     size = f'viewBox="0 0 {width:g} {height:g}" width="{width:g}" height="{height:g}"'
@@ -136,15 +136,15 @@ def _placed(layout: Layout, entities: Mapping[str, Entity]) -> tuple[dict[str, _
 
 
 def _gutter(layout: Layout, entities: Mapping[str, Entity], column: int) -> float:
-    """The room right of a column: its own lanes, and the hub's of the next one."""
+    """Return the space right of a column: for its own lanes, and the hub's lane of the next column."""
     return 2 * STEM + LANE * (len(_trunks(layout, entities, column)) + 1)
 
 
 def _trunks(layout: Layout, entities: Mapping[str, Entity], column: int) -> list[str]:
-    """The collections that fields of a column refer to by lines on its right, from the innermost line on."""
+    """Return the targets of the lines right of a column, from the innermost line to the outermost."""
     fields = [field for name in layout.columns[column] for field in entities[name].fields]
     targets = dict.fromkeys(target for field in fields for target in field.targets if target != layout.hub)
-    # Lines to the next column end outside of the others. The lowest is innermost: it passes the fewest branches.
+    # Lines to the next column are outside of the others. The lowest is innermost: it crosses the fewest branches.
     order = [name for names in layout.columns for name in reversed(names)]
     return sorted(targets, key=lambda target: (layout.column(target) != column, order.index(target)))
 
@@ -163,7 +163,7 @@ def _lines(layout: Layout, boxes: Mapping[str, _Box]) -> Iterator[_Line]:
                     lane, end = box.left - STEM - LANE / 2, (to.left, to.row(0))
                     yield _Line(target, (box.left, y), end, lane, -1, field, above)
                     continue
-                # A branch of its own for each collection that the field may refer to.
+                # A separate branch for each collection that the field may refer to.
                 y += 6 * (others.index(target) - (len(others) - 1) / 2)
                 lane = box.left + WIDTH + STEM + LANE * trunks.index(target)
                 right = to.left + WIDTH if to.left == box.left else to.left
@@ -173,7 +173,7 @@ def _lines(layout: Layout, boxes: Mapping[str, _Box]) -> Iterator[_Line]:
 def _paths(layout: Layout, lines: Sequence[_Line]) -> Iterator[str]:
     for target in dict.fromkeys(line.target for line in lines):
         path = "".join(_path(line) for line in lines if line.target == target)
-        # The pale edge shows which line passes over which.
+        # The light outline shows which line is on top at a crossing.
         yield f'<path d="{path}" fill="none" stroke="{PAPER}" stroke-width="5"/>'
         yield f'<path d="{path}" fill="none" stroke="{layout.colour(target)}" stroke-width="1.6"/>'
 
@@ -189,7 +189,7 @@ def _path(line: _Line) -> str:
 
 
 def _rounded(points: Sequence[Point]) -> str:
-    """The path through the points with round corners."""
+    """Return the path through the points, with rounded corners."""
     parts = [f"M{points[0][0]:g} {points[0][1]:g}"]
     for before, corner, after in zip(points, points[1:], points[2:], strict=False):
         near, far = _towards(corner, before), _towards(corner, after)
@@ -198,7 +198,7 @@ def _rounded(points: Sequence[Point]) -> str:
 
 
 def _towards(corner: Point, other: Point) -> Point:
-    """The point a little away from the corner in the direction of the other one, along an axis."""
+    """Return a point near the corner, in the direction of the other point, along an axis."""
     dx, dy = other[0] - corner[0], other[1] - corner[1]
     length = abs(dx) + abs(dy)
     share = min(CORNER, length / 2) / length if length else 0
@@ -206,7 +206,7 @@ def _towards(corner: Point, other: Point) -> Point:
 
 
 def _ends(line: _Line, colour: str) -> Iterator[str]:
-    """What the ends of a line look like: how many may refer, and an arrow at what is referred to."""
+    """Draw the ends of a line: the cardinality at the field, an arrow at the target."""
     yield from _foot(line.start, line.side, colour, unique=line.field.unique, optional=line.field.optional)
     x, y = line.end
     from_right = line.side == 1 and x < line.lane
@@ -214,7 +214,7 @@ def _ends(line: _Line, colour: str) -> Iterator[str]:
 
 
 def _foot(at: Point, side: int, colour: str, *, unique: bool, optional: bool) -> Iterator[str]:
-    """A crow's foot where many documents may hold one id, a bar where one does; a ring where it may be absent."""
+    """Draw a crow's foot if many documents may hold one id, else a bar; and a ring if the field is optional."""
     (x, y), style = at, f'fill="none" stroke="{colour}" stroke-width="1.6"'
     if unique:
         yield f'<path d="M{x + side * 6:g} {y - 5:g}v10" {style}/>'
@@ -259,7 +259,7 @@ def _row(layout: Layout, field: Field, left: float, y: float) -> Iterator[str]:
 
 
 def _legend(layout: Layout, height: float) -> Iterator[str]:
-    """The families on top, and what the signs mean at the bottom."""
+    """Draw the families at the top, and the legend at the bottom."""
     x, y = float(MARGIN), 33.0
     yield f'<text x="{x:g}" y="{y:g}" font-size="18" font-weight="600" fill="{INK}">{escape(layout.title)}</text>'
     for family in layout.families:

@@ -1,4 +1,4 @@
-"""What the pictures and the tables of the schema say, read from the documents."""
+"""Reads the fields and references of the document classes, for the diagrams and tables of the schema."""
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,13 +21,13 @@ class Field:
     """A field of a collection.
 
     Attributes:
-        name: As MongoDB has it; with a dot inside of an object.
-        kind: Its type in a word: `string`, `integer`, `id`, `enum`, ...
-        type: The same in full: which ids, which literals.
-        limits: What else the validator asks for.
+        name: The name in MongoDB; dotted for a field of an embedded object.
+        kind: The type in a word: `string`, `integer`, `id`, `enum`, ...
+        type: The type in full: which ids, which literals.
+        limits: The other conditions of the validator.
         targets: The collections whose ids it holds.
-        is_list: It holds several of them.
-        unique: Its value alone identifies the document.
+        is_list: True if it holds several ids.
+        unique: True if its value alone identifies the document.
     """
 
     name: str
@@ -55,7 +55,7 @@ class Entity:
 
 
 def entities(documents: Sequence[type[Document]]) -> list[Entity]:
-    """The collections of the documents, in their order."""
+    """Return the collections of the documents, in the same order."""
     tables = {document.__annotations__["id"]: document.Settings.name for document in documents}
     return [_entity(document, tables) for document in documents]
 
@@ -107,7 +107,7 @@ def _arms(annotation: object) -> list[object]:
 
 
 def _names(annotation: Any, targets: tuple[str, ...]) -> tuple[str, str]:  # noqa: ANN401, PLR0911
-    """The type in a word, and in full."""
+    """Return the type in a word, and in full."""
     kind = unwrap(annotation)[0]
     if targets:
         return "id", "id of " + " or ".join(f"[{target}](#{target.lower()})" for target in targets)
@@ -126,9 +126,9 @@ def _names(annotation: Any, targets: tuple[str, ...]) -> tuple[str, str]:  # noq
 
 
 def _limits(annotation: Any, limits: tuple[object, ...] = ()) -> Iterator[str]:  # noqa: ANN401
-    """In words, the outer ones first."""
+    """Describe the limits in words, the outer ones first."""
     if hasattr(annotation, "__metadata__"):
-        # `Field(max_length=...)` inside of a union is not taken apart by pydantic.
+        # Inside a union, pydantic does not unpack `Field(max_length=...)`.
         parts = ([*part.metadata] if isinstance(part, FieldInfo) else [part] for part in annotation.__metadata__)
         yield from _limits(get_args(annotation)[0], (*limits, *itertools.chain.from_iterable(parts)))
         return

@@ -1,4 +1,4 @@
-"""Which repository methods each index serves, as their docstrings say; the tests prove the docstrings."""
+"""Finds the repository methods that each index serves, from their docstrings. The tests verify the docstrings."""
 
 import inspect
 import re
@@ -19,7 +19,7 @@ _INDEX_NAME = re.compile(r"\bby_\w+")
 
 
 def serves() -> dict[str, Serves]:
-    """For each collection the methods, written as `posts.feed`, that its indexes serve."""
+    """Return for each collection the methods that its indexes serve, written as `posts.feed`."""
     found: defaultdict[str, defaultdict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     for product in PRODUCTS:
         declared = {
@@ -30,7 +30,7 @@ def serves() -> dict[str, Serves]:
             own: str = repository.document.Settings.name
             for name, method in inspect.getmembers(type(repository), inspect.iscoroutinefunction):
                 for index in sorted(set(_INDEX_NAME.findall(method.__doc__ or ""))):
-                    # An index of the repository's own collection; else one of whoever has an index of that name.
+                    # An index of the repository's own collection, or else of any collection with that index name.
                     owners = [own] if index in declared[own] else [c for c, names in declared.items() if index in names]
                     for owner in owners * (not name.startswith("_")):
                         found[owner][index].append(f"{attribute}.{name}")
@@ -38,7 +38,7 @@ def serves() -> dict[str, Serves]:
 
 
 def _repositories(product: type[Database]) -> Iterator[tuple[str, Repository[Any, Any]]]:
-    # Never connected: the repositories are looked at, not used.
+    # Never connected: the repositories are only inspected.
     client: AsyncMongoClient[dict[str, Any]] = AsyncMongoClient(connect=False)
     for attribute, value in vars(product(client["never"], system_clock)).items():
         if isinstance(value, Repository):

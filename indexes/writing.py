@@ -1,4 +1,4 @@
-"""The files of this folder, and the documentation of the schema."""
+"""Writes the files of this folder, and the documentation of the schema."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,38 +14,37 @@ FOLDER = Path(__file__).parent
 _INTRODUCTION = """\
 # The physical schema
 
-One file for each collection: its validator, its indexes with their keys in order, and its shard key. Each index says
-which repository methods it serves; "original schema" stands where the original has it and no query here needs it.
+One file for each collection: its validator, its indexes with their keys in order, and its shard key. Each index lists
+the repository methods that it serves; "original schema" marks indexes of the original that no query here needs.
 
-The files are written from the documents by `python -m indexes write`, and a test holds them against the code: so a
-change of the schema is seen in a review. To deploy it, without starting an application:
+`python -m indexes write` generates the files from the document classes, and a test compares them with the code. So
+every change of the schema shows up in a review. To deploy the schema without starting an application:
 
 ```sh
-python -m indexes plan --uri ...     # what would be done, in which order, and what stands in the way
-python -m indexes apply --uri ...    # does it; --drop also replaces, hides and drops indexes
+python -m indexes plan --uri ...     # shows the steps in order, and what blocks them
+python -m indexes apply --uri ...    # does them; --drop also replaces, hides and drops indexes
 python -m indexes check --uri ...    # exits with 1 on any drift
 ```
 
-Where the library is installed, `datalayer schema plan`, `apply` and `check` are the same. Their exit codes are in
+With the library installed, `datalayer schema plan`, `apply` and `check` do the same. Their exit codes are in
 [the guide to production](../docs/how-to/production.md#deploy-the-schema-then-the-code).
 
-- New indexes are built before old ones go. MongoDB cannot rename or change an index: the old one is dropped, and the
-  new one is built then. A unique one is guarded meanwhile by a second unique index on the same keys, so there is no
-  moment without the constraint. Guards are always built, also where one seems to be there, and have to be complete
-  before anything is dropped. Queries that need the index wait for the build: where that matters, declare a changed
-  index under a new name.
-- An index that is still being built does not count as there: `apply` waits for it, and `check` reports it.
-- Before a unique index is built, duplicates are looked for, and listed. A validator is set only when every document
-  passes.
-- What nobody declares is hidden by the first `apply --drop`, and dropped by the next one.
-- `apply` can be interrupted and run again, and two at once take turns.
-- A release that runs can restart after the `apply` of the next one, as long as the live schema allows everything that
-  its own declares: [Deploying a schema](../docs/scaling.md#deploying-a-schema).
+- New indexes are built before old ones are dropped. MongoDB cannot rename or change an index, so a changed index is
+  dropped and then built again. Meanwhile a guard, a second unique index on the same keys, enforces a unique constraint
+  at every moment. Guards are always built, even if one seems to exist, and must be complete before anything is dropped.
+  Queries that need the index wait for the build. If that matters, declare a changed index under a new name.
+- An index that is still being built counts as missing: `apply` waits for it, and `check` reports it.
+- Before a unique index is built, `apply` searches for duplicates and lists them. It sets a validator only if every
+  document passes.
+- The first `apply --drop` hides undeclared indexes, the next one drops them.
+- `apply` can be interrupted and run again. Concurrent runs take turns.
+- After the `apply` of the next release, processes of the running release can still restart, as long as the live schema
+  allows everything that their own schema declares: [Deploying a schema](../docs/scaling.md#deploying-a-schema).
 """
 
 
 def files() -> dict[Path, str]:
-    """What the files should say."""
+    """Return the generated files with their contents."""
     served = serves()
     written = {FOLDER / "README.md": _readme(served)}
     for product in PRODUCTS:
@@ -56,7 +55,7 @@ def files() -> dict[Path, str]:
 
 
 def write() -> list[Path]:
-    """Write the files that are not as they should be, remove those that should not be; the paths of both."""
+    """Write outdated files, and remove obsolete ones. Return the paths of both."""
     wanted = files()
     changed = [path for path, text in wanted.items() if not path.exists() or path.read_text() != text]
     for path in changed:

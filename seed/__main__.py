@@ -1,4 +1,4 @@
-"""`python -m seed`: the command."""
+"""`python -m seed`: fills a database with sample data."""
 
 import asyncio
 import sys
@@ -24,11 +24,11 @@ _DATA_DIR = Path(".data")
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("name", metavar=f"[{'|'.join(NAMES)}]", type=click.Choice(NAMES), default=NAMES[0])
-@click.option("--seed", default=1, show_default=True, help="Where the randomness starts: the same one, the same data.")
-@click.option("--uri", help="Where the database is.  [default: MONGODB_URI, or a server of its own with .data/]")
-@click.option("--force", is_flag=True, help="Empty the collections first, whatever they hold.")
+@click.option("--seed", default=1, show_default=True, help="The random seed; the same seed gives the same data.")
+@click.option("--uri", help="The URI of the database.  [default: MONGODB_URI, or an embedded server with .data/]")
+@click.option("--force", is_flag=True, help="Empty the collections first, whatever they contain.")
 def command(name: str, seed: int, uri: str | None, *, force: bool) -> None:
-    """Fill the database of a community and its stories with a small, a demo or a very large world."""
+    """Fill the databases of the community and the story generator with small, demo or load data."""
     asyncio.run(_run(world(name, seed), uri, force=force))
 
 
@@ -46,7 +46,7 @@ async def _run(chosen: World, uri: str | None, *, force: bool) -> None:
 
 @asynccontextmanager
 async def _server(uri: str | None) -> AsyncGenerator[str]:
-    """The URI that was given, else the environment's, else the one of a server of our own."""
+    """Yield the given URI, otherwise that of the environment, otherwise that of an embedded server."""
     if given := uri or Settings().mongodb_uri:
         yield given
         return
@@ -56,7 +56,7 @@ async def _server(uri: str | None) -> AsyncGenerator[str]:
 
 
 def main() -> None:
-    """Run the command; an error of the library is one line, not a traceback."""
+    """Run the command. Print errors of the library as one line, without a traceback."""
     try:
         command(prog_name="python -m seed")
     except DataLayerError as error:

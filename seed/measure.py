@@ -1,8 +1,9 @@
-"""`python -m seed.measure`: what making the documents costs on top of inserting them.
+"""`python -m seed.measure`: measures what generating the documents costs on top of inserting them.
 
-Blocks of the `load` world are inserted in turn by a plain `insert_many` of documents that were made beforehand, and by
-the loader, which makes the same documents meanwhile. Both have collections of their own with the same validator,
-indexes and write concern, on one server. Each block gives a ratio of the two times; the median of them is told.
+Blocks of the `load` world are inserted alternately by a plain `insert_many` of documents that were generated
+beforehand, and by the loader, which generates the same documents while it inserts. Each has its own collection with the
+same validator, indexes and write concern, on one server. Each block gives a ratio of the two times; the result is the
+median.
 """
 
 import asyncio
@@ -43,7 +44,7 @@ class Silence:
 
 
 async def plain(collection: Collection, rows: list[Row]) -> float:
-    """The seconds of `insert_many`, batch after batch, with documents that are there."""
+    """Return the seconds that `insert_many` takes, batch by batch, with existing documents."""
     start = time.perf_counter()
     for first in range(0, len(rows), BATCH):
         await collection.insert_many(rows[first : first + BATCH], ordered=False)
@@ -51,7 +52,7 @@ async def plain(collection: Collection, rows: list[Row]) -> float:
 
 
 async def loader(collection: Collection, rows: Iterator[Row]) -> float:
-    """The seconds of the loader, which makes the documents too."""
+    """Return the seconds that the loader takes, including the generation of the documents."""
     start = time.perf_counter()
     await insert(collection, rows, Silence())
     return time.perf_counter() - start
@@ -60,7 +61,7 @@ async def loader(collection: Collection, rows: Iterator[Row]) -> float:
 async def compare(
     one: Collection, other: Collection, table: Table, blocks: int, block: int
 ) -> list[tuple[float, float]]:
-    """The two times for each block of the table, taken in turn."""
+    """Return the two times for each block of the collection, measured alternately."""
     ready, made = table.rows(), table.rows()
     times: list[tuple[float, float]] = []
     for number in range(blocks):
@@ -96,9 +97,11 @@ async def _run(blocks: int, block: int, *, majority: bool) -> None:
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--blocks", default=12, show_default=True, help="How often the two take turns.")
-@click.option("--block", default=10_000, show_default=True, help="How many documents at a time.")
-@click.option("--majority", is_flag=True, help="Both wait for a majority; the loader does so only at its end.")
+@click.option("--blocks", default=12, show_default=True, help="The number of blocks.")
+@click.option("--block", default=10_000, show_default=True, help="The number of documents per block.")
+@click.option(
+    "--majority", is_flag=True, help="Wait for a majority on every write; a real run does so only at its end."
+)
 def command(blocks: int, block: int, *, majority: bool) -> None:
     """Compare the loader with a plain insert_many of the same documents, on a temporary server."""
     try:

@@ -1,4 +1,4 @@
-"""How the progress is shown: a bar for each table on a terminal, a line for each elsewhere."""
+"""Shows the progress: on a terminal a bar for each collection, otherwise a line for each."""
 
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -12,7 +12,7 @@ from datalayer.seeding import Observer, Table
 
 @contextmanager
 def progress() -> Generator[Observer]:
-    """What fits the place that the output goes to."""
+    """Yield the observer that suits the output: a terminal or not."""
     console = Console()
     if not console.is_terminal:
         yield Lines()
@@ -23,40 +23,40 @@ def progress() -> Generator[Observer]:
 
 
 class Bars:
-    """A bar for each table."""
+    """Shows a bar for each collection."""
 
     def __init__(self, bars: Progress) -> None:
         self._bars = bars
         self._task = TaskID(0)
 
     def started(self, table: Table) -> None:
-        """Put up the table's bar."""
+        """Add a bar for the collection."""
         self._task = self._bars.add_task(table.name, total=table.count)
 
     def inserted(self, number: int) -> None:
-        """Move it."""
+        """Advance the bar."""
         self._bars.advance(self._task, number)
 
     def finished(self, seconds: float) -> None:  # noqa: ARG002 - the bar shows it
-        """Stop it."""
+        """Stop the bar."""
         self._bars.stop_task(self._task)
 
 
 class Lines:
-    """A line for each table when it is done."""
+    """Prints a line for each finished collection."""
 
     def __init__(self) -> None:
         self._name = ""
         self._inserted = 0
 
     def started(self, table: Table) -> None:
-        """Remember the table."""
+        """Remember the collection."""
         self._name, self._inserted = table.name, 0
 
     def inserted(self, number: int) -> None:
-        """Count."""
+        """Count the documents."""
         self._inserted += number
 
     def finished(self, seconds: float) -> None:
-        """Say it."""
+        """Print the line."""
         click.echo(f"{self._name:<18} {self._inserted:>11,} {seconds:>8.1f} s")

@@ -1,4 +1,4 @@
-"""What is said at the end."""
+"""The summary at the end."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ _WIDTH = 60
 
 
 async def summary(filled: Filled, community: Community, stories: Stories) -> Iterator[str]:
-    """Lines on what there is, a page of a feed, and a story."""
+    """Return the lines of the summary: totals, a page of a feed, and a story."""
     space, posts = await read_back_feed(community)
     tree = await read_back_story(stories)
     return iter(
@@ -33,7 +33,7 @@ def _totals(filled: Filled, community: Community, stories: Stories) -> Iterator[
     names = " and ".join(dict.fromkeys((community.database.name, stories.database.name)))
     total = sum(table.count for table in filled.tables)
     if filled.found:
-        yield f"This world is in {names} already; nothing was written."
+        yield f"{names} already contains this world; nothing was written."
     yield f"{total:,} documents in {len(filled.tables)} collections of {names}, {filled.seconds:.1f} s:"
     for table in filled.tables:
         yield f"  {table.name:<18} {table.count:>11,}"

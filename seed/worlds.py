@@ -13,5 +13,5 @@ NAMES = tuple(name for name, numbers in _WORLDS.items() if isinstance(numbers, d
 
 
 def world(name: str, seed: int) -> World:
-    """The world of this name, with its randomness starting from `seed`."""
+    """Return the world of this name, with this random seed."""
     return World(name=name, seed=seed, now=_WORLDS["now"], **_WORLDS[name])

@@ -1,6 +1,6 @@
-"""The same work done with other libraries: a module for each, which declares the same fields in its own way.
+"""The same work done with other libraries: one module for each, which declares the same fields in its own way.
 
-All of them use the collections, the validators and the indexes that this library made. Their names in Python are the
-ones on the wire, so none of them pays for aliases. They are not typed, or not fully; so the type checker is told to let
-that pass in these modules alone.
+All of them use the collections, validators and indexes that this library created. Their field names in Python are those
+in MongoDB, so none of them pays for aliases. They are not fully typed, so the type checker is relaxed for these modules
+only.
 """

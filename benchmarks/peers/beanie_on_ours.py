@@ -1,4 +1,4 @@
-"""Beanie's own queries of this library's document classes: what differs is how it gets from the wire to an instance."""
+"""Beanie's own queries of this library's document classes; only the conversion of documents to instances differs."""
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownLambdaType=false
 
 from collections.abc import AsyncGenerator
@@ -28,7 +28,7 @@ async def opened(stage: Stage) -> AsyncGenerator[Operations]:
     async with Community.connect(stage.uri) as community:
         order: Any = list(FEED_ORDER)
 
-        # Beanie's own writes are refused on these classes. What they cost is its way from an instance to the wire.
+        # These classes reject Beanie's own writes. This measures how Beanie converts an instance to a document.
         async def create() -> None:
             await community.database.users.insert_one(_wire(_user()))
 

@@ -1,4 +1,4 @@
-"""Pymongo's async API with plain dicts: what all others are compared with."""
+"""Pymongo's async API with plain dicts: the baseline of the comparison."""
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager

@@ -1,4 +1,4 @@
-"""MongoEngine, which is synchronous: each call runs in a thread of a pool, as an async application has to do it."""
+"""MongoEngine, which is synchronous: each call runs in a thread pool, as it must in an async application."""
 # pyright: reportMissingImports=false, reportMissingTypeStubs=false, reportUnknownVariableType=false
 # pyright: reportUnknownMemberType=false, reportUntypedBaseClass=false, reportUnknownArgumentType=false
 # pyright: reportAttributeAccessIssue=false, reportUnknownLambdaType=false
@@ -36,7 +36,7 @@ class Post(mongoengine.Document):
     createdAt = fields.LongField(required=True)
     deletedAt = fields.LongField()
 
-    # The indexes are there, and it need not look after them before a write.
+    # The indexes exist, so MongoEngine need not check them before a write.
     meta = {"collection": "posts", "auto_create_index": False}  # noqa: RUF012
 
 

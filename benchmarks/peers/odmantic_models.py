@@ -1,5 +1,5 @@
-"""ODMantic. It writes `null` for a field without a value, which the validator refuses; so it has only the fields that
-the documents here have. It takes no hint and no batch size."""
+"""ODMantic. It writes `null` for a field without a value, which the validator rejects; so its models have only the
+fields that the documents here have. It supports neither hints nor batch sizes."""
 # pyright: reportMissingImports=false, reportMissingTypeStubs=false, reportUnknownVariableType=false
 # pyright: reportUnknownMemberType=false, reportUnknownLambdaType=false, reportUntypedBaseClass=false
 # pyright: reportUnknownArgumentType=false, reportArgumentType=false, reportCallIssue=false

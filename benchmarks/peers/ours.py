@@ -14,7 +14,7 @@ from seed.measure import Silence
 
 
 def made(space_id: ObjectId, number: int) -> Post:
-    """A validated post."""
+    """Return a validated post."""
     row: Row = post(space_id, number)
     return Post(
         space_id=SpaceId(space_id),
@@ -34,7 +34,7 @@ def made(space_id: ObjectId, number: int) -> Post:
 
 @asynccontextmanager
 async def opened(stage: Stage) -> AsyncGenerator[Operations]:
-    """The work, with the repositories; many documents are written as the seeding does it."""
+    """The work, with the repositories; many documents are written as in the seeding."""
     async with Community.connect(stage.uri) as community:
         space_id, ids = SpaceId(stage.space_id), [PostId(id) for id in stage.ids]
 

@@ -9,7 +9,7 @@ try:
     import click
     import rich as _rich  # noqa: F401 # pyright: ignore[reportUnusedImport] - the commands that show progress need it
 except ModuleNotFoundError as missing:
-    # Here and not in `main`: without click there is nothing to declare the commands with.
+    # Checked here and not in `main`, because the commands are declared with click.
     sys.exit(f"The datalayer command needs {missing.name}: pip install 'opentribe-datalayer[cli]'")
 
 from datalayer.cli.schema import schema
@@ -19,7 +19,7 @@ from datalayer.cli.server import server
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="datalayer")
 def cli() -> None:
-    """The data layer's tools."""
+    """Tools of the data layer."""
 
 
 cli.add_command(schema)
@@ -27,7 +27,7 @@ cli.add_command(server)
 
 
 def main() -> None:
-    """Run the command; an error of the library is one line, not a traceback."""
+    """Run the command. Print errors of the library as one line, without a traceback."""
     try:
         cli()
     except DataLayerError as error:

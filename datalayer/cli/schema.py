@@ -1,4 +1,4 @@
-"""`datalayer schema`: what a deployment does to the database's schema, without starting an application."""
+"""`datalayer schema`: deploys the database schema without starting an application."""
 
 import asyncio
 import json
@@ -32,7 +32,7 @@ Found = dict[str, Any]
 
 
 class ExitCode(IntEnum):
-    """How the commands end."""
+    """The exit codes of the commands."""
 
     AS_DECLARED = 0
     DRIFT = 1
@@ -41,19 +41,19 @@ class ExitCode(IntEnum):
 
 
 _INTERRUPTED = 128 + signal.SIGINT
-"""What a shell makes of it: neither drift nor an error."""
+"""The exit code that a shell reports for Ctrl-C: neither drift nor an error."""
 
 
 class SchemaGroup(click.Group):
-    """A group of commands for which a misspelt option is no drift and blocks nothing: click would exit with 2."""
+    """A group of commands that exits with 3 on a usage error: click's default of 2 would mean "blocked"."""
 
     def make_context(self, *args: Any, **kwargs: Any) -> click.Context:  # noqa: ANN401 - as click has it
-        """As in the base."""
+        """See the base class."""
         with _usage_errors():
             return super().make_context(*args, **kwargs)
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - as click has it
-        """As in the base."""
+        """See the base class."""
         with _usage_errors():
             return super().invoke(ctx)
 
@@ -72,7 +72,10 @@ def _usage_errors() -> Generator[None]:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A product's database, and what else may be in it; of two products in one database the first looks."""
+    """The database of a product, and the other collections that may be in it.
+
+    If two products share a database, only the first one checks for unknown collections.
+    """
 
     name: str
     product: type[Database]
@@ -80,15 +83,15 @@ class Target:
     known: frozenset[str] | None
 
     def lacks_everything(self, steps: Sequence[Step]) -> bool:
-        """Returns whether none of the product's collections is there."""
+        """Return whether none of the product's collections exists."""
         missing = [step for step in steps if step.action is Action.CREATE_COLLECTION]
         return len(missing) == len(self.product.documents)
 
 
 def _options(command: Command) -> Command:
-    only = click.option("--only", type=click.Choice(list(PRODUCTS)), help="One product.  [default: both]")
-    uri = click.option("--uri", help="Where the database is.  [default: MONGODB_URI]")
-    as_json = click.option("--json", "as_json", is_flag=True, help="For machines; errors, too.")
+    only = click.option("--only", type=click.Choice(list(PRODUCTS)), help="Only this product.  [default: both]")
+    uri = click.option("--uri", help="The URI of the database.  [default: MONGODB_URI]")
+    as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, also for errors.")
     return uri(only(as_json(command)))
 
 
@@ -100,16 +103,16 @@ def schema() -> None:
 @schema.command("plan")
 @_options
 def plan_command(uri: str | None, only: str | None, *, as_json: bool) -> None:
-    """Show what `apply --drop` would do, in its order, and what stands in its way. Changes nothing.
+    """Show the steps of `apply --drop` in order, and what blocks them. Changes nothing.
 
-    Exits with 0 where nothing stands in the way, with 2 where something does, and with 3 where it could not look.
+    Exit codes: 0 nothing is blocked, 2 a step is blocked, 3 the check could not be completed.
     """
     _run(lambda found: _plan(found, uri, only, quiet=as_json), as_json=as_json)
 
 
 @schema.command("apply")
-@click.option("--drop", is_flag=True, help="Replace different indexes; hide unknown ones, and drop hidden ones.")
-@click.option("--dry-run", is_flag=True, help="Show what would come of it, and change nothing.")
+@click.option("--drop", is_flag=True, help="Replace different indexes, hide unknown ones, and drop hidden ones.")
+@click.option("--dry-run", is_flag=True, help="Show what would be done, and change nothing.")
 @click.option(
     "--lock-timeout",
     type=click.FloatRange(min=0),
@@ -120,10 +123,10 @@ def plan_command(uri: str | None, only: str | None, *, as_json: bool) -> None:
 def apply_command(
     uri: str | None, only: str | None, *, as_json: bool, drop: bool, dry_run: bool, lock_timeout: float | None
 ) -> None:
-    """Give the database the declared schema.
+    """Bring the database to the declared schema.
 
-    Exits with 0 where an application of this release starts now, with 1 where something is left that it does not start
-    without, with 2 where something could not be done, and with 3 where it could not look, or not finish.
+    Exit codes: 0 an application of this release can start now, 1 it cannot start because required steps are left, 2 a
+    step could not be done, 3 the command could not connect or finish.
     """
     _run(
         lambda found: _apply(found, uri, only, quiet=as_json, drop=drop, dry_run=dry_run, lock_timeout=lock_timeout),
@@ -134,16 +137,16 @@ def apply_command(
 @schema.command("check")
 @_options
 def check_command(uri: str | None, only: str | None, *, as_json: bool) -> None:
-    """Compare the database with what is declared. Changes nothing.
+    """Compare the database with the declared schema. Changes nothing.
 
-    Exits with 0 where it is as declared, with 1 where anything is missing, different or unknown, and with 3 where it
-    could not look.
+    Exit codes: 0 the database is as declared, 1 something is missing, different or unknown, 3 the check could not be
+    completed.
     """
     _run(lambda found: _check(found, uri, only, quiet=as_json), as_json=as_json)
 
 
 def _run(work: Callable[[Found], Coroutine[Any, Any, ExitCode]], *, as_json: bool) -> NoReturn:
-    """Do the work, which writes down what it finds, and end the program."""
+    """Run the work, which records its findings, and exit."""
     found: Found = {}
     try:
         code = asyncio.run(work(found))
@@ -153,7 +156,7 @@ def _run(work: Callable[[Found], Coroutine[Any, Any, ExitCode]], *, as_json: boo
         if not as_json:
             click.echo(f"error: {error}", err=True)
     except KeyboardInterrupt:
-        click.echo("interrupted: run it again to go on", err=True)
+        click.echo("interrupted: run the command again to continue", err=True)
         sys.exit(_INTERRUPTED)
     if as_json:
         click.echo(json.dumps(found, indent=2, default=str))
@@ -197,7 +200,7 @@ async def _plan(found: Found, uri: str | None, only: str | None, *, quiet: bool)
             if not quiet:
                 _show(target, steps, problems)
                 if sharding:
-                    click.echo("Once, in mongosh:\n  " + "\n  ".join(sharding))
+                    click.echo("Run once in mongosh:\n  " + "\n  ".join(sharding))
     if not quiet:
         _show_unused(planned)
     return ExitCode.BLOCKED if blocked else ExitCode.AS_DECLARED
@@ -253,11 +256,11 @@ async def _check(found: Found, uri: str | None, only: str | None, *, quiet: bool
 
 
 def _show_unused(drift: Mapping[Target, Sequence[Step]]) -> None:
-    """Say how to leave out a product that nobody seems to use."""
+    """Suggest `--only` for a product that seems to be unused."""
     used = [target.name for target, steps in drift.items() if not target.lacks_everything(steps)]
     for target in drift:
         if used and target.name not in used:
-            click.echo(f"{target.name}: none of its collections is there; without it: --only {used[0]}")
+            click.echo(f"{target.name}: none of its collections exists; to leave it out, use --only {used[0]}")
 
 
 def _show(target: Target, steps: Sequence[Step], problems: Mapping[Step, str]) -> None:
@@ -277,10 +280,10 @@ def _show_outcome(name: str, outcome: Outcome, *, dry_run: bool) -> None:
     for step, why in outcome.blocked.items():
         click.echo(f"  blocked: {step}: {why}")
     for step in outcome.left:
-        how = "only with --drop" if step.needs_drop else "for you to look into" if not step.automatic else "blocked"
+        how = "only with --drop" if step.needs_drop else "check manually" if not step.automatic else "blocked"
         click.echo(f"  left: {step}: {step.why} ({how})")
     if not outcome.ready:
-        click.echo(f"{name}: an application of this release does not start with it.")
+        click.echo(f"{name}: an application of this release cannot start with this schema.")
     elif not (outcome.done or outcome.left):
         click.echo(f"{name}: as declared, nothing to do")
 
@@ -310,7 +313,7 @@ def _outcome_as_data(outcome: Outcome, *, dry_run: bool) -> dict[str, Any]:
 
 
 class _Reporter:
-    """A bar for an index that takes long on a terminal, and a line for each step."""
+    """Prints a line for each step, and on a terminal a progress bar for long index builds."""
 
     def __init__(self, name: str, *, quiet: bool) -> None:
         self._name, self._quiet = name, quiet
@@ -329,23 +332,23 @@ class _Reporter:
             self._bars.stop()
 
     def waiting(self, holder: Holder) -> None:
-        """Another process changes the schema, and is waited for."""
-        click.echo(f"{self._name}: waiting for another process that changes the schema: {holder}", err=True)
+        """Report that another process is changing the schema."""
+        click.echo(f"{self._name}: waiting for another process that is changing the schema: {holder}", err=True)
 
     def started(self, step: Step) -> None:
-        """The step comes next."""
+        """Show a bar for the step."""
         if self._bar is not None:
-            # The one before it could not be done.
+            # The previous step could not be done.
             self._bars.remove_task(self._bar)
         self._bar = self._bars.add_task(str(step), total=None)
 
     def progress(self, done: int, total: int) -> None:
-        """So many of the documents are in the index that is being built."""
+        """Update the bar."""
         if self._bar is not None:
             self._bars.update(self._bar, completed=done, total=total)
 
     def finished(self, step: Step, seconds: float) -> None:
-        """The step is done."""
+        """Print the step and its duration."""
         if self._bar is not None:
             self._bars.remove_task(self._bar)
             self._bar = None

@@ -1,4 +1,4 @@
-"""Changes of many documents: in one transaction where that succeeds soon, else in batches."""
+"""Changes to many documents: in one transaction if that succeeds soon, otherwise in batches."""
 
 import asyncio
 import time
@@ -16,23 +16,23 @@ from datalayer.engine.translation import commit_is_unknown, is_transient
 T = TypeVar("T")
 
 Batch = Callable[[ObjectId | None, int], Awaitable[Sequence[ObjectId]]]
-"""Changes the documents behind an id, in the order of their ids, and at most so many of them; returns their ids.
+"""Changes up to the given number of documents whose ids follow the given id, in id order; returns their ids.
 
-It runs in a transaction, and again where that conflicts. `None` is in front of the first id.
+It runs in a transaction, which is retried on write conflicts. `None` starts at the first document.
 """
 
 AT_ONCE_ATTEMPTS = 8
 AT_ONCE_SECONDS = 5.0
-"""How often, and for how long, one transaction for everything is tried before the batches."""
+"""How many times, and for how long, to try a single transaction before falling back to batches."""
 
 BATCH = 500
-"""How many documents a batch changes at most."""
+"""The maximum number of documents in a batch."""
 
 _TOO_LARGE = {"TransactionTooLarge", "TransactionTooLargeForCache"}
 
 
 class _TooMuchError(Exception):
-    """One transaction for everything did not succeed, and nothing has happened."""
+    """The single transaction did not succeed, and nothing was changed."""
 
 
 async def at_once_or_in_batches(
@@ -44,24 +44,24 @@ async def at_once_or_in_batches(
     is_large: Callable[[], Awaitable[bool]] | None = None,
     size: int | None = None,
 ) -> T:
-    """Make a change that many documents follow, and return what the change returns.
+    """Make a change, propagate it to many documents, and return the result of the change.
 
-    Readers see all of it or nothing, as long as it succeeds in one transaction. Documents that others write to all the
-    time may prevent that, and so may the number of documents: it takes too long, or does not fit into the server's
-    cache. Then the change is committed alone, and the documents follow in many short transactions. In a transaction
-    that is open already everything belongs to that.
+    If one transaction is enough, readers see either all of the change or none of it. A single transaction may fail when
+    others keep writing to the documents, or when there are so many documents that it takes too long or does not fit
+    into the server's cache. Then the change is committed alone and propagated in many short transactions. Inside an
+    open transaction, everything becomes part of that transaction.
 
     Args:
-        connection: Where.
-        at_once: Makes the change, and lets every document follow.
-        begin: Makes the change alone. Called again after an interruption, it leads to the batches again.
-        batches: Let the documents follow, one batch after the other.
-        is_large: Whether so many documents follow that the batches are tried at once: a long transaction would hold up
-            others.
-        size: How many documents a batch has at most; `BATCH` by default.
+        connection: The open database.
+        at_once: Makes the change and propagates it to every document.
+        begin: Makes the change alone. When called again after an interruption, it must allow the batches to run again.
+        batches: Propagate the change, one batch at a time.
+        is_large: Returns whether there are so many documents that the single transaction should be skipped: a long
+            transaction would block others.
+        size: The maximum number of documents in a batch; defaults to `BATCH`.
 
     Raises:
-        IncompleteError: The change is made, and not every document has followed.
+        IncompleteError: The change was made, but not yet propagated to every document.
     """
     in_batches = is_large is not None and not connection.transaction_is_open() and await is_large()
     try:
@@ -81,16 +81,16 @@ async def at_once_or_in_batches(
 async def count_at_once_or_in_batches(
     connection: Connection, at_once: Callable[[], Awaitable[int]], batch: Batch, *, size: int | None = None
 ) -> int:
-    """Change many documents that have nothing to do with each other, and return how many.
+    """Change many independent documents, and return how many were changed.
 
     Args:
-        connection: Where.
+        connection: The open database.
         at_once: Changes all of them, and returns how many.
         batch: Does the same in batches.
-        size: How many documents a batch has at most; `BATCH` by default.
+        size: The maximum number of documents in a batch; defaults to `BATCH`.
 
     Raises:
-        IncompleteError: Some of them are changed.
+        IncompleteError: Only some of the documents were changed.
     """
     try:
         return await _try(connection, at_once)
@@ -102,7 +102,8 @@ async def _try(connection: Connection, work: Callable[[], Awaitable[T]]) -> T:
     """Do the work in one transaction.
 
     Raises:
-        _TooMuchError: It conflicted too often, took too long, or was too large; in a transaction of its own, that is.
+        _TooMuchError: The transaction conflicted too often, took too long, or was too large. Not raised inside an open
+            transaction.
     """
     if connection.transaction_is_open():
         return await work()
@@ -125,11 +126,11 @@ async def _try(connection: Connection, work: Callable[[], Awaitable[T]]) -> T:
 
 
 async def _run(connection: Connection, batch: Batch, size: int | None) -> int:
-    """Run a batch again and again, in a transaction of its own each time, until no document is left; return how many.
+    """Run batches, each in its own transaction, until no document is left. Return the number of documents.
 
-    One that conflicts is tried again with half as many documents, down to a single one: the fewer there are, the sooner
-    there is a moment in which nobody else writes to any of them. Later ones grow again. After a batch that met others,
-    they have as much time for themselves as it took.
+    A batch that conflicts is retried with half as many documents, down to a single one: the fewer documents, the sooner
+    there is a moment in which nobody else writes to any of them. Later batches grow again. After a batch that met other
+    writers, pause for as long as it took.
     """
     size = size or BATCH
     total, after, room = 0, None, size
@@ -154,7 +155,7 @@ async def _run(connection: Connection, batch: Batch, size: int | None) -> int:
 async def _next(
     connection: Connection, batch: Batch, after: ObjectId | None, size: int
 ) -> tuple[Sequence[ObjectId], int, float]:
-    """One batch; its ids, the size with which it succeeded, and how long it took."""
+    """Run one batch. Return its ids, the size with which it succeeded, and its duration in seconds."""
     size, began = 2 * size, 0.0
 
     async def attempt() -> Sequence[ObjectId]:

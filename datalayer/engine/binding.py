@@ -1,7 +1,7 @@
-"""Which database the queries of Beanie go to.
+"""Binds document classes to the database that Beanie's queries use.
 
-Beanie binds a document class to one database, and the library lets many be open. So a class is bound to the database
-that was opened last, of those that are still open.
+Beanie binds a document class to a single database, but several databases can be open. A class is bound to the most
+recently opened database that is still open.
 """
 
 from collections import defaultdict
@@ -16,20 +16,20 @@ _open: defaultdict[type[Document], list[AsyncDatabase[dict[str, Any]]]] = defaul
 
 
 def bind(database: AsyncDatabase[dict[str, Any]], documents: Sequence[type[Document]]) -> None:
-    """Bind the documents, which Beanie has initialized, to a database that is opened."""
+    """Bind the document classes, which Beanie has initialized, to a newly opened database."""
     for document in documents:
         _open[document].append(database)
         _use(document, database)
 
 
 def unbind(database: AsyncDatabase[dict[str, Any]], documents: Sequence[type[Document]]) -> None:
-    """Bind the documents of a database that is closed to the one that was opened last of the others.
+    """Bind the document classes of a closed database to the most recently opened of the remaining ones.
 
-    Where there is no other, they stay bound to this one.
+    If there is no other database, they stay bound to this one.
     """
     for document in documents:
         databases = _open[document]
-        # By identity: handles of two clients may be equal.
+        # Compare by identity: the handles of two clients may be equal.
         del databases[max(at for at, other in enumerate(databases) if other is database)]
         if databases:
             _use(document, databases[-1])

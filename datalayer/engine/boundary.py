@@ -1,4 +1,4 @@
-"""What every public method of a repository passes: its arguments on the way in, its errors on the way out."""
+"""The boundary of every public repository method: validates arguments and translates errors."""
 
 import functools
 import inspect
@@ -21,17 +21,17 @@ T = TypeVar("T")
 MAX_LIMIT = 100
 
 MAX_MANY = 500_000
-"""How many values can be given at once: 500,000 ids are a filter of 10 MB, and a command may have 16 MB."""
+"""The maximum number of values per call: 500,000 ids are a filter of 10 MB, and a command may have 16 MB."""
 
 Limit: TypeAlias = Annotated[int, Integer(1, MAX_LIMIT)]
-"""How many items a page has at most."""
+"""The maximum number of items on a page."""
 
 Cursor: TypeAlias = Annotated[str, Text(0, 4_000)]
-"""The `next` of the page before."""
+"""The `next` of the previous page."""
 
 
 MAX_CAUSE = 2_000
-"""How many characters pydantic's error has at most that becomes a `__cause__`."""
+"""The maximum length of a pydantic error that is chained as `__cause__`, in characters."""
 
 
 class Unset(Enum):
@@ -44,14 +44,14 @@ class Unset(Enum):
 
 
 UNSET = Unset.UNSET
-"""An argument that was left out: the field stays as it is. `None` would remove it."""
+"""The default for an omitted argument: the field stays unchanged. `None` would remove the field."""
 
 
 class _Many:
-    """Any collection of values but a string: a list, a set, the keys of a dict."""
+    """Any collection of values except a string: a list, a set, the keys of a dict."""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:  # noqa: ANN401
-        # Of many that are wrong the first one is enough.
+        # Report only the first invalid item.
         items = core_schema.list_schema(handler.generate_schema(get_args(source)[0]), fail_fast=True)
         return core_schema.no_info_before_validator_function(_listed, items)
 
@@ -62,12 +62,12 @@ def _listed(values: object) -> object:
     try:
         listed = list(islice(cast("Iterable[object]", values), MAX_MANY + 1))
     except Exception as error:
-        # Its message may be private, or very long.
+        # The message of the error may be private, or very long.
         raise PydanticCustomError(
-            "unreadable", "cannot be read: {kind} was raised", {"kind": type(error).__name__}
+            "unreadable", "could not be iterated: it raised {kind}", {"kind": type(error).__name__}
         ) from error
     if len(listed) > MAX_MANY:
-        raise PydanticCustomError("too_many", "must be at most {limit} values", {"limit": MAX_MANY})
+        raise PydanticCustomError("too_many", "must have at most {limit} values", {"limit": MAX_MANY})
     return listed
 
 
@@ -75,13 +75,14 @@ Many = Annotated[Collection[T], _Many()]
 
 
 def guarded(method: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
-    """The method behind the boundary.
+    """Wrap a repository method in the boundary.
 
-    Its arguments are validated by their annotations, strictly: a string is no id, a dict is neither, `True` is no
-    number. What fails is an `InvalidInputError` that names the argument, before anything is sent. No exception of the
-    driver or of pydantic leaves it. In a transaction the method happens as a whole, or dooms the transaction.
+    Arguments are validated strictly against their annotations: a string or a dict is not accepted as an id, nor `True`
+    as a number. An invalid argument raises an `InvalidInputError` that names it, before anything is sent. No exception
+    of the driver or of pydantic leaves the method. If the method fails halfway inside a transaction, it dooms the
+    transaction.
     """
-    # What was given may be private, or very long: it is not quoted.
+    # Input may be private, or very long: errors do not quote it.
     config = ConfigDict(strict=True, arbitrary_types_allowed=True, hide_input_in_errors=True)
     validated = validate_call(config=config)(method)
     parameters = tuple(inspect.signature(method).parameters)
@@ -92,22 +93,22 @@ def guarded(method: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
             with AllOrNothing():
                 return await validated(*args, **kwargs)
         except ValidationError as error:
-            # Pydantic's own names each wrong place, keys of dicts at full length: that could fill a log.
+            # Pydantic lists every invalid location, with dict keys in full: that could fill a log.
             raise invalid_input(error, parameters) from (error if len(str(error)) <= MAX_CAUSE else None)
         except TRANSLATED as error:
             raise translate(error) from error
         except KeyError as error:
-            # Parts of documents are read as they are stored, and a field may have been removed past the schema.
+            # Some methods read raw documents, and a write that bypassed the schema may have removed a field.
             if not isinstance(error.args[0], str):
                 raise
-            message = f"{method.__qualname__}: a document that it needs has no field {error}."
+            message = f"{method.__qualname__}: a document that it reads lacks the field {error}."
             raise InvalidDocumentError(message) from error
 
     return call
 
 
 def guard_public_methods(repository: type) -> None:
-    """Put every public coroutine method that the class itself defines behind the boundary."""
+    """Wrap every public coroutine method that the class itself defines."""
     for name, method in list(vars(repository).items()):
         if not name.startswith("_") and inspect.iscoroutinefunction(method):
             setattr(repository, name, guarded(method))

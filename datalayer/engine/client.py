@@ -1,4 +1,4 @@
-"""The driver's client for a URI, without a word of the URI's secrets in any error."""
+"""Opens the driver's client for a URI. No error message contains the URI's credentials."""
 
 import warnings
 from collections.abc import Mapping
@@ -14,22 +14,22 @@ from datalayer.engine.errors import InvalidInputError, ServerNotFoundError
 from datalayer.engine.settings import Settings
 
 SERVER_SELECTION_MS = 5_000
-"""How long a server may take to answer at all, where the URI says nothing of it."""
+"""The server selection timeout, unless the URI sets one."""
 
 _SRV = "mongodb+srv://"
 
 _LONGEST_NAME = 63
-"""How many bytes the name of a database may have, for MongoDB."""
+"""MongoDB's limit for the name of a database, in bytes."""
 
 deliver_cancellations()
 
 
 def open_client(uri: str | None = None) -> AsyncMongoClient[dict[str, Any]]:
-    """A client of the server at the URI, or at the environment's.
+    """Return a client for the URI, or for `MONGODB_URI` in the environment.
 
     Raises:
-        ServerNotFoundError: There is neither.
-        InvalidInputError: It is no URI.
+        ServerNotFoundError: No URI was given, and `MONGODB_URI` is not set.
+        InvalidInputError: The URI is not valid.
     """
     uri = _uri(uri)
     options: dict[str, Any] = {}
@@ -37,10 +37,10 @@ def open_client(uri: str | None = None) -> AsyncMongoClient[dict[str, Any]]:
         options["serverSelectionTimeoutMS"] = SERVER_SELECTION_MS
     client = None if _has_stray_credentials(uri) else _client(uri, options)
     if client is None:
-        # Outside of the driver's error, of which this one would keep a reference.
+        # Raised outside of the `except` block: otherwise this error would keep a reference to the driver's error.
         reason = (
-            "is no URI that the driver takes; what it says of it is not told, since that may be a part of a password. "
-            "A user name, a password and the values of options must be percent-encoded; files that it names must exist"
+            "is not a valid MongoDB URI (details hidden: they may contain the password). "
+            "Percent-encode the user name, the password and option values; files that it names must exist"
         )
         raise InvalidInputError("uri", reason)
     return client
@@ -53,7 +53,7 @@ def _uri(uri: str | None) -> str:
     if not found:
         raise ServerNotFoundError(
             "No MongoDB server is configured.",
-            hint="Set MONGODB_URI, give connect() a URI, or start one with datalayer.embedded_server().",
+            hint="Set MONGODB_URI, pass a URI to connect(), or start a server with datalayer.embedded_server().",
         )
     if not found.startswith(("mongodb://", _SRV)):
         raise InvalidInputError("uri", "must begin with mongodb:// or mongodb+srv://")
@@ -61,10 +61,10 @@ def _uri(uri: str | None) -> str:
 
 
 def _has_stray_credentials(uri: str) -> bool:
-    """Whether the path holds what belongs elsewhere: a password with a slash, or options without a question mark.
+    """Return whether the path contains part of a password with a slash, or options without a question mark.
 
-    The driver would take it for the name of the database, and what is in front of it for the host. It also takes for a
-    socket's path whatever ends as one.
+    The driver would parse it as the database name, and the part before it as the host. The driver also takes any host
+    that ends in `.sock` for the path of a socket.
     """
     hosts, _, path = uri.partition("://")[2].partition("?")[0].partition("/")
     names = [unquote(host) for host in hosts.rpartition("@")[2].split(",")]
@@ -74,22 +74,25 @@ def _has_stray_credentials(uri: str) -> bool:
 
 
 def _client(uri: str, options: Mapping[str, Any]) -> AsyncMongoClient[dict[str, Any]] | None:
-    """The client, if the driver understands the URI. What it says in errors and warnings may quote any part of it."""
+    """Return the client, or `None` if the driver rejects the URI.
+
+    The driver's errors and warnings may quote any part of the URI, so they are not passed on.
+    """
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
             client = AsyncMongoClient[dict[str, Any]](uri, **options)
             name = client.get_default_database("default").name
             if uri.startswith(_SRV):
-                # The driver reads them when it looks for the hosts: too late to see what it says.
+                # The driver parses the options only when it resolves the hosts: too late to catch its warnings here.
                 split_options(uri.partition("?")[2] or "w=1", warn=True)
         except (PyMongoError, ValueError, TypeError, OSError):
             return None
-    # What is collected as garbage meanwhile may cause warnings of other kinds.
+    # Garbage collection in the meantime may cause warnings of other categories.
     ignored = [warning for warning in caught if issubclass(warning.category, UserWarning)]
     outdated = [warning for warning in caught if issubclass(warning.category, DeprecationWarning)]
     if len(name.encode()) > _LONGEST_NAME or (ignored and uri.startswith(_SRV)):
         return None
     if ignored or outdated:
-        warnings.warn("The driver ignores an option of the URI, or takes it for outdated.", stacklevel=2)
+        warnings.warn("The driver ignores an option of the URI, or considers it deprecated.", stacklevel=2)
     return client

@@ -1,11 +1,11 @@
-"""Time, as the data has it: Unix milliseconds."""
+"""Time in Unix milliseconds, the unit of all timestamps."""
 
 import time
 from collections.abc import Callable
 from typing import TypeAlias
 
 Clock: TypeAlias = Callable[[], int]
-"""Gives the time now in Unix milliseconds; every timestamp that a repository writes comes from one."""
+"""Return the current time in Unix milliseconds. Every timestamp that a repository writes comes from a clock."""
 
 SECOND = 1_000
 MINUTE = 60 * SECOND
@@ -14,5 +14,5 @@ DAY = 24 * HOUR
 
 
 def system_clock() -> int:
-    """The system's time in Unix milliseconds."""
+    """Return the system time in Unix milliseconds."""
     return time.time_ns() // 1_000_000

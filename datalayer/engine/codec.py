@@ -1,7 +1,7 @@
-"""The way of a document from and to the wire, compiled once for each class.
+"""Converts documents from and to MongoDB's form, with code that is generated once for each class.
 
-The database has validated what it returns, so reading only renames: one dict display instead of a validation, at a
-fifth of its cost. What is built is a pydantic model like any other.
+The database has already validated what it returns, so loading only renames fields: one dict display instead of a
+validation, at a fifth of the cost. The result is an ordinary pydantic model.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -20,7 +20,7 @@ M = TypeVar("M", bound=BaseModel)
 
 
 class Codec(Generic[M]):
-    """`load` makes instances of a class from the wire, `dump` makes the wire's dict from an instance."""
+    """Converts between instances of a class and dicts of the driver: `load` and `dump`."""
 
     def __init__(self, model: type[M]) -> None:
         self._model = model
@@ -29,10 +29,10 @@ class Codec(Generic[M]):
         self.dump: Callable[[M], dict[str, object]] = source.function("dump", source.dump_lines())
 
     def load(self, wires: Sequence[Wire]) -> list[M]:
-        """Instances that hold the wire's values; unknown fields are left out.
+        """Return instances with the given values. Unknown fields are ignored.
 
         Raises:
-            InvalidDocumentError: A field is missing, or is not of its type.
+            InvalidDocumentError: A field is missing or has the wrong type.
         """
         loaded: list[M] = []
         try:
@@ -42,22 +42,22 @@ class Codec(Generic[M]):
         return loaded
 
     def load_inner(self, wire: Wire) -> M:
-        """An object inside a document. What is wrong with it is the whole document's matter."""
+        """Load an embedded object. Errors are raised for the whole document."""
         return self.load_items([wire])[0]
 
     def load_items(self, wires: Sequence[Wire]) -> list[M]:
-        """The objects of a list inside a document, as `load_inner`."""
+        """Load a list of embedded objects; see `load_inner`."""
         loaded: list[M] = []
         self._load(wires, loaded)
         return loaded
 
 
 class _Source:
-    """Writes the functions of one class as Python. Names that are no field's begin with an underscore."""
+    """Generates the functions of one class as Python source. Names other than fields begin with an underscore."""
 
     def __init__(self, model: type[BaseModel]) -> None:
         self._model = model
-        # Setting a slot through its descriptor is faster than through the name of it.
+        # Setting a slot through its descriptor is faster than setting it by name.
         slots = BaseModel.__dict__
         self._names: dict[str, object] = {
             "_new": object.__new__,
@@ -74,7 +74,7 @@ class _Source:
         return self._names[name]
 
     def load_lines(self) -> list[str]:
-        """One function for many documents: a call for each of them would cost a tenth."""
+        """Return a function that loads many documents: a call for each document would cost a tenth more."""
         fields = self._model.model_fields
         body = ["_get = _wire.get", "_present = _always.copy()"]
         for name, field in fields.items():
@@ -94,7 +94,7 @@ class _Source:
         return head + [f"  {line}" for line in body]
 
     def _loaded(self, name: str, field: FieldInfo) -> str:
-        """The expression of a field's value; an optional one is in a variable already."""
+        """Return the expression for a field's value; the value of an optional field is already in a variable."""
         optional = unwrap(field.annotation)[1]
         return name if optional else self._conversion(name, field, f"_wire[{field.alias or name!r}]")
 
@@ -105,8 +105,8 @@ class _Source:
     def _conversion(self, name: str, field: FieldInfo, value: str) -> str:
         kind = unwrap(field.annotation)[0]
         if kind is int:
-            # Another driver may have written an integral double; and the driver's own Int64 is no plain int. The
-            # function `int` would also take strings and times.
+            # Another driver may have written an integral double, and the driver's own Int64 is not a plain int.
+            # `int()` would also accept strings and times.
             return f"round({value})"
         if isinstance(kind, type) and issubclass(kind, BaseModel):
             self._names[f"_load_{name}"] = Codec(kind).load_inner
@@ -141,13 +141,13 @@ class _Source:
 
 
 def _items(kind: Any) -> type[BaseModel] | None:  # noqa: ANN401
-    """What a list of objects inside a document holds."""
+    """Return the class of the objects in a list of embedded objects, or `None`."""
     (item,) = get_args(kind) if get_origin(kind) is list else (None,)
     return item if isinstance(item, type) and issubclass(item, BaseModel) else None
 
 
 def _invalid(model: type[BaseModel], wire: Wire) -> InvalidDocumentError:
-    """Validate slowly, to say which field is wrong."""
+    """Validate the document in full, to find out which field is wrong."""
     settings = getattr(model, "Settings", None)
     place = f"{getattr(settings, 'name', model.__name__)} {wire.get('_id', '')}".strip()
     try:
@@ -155,5 +155,5 @@ def _invalid(model: type[BaseModel], wire: Wire) -> InvalidDocumentError:
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"])
-        return InvalidDocumentError(f"{place}: the field {field} is not as the schema has it ({first['msg'].lower()}).")
+        return InvalidDocumentError(f"{place}: the field {field} does not match the schema ({first['msg'].lower()}).")
     return InvalidDocumentError(f"{place}: the document cannot be read.")

@@ -1,4 +1,4 @@
-"""The collections that repositories work on: the driver's, and each write through them is noted."""
+"""The collections that repositories use: the driver's, with every write recorded."""
 
 import functools
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -14,7 +14,7 @@ from datalayer.engine.translation import may_have_happened, unconfirmed
 from datalayer.engine.turns import Key
 
 LOCK = {"$inc": {"revision": 1}}
-"""The update that locks a document in a transaction: whoever else writes to it conflicts. It changes no data."""
+"""The update that locks a document in a transaction: any other write to it conflicts. It changes no data."""
 
 _WRITES = (
     "insert_one",
@@ -34,15 +34,16 @@ _WRITES = (
 _INSERTS = {"insert_one", "insert_many", "bulk_write"}
 
 MAX_TURNS = 1_000
-"""A write that names more documents than this takes no turns."""
+"""Writes that name more documents than this take no turns."""
 
 
 class RecordingCollection(AsyncCollection[dict[str, Any]]):
-    """A collection whose writes are noted.
+    """A collection that records its writes.
 
-    Inside a transaction, a write takes the turns of the documents that its filter names by their ids. The transaction
-    counts the writes that changed something, and a write that fails dooms it.
-    Outside of one, a write that may have happened although the driver raised an error raises `OutcomeUnknownError`.
+    Inside a transaction, a write takes the turns of the documents whose ids its filter names. The transaction counts
+    the writes that changed something. A write that fails dooms it.
+    Outside of a transaction, a write that may have been applied although the driver raised an error raises
+    `OutcomeUnknownError`.
     """
 
 
@@ -75,7 +76,7 @@ for _name in _WRITES:
 
 
 async def insert_all(collection: AsyncCollection[dict[str, Any]], wires: Sequence[dict[str, Any]]) -> None:
-    """Insert documents, in one round trip. One alone takes a command that costs the client less."""
+    """Insert the documents in one round trip. A single document takes a command that costs the client less."""
     if len(wires) == 1:
         await collection.insert_one(wires[0])
     else:
@@ -83,19 +84,19 @@ async def insert_all(collection: AsyncCollection[dict[str, Any]], wires: Sequenc
 
 
 def _changed(result: object, arguments: tuple[Any, ...], options: dict[str, Any]) -> bool:
-    """Whether a write has changed any data."""
+    """Return whether a write has changed any data."""
     if isinstance(result, DeleteResult):
         return result.deleted_count > 0
     if isinstance(result, UpdateResult):
         changed = result.modified_count > 0 or result.upserted_id is not None
     else:
-        # A document that was inserted, or what `find_one_and_...` found; without `upsert` nothing is none.
+        # The result of an insert, or the document that `find_one_and_...` found. An upsert may return `None`.
         changed = result is not None or bool(options.get("upsert"))
     return changed and not (len(arguments) > 1 and arguments[1] == LOCK)
 
 
 def _documents(collection: str, filter: Mapping[str, Any]) -> Sequence[Key]:
-    """The documents that the filter names by their ids."""
+    """Return the documents whose ids the filter names."""
     id = filter.get("_id")
     if isinstance(id, ObjectId):
         return [(collection, id)]

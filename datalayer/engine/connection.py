@@ -1,4 +1,4 @@
-"""An open database, as the repositories use it."""
+"""The database connection that repositories use."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
@@ -33,9 +33,9 @@ _DURABLE = ReadConcern("majority")
 
 
 class Connection:
-    """A database handle with the guarantees that the repositories rely on, and the clock.
+    """A database handle with the guarantees that repositories rely on, and the clock.
 
-    Whatever the URI says: writes are acknowledged by a majority, reads come from the primary and so see them.
+    Regardless of the URI, writes are acknowledged by a majority, and reads come from the primary and so see them.
     """
 
     def __init__(self, database: AsyncDatabase[dict[str, Any]], clock: Clock) -> None:
@@ -57,7 +57,7 @@ class Connection:
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def now(self) -> int:
-        """The clock's time, in Unix milliseconds.
+        """Return the clock's time in Unix milliseconds.
 
         Raises:
             InvalidInputError: The clock returned something else.
@@ -68,16 +68,17 @@ class Connection:
         return now
 
     def collection(self, document: type[Document], *, durable: bool = False) -> Collection:
-        """The document's collection; operations on it belong to the transaction that is open, if one is.
+        """Return the document's collection. Operations on it join the open transaction, if there is one.
 
         Args:
-            document: Whose collection.
-            durable: Read only what a majority has, and no failover can undo. A method that is asked for a change, and
-                returns because it finds it made, must have read so: whoever made it may still wait for the majority.
-                A transaction needs no such read, because its commit waits for the majority of what it has read.
+            document: The document class.
+            durable: Read only data that a majority has acknowledged and no failover can roll back. A method that finds
+                its change already made must read this way before it returns: whoever made the change may still be
+                waiting for the majority. Transactions do not need it: their commit waits until a majority has what
+                they read.
 
         Raises:
-            ConcurrentTransactionError: This task did not open the transaction that it would write to.
+            ConcurrentTransactionError: The open transaction belongs to another task.
         """
         name, in_transaction = document.Settings.name, self.transaction_is_open()
         collection = self._collections.get((name, in_transaction, durable))
@@ -92,10 +93,10 @@ class Connection:
         return collection
 
     def transaction_is_open(self) -> bool:
-        """Whether what the running task does belongs to a transaction; refused where that would go wrong.
+        """Return whether the current task has an open transaction.
 
         Raises:
-            DatabaseClosedError: The database was closed.
+            DatabaseClosedError: The database is closed.
             ConcurrentTransactionError: The transaction belongs to another task, or to another connection.
             DataLayerError: The transaction is doomed, or the database belongs to another event loop.
         """
@@ -127,19 +128,19 @@ class Connection:
         return True
 
     def under_way(self) -> AbstractAsyncContextManager[None]:
-        """A block that the end of the database waits for."""
+        """Return a context manager for a block that `close` waits for."""
         return self._shutdown.under_way()
 
     async def close(self) -> None:
-        """Wait until no transaction is under way, and refuse everything from then on."""
+        """Wait for running transactions, and reject every later operation."""
         await self._shutdown.finish()
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncGenerator[None]:
-        """What is read inside is the state of one moment, acknowledged by a majority; it costs no round trip.
+        """Run all reads inside the block on one snapshot, acknowledged by a majority. It costs no round trip.
 
-        A query outside of a snapshot may pause, and go on after a change: half of it before, half of it after. Inside a
-        transaction there is a snapshot already.
+        Outside of a snapshot, a query may yield to a write, and then return some documents from before it and some from
+        after it. A transaction always reads from a snapshot.
         """
         if self.transaction_is_open():
             yield
@@ -150,19 +151,19 @@ class Connection:
     async def transaction(
         self, work: Callable[[], Awaitable[T]], *, writes: Sequence[Key] = (), varies: bool = False
     ) -> T:
-        """Run the work in a transaction, or as a part of the one that is open, and return its result.
+        """Run the work in a transaction, or as part of the open one, and return its result.
 
-        The transaction reads one snapshot and is committed by a majority. It is tried again as a whole, so the work may
-        run several times. As a part of another one it cannot be undone alone: an error that leaves the work after
-        a write dooms the whole.
+        The transaction reads one snapshot and is committed by a majority. It is retried as a whole, so the work may run
+        several times. Inside an open transaction it cannot be rolled back on its own: an error that leaves the work
+        after a write dooms the whole transaction.
 
-        Transactions of this process that write the same document take turns. A turn is waited for before the first
-        statement: so say which documents the work writes, where that is known.
+        Transactions of this process that write the same document take turns. A transaction waits for its turns before
+        its first statement, so name the documents that the work writes, if they are known.
 
         Args:
-            work: What to do.
-            writes: Documents that it will write, and that many others may write as well.
-            varies: Whether it writes other documents each time that it runs.
+            work: The work to run.
+            writes: Documents that the work will write, and that other transactions may write too.
+            varies: Pass `True` if the work writes different documents each time it runs.
         """
         if self.transaction_is_open():
             with AllOrNothing():
@@ -174,10 +175,10 @@ class Connection:
                     return await self._retries.run(session, work, writes, varies=varies)
 
     async def take_turns(self, writes: Sequence[Key]) -> None:
-        """Take the turns of documents in the transaction that is open.
+        """Take the turns of documents in the open transaction.
 
         Raises:
-            TurnTakenError: Another task has one. The transaction is tried again.
+            TurnTakenError: Another task has one of the turns. The transaction is retried.
         """
         transaction = current_transaction()
         if transaction is not None:
@@ -185,7 +186,7 @@ class Connection:
 
     @property
     def handed_over(self) -> int:
-        """How often a transaction had to wait for another one of this process, and its turn came."""
+        """The number of turns that transactions of this process have handed over to waiting ones."""
         return self._retries.turns.handed_over
 
     async def _lock(self, keys: Sequence[Key]) -> None:

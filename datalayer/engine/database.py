@@ -1,4 +1,4 @@
-"""An open database: the base of every product's own."""
+"""An open database: the base class of every product's database."""
 
 import inspect
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
@@ -30,14 +30,14 @@ class EnsureSchema(Protocol):
     def __call__(
         self, database: AsyncDatabase[dict[str, Any]], documents: Sequence[type[Document]], mode: SchemaMode, /
     ) -> Awaitable[None]:
-        """Do so."""
+        """Create or verify the schema."""
         ...
 
 
 class Database:
     """An open database with its repositories.
 
-    A product subclasses it, and makes its repositories in `__init__`:
+    A product subclasses it and creates its repositories in `__init__`:
 
     ```python
     class Shop(Database):
@@ -51,11 +51,11 @@ class Database:
     ```
 
     Attributes:
-        documents: The classes of its collections.
-        default_name: The database's name where the URI has no path.
-        ensure_schema: `datalayer.schema.ensure_schema`, which the engine itself does not know.
-        database: The driver's handle.
-        clock: Gives Unix milliseconds.
+        documents: The document classes of its collections.
+        default_name: The database name to use if the URI has no path.
+        ensure_schema: `datalayer.schema.ensure_schema`; the engine itself does not import it.
+        database: The driver's database handle.
+        clock: Returns the current time in Unix milliseconds.
     """
 
     documents: ClassVar[tuple[type[Document], ...]]
@@ -76,23 +76,23 @@ class Database:
     async def connect(
         cls, uri: str | None = None, *, schema: SchemaMode = "create", clock: Clock | None = None
     ) -> AsyncGenerator[Self]:
-        """Open the database at the URI, and close it at the end.
+        """Open the database at the URI, and close it when the block ends.
 
-        Closing waits for the transactions that are under way, for 5 s at most; then they are undone, and their callers
-        get an `OutcomeUnknownError`. Every later call raises a `DatabaseClosedError`.
+        Closing waits up to 5 s for running transactions. Transactions that take longer are rolled back, and their
+        callers get an `OutcomeUnknownError`. Every later call raises a `DatabaseClosedError`.
 
         Args:
-            uri: Where it is; the environment's `MONGODB_URI` by default. Its path is the name of the database.
-            schema: `create` makes the missing collections, validators and indexes; `verify` makes nothing, and raises
-                for whatever the documents rely on that is missing or different; `skip` does not look.
-            clock: Gives Unix milliseconds; every timestamp that is written comes from it.
+            uri: The MongoDB URI; defaults to `MONGODB_URI` in the environment. Its path is the database name.
+            schema: `create` creates missing collections, validators and indexes. `verify` creates nothing, and raises
+                if anything that the documents rely on is missing or different. `skip` does not check.
+            clock: Returns the current time in Unix milliseconds. Every written timestamp comes from it.
 
         Raises:
-            ServerNotFoundError: No URI is given, here or in the environment.
-            UnavailableError: Nobody answers there within 5 s, or it is a standalone server.
+            ServerNotFoundError: No URI was given, and `MONGODB_URI` is not set.
+            UnavailableError: No server responded within 5 s, or the server is a standalone server.
             SchemaDriftError: The database lacks something that the documents rely on.
-            AuthenticationError: The server does not let the user in.
-            PermissionDeniedError: The user may not look at the schema, or create what is missing.
+            AuthenticationError: The server did not authenticate the user.
+            PermissionDeniedError: The user may not read the schema, or may not create what is missing.
         """
         client = open_client(uri)
         async with client:
@@ -105,18 +105,18 @@ class Database:
     async def over(
         cls, database: AsyncDatabase[dict[str, Any]], *, schema: SchemaMode = "create", clock: Clock | None = None
     ) -> AsyncGenerator[Self]:
-        """Open a database whose client the caller owns: the same as `connect`, but the client stays open at the end."""
+        """Open a database of an existing client. Like `connect`, but the client stays open when the block ends."""
         if not isinstance(database, AsyncDatabase):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise InvalidInputError("database", "must be an AsyncDatabase of pymongo")
         if clock is not None and not callable(clock):
-            raise InvalidInputError("clock", "must be a callable that gives Unix milliseconds")
+            raise InvalidInputError("clock", "must be a callable that returns Unix milliseconds")
         if type(schema) is not str or schema not in get_args(SchemaMode):
             raise InvalidInputError("schema", f"must be one of {', '.join(get_args(SchemaMode))}")
         if not database.client.options.retry_writes:
-            raise InvalidInputError("retryWrites", "must not be false: a write whose answer is lost would happen twice")
+            raise InvalidInputError("retryWrites", "must not be false: a write whose reply is lost would run twice")
         try:
             await _refuse_standalone(database)
-            # A secondary may not have heard of the last change of the schema.
+            # A secondary may not have replicated the last schema change yet.
             on_primary = database.with_options(read_preference=ReadPreference.PRIMARY)
             await cls.ensure_schema(on_primary, cls.documents, schema)
             await initialize_beanie(database, cls.documents)
@@ -131,22 +131,23 @@ class Database:
             await opened._connection.close()
 
     async def transaction(self, work: Callable[[], Awaitable[T]]) -> T:
-        """Run the work in one transaction: all that it does through the repositories happens, or nothing does.
+        """Run the work in one transaction: all of its repository calls take effect, or none does.
 
-        It is tried again as a whole when it conflicts with others, for 30 s at most; so the work may run several times
-        and should do nothing else that cannot be repeated. Inside an open transaction it becomes a part of that.
+        Transactions are retried on write conflicts for up to 30 s. The work may therefore run several times: keep side
+        effects out of it. Inside an open transaction, the work joins that transaction.
 
-        The work may catch a refusal, such as a `NotFoundError`, and go on, as long as the method had written nothing
-        before it. MongoDB has no savepoints, so any other error inside the work undoes the whole transaction, even if
-        the work catches it: an error after a write, a duplicate key, a cancellation or a timeout, and an error that
+        The work may catch an error such as `NotFoundError` and continue, if the method that raised it had not written
+        anything. MongoDB has no savepoints, so any other error inside the work rolls back the whole transaction, even
+        if the work catches it: an error after a write, a duplicate key, a cancellation or timeout, or an error that
         leaves a nested `transaction` which has written. Every later call in the work then raises a `DataLayerError`.
 
         Args:
-            work: An async callable without arguments, which awaits one repository call after the other.
+            work: An async callable without arguments that awaits repository calls one after another.
 
         Raises:
-            ConcurrentTransactionError: The work started tasks that used the repositories too.
-            DataLayerError: The work caught an error that had undone the transaction, which is the `__cause__`.
+            ConcurrentTransactionError: The work started tasks that also used the repositories.
+            DataLayerError: The work caught an error that had rolled back the transaction; that error is the
+                `__cause__`.
         """
 
         async def awaited() -> T:
@@ -164,7 +165,7 @@ class Database:
 
 
 def is_initialized(document: type[Document]) -> bool:
-    """Whether Beanie knows the document."""
+    """Return whether Beanie has initialized the document class."""
     try:
         document.get_settings()
     except beanie.exceptions.CollectionWasNotInitialized:
@@ -173,7 +174,7 @@ def is_initialized(document: type[Document]) -> bool:
 
 
 async def initialize_beanie(database: AsyncDatabase[dict[str, Any]], documents: Sequence[type[Document]]) -> None:
-    """Let the documents be used as Beanie documents."""
+    """Initialize Beanie for the document classes, without creating their indexes."""
     initialize: Callable[..., Awaitable[None]] = beanie.init_beanie  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]  # noqa: TID251 - without its indexes
     await initialize(database, document_models=list(documents), skip_indexes=True)
 
@@ -182,6 +183,6 @@ async def _refuse_standalone(database: AsyncDatabase[dict[str, Any]]) -> None:
     hello = await database.command("hello")
     if "setName" not in hello and hello.get("msg") != "isdbgrid":
         raise StandaloneServerError(
-            "The server is a standalone one, and transactions need a replica set.",
+            "The server is a standalone server; transactions require a replica set.",
             hint="Start it with `mongod --replSet rs0` and run `rs.initiate()` once in mongosh; one node is enough.",
         )

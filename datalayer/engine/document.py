@@ -1,8 +1,8 @@
-"""What all documents have in common.
+"""The base class of all documents.
 
-A document is a Beanie document whose construction costs what pydantic's core costs. Beanie's own base adds, for every
-instance, a Python constructor that looks the collection up, a Python validator for each id, and a hook on every read of
-an attribute; none of them is needed without links and lazy parsing, which are not used here.
+A document is a Beanie document that is as cheap to construct as a plain pydantic model. Beanie's own base class adds a
+Python constructor that looks up the collection, a Python validator for each id, and a hook on every attribute read.
+Only links and lazy parsing need them, and neither is used here.
 """
 
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ def _wire_name(name: str) -> str:
     return "_id" if name == "id" else to_camel(name)
 
 
-# Strict, closed, and in camelCase on the wire, as the original's schema is.
+# Strict, without extra fields, and in camelCase in MongoDB, as in the original schema.
 _CONFIG = ConfigDict(
     strict=True,
     extra="forbid",
@@ -38,24 +38,24 @@ _CONFIG = ConfigDict(
 
 
 class Record(BaseModel):
-    """An object inside a document."""
+    """An object embedded in a document."""
 
     model_config = _CONFIG
 
 
 class Document(beanie.Document):
-    """A record of one collection; the fields in Python are the original's in snake_case.
+    """A document of a collection. The field names in Python are those of the original schema, in snake_case.
 
-    `None` is how Python says that an optional field has no value; in MongoDB the field is absent then. A document that
-    is made without an `id` gets a new one.
+    An optional field without a value is `None` in Python and absent in MongoDB. A document that is created without an
+    `id` gets a new one.
     """
 
     model_config = _CONFIG
 
-    # The tables narrow it to the id type of their own.
+    # Subclasses narrow it to their own id type.
     id: Any = Field(default_factory=new_object_id)
 
-    # Beanie's optimistic locking, which is not used: it would be a field of every document.
+    # Disables Beanie's optimistic locking, which would add a field to every document.
     revision_id: ClassVar[None] = None  # pyright: ignore[reportIncompatibleVariableOverride]
 
     _codec: ClassVar[Codec[Any]]
@@ -63,7 +63,7 @@ class Document(beanie.Document):
     if TYPE_CHECKING:
         Settings: ClassVar[type[TableSettings]]
 
-        # They raise `DirectWriteError`. Editors strike them out, and type checkers report code that follows a call.
+        # These raise `DirectWriteError`. Editors strike them out, and type checkers report code after a call.
         @deprecated(_WRITE_THROUGH_REPOSITORY)
         async def insert(self, *args: Any, **kwargs: Any) -> NoReturn: ...  # noqa: ANN401, D102
         @deprecated(_WRITE_THROUGH_REPOSITORY)
@@ -82,48 +82,49 @@ class Document(beanie.Document):
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:  # noqa: ANN401
-        """Compile the class's way from and to the wire."""
+        """Compile the codec of the class."""
         super().__pydantic_init_subclass__(**kwargs)
-        # Beanie looks for the class of the ids here, and a NewType is none.
+        # Beanie looks up the class of the ids here, and a NewType is not a class.
         cls.model_fields["id"].annotation = cast("type", AnyId)
         cls._codec = Codec(cls)
 
     @classmethod
     def from_wire(cls, wire: Wire) -> Self:
-        """The document that MongoDB returned; not validated again, since the database has done it.
+        """Return a document from what MongoDB returned, without validating it again: the database has validated it.
 
         Raises:
-            InvalidDocumentError: It was written past the schema, or by an older one; names collection, id and field.
+            InvalidDocumentError: The document does not match the schema: it was written bypassing the validator, or
+                under an older schema. The error names the collection, the id and the field.
         """
         return cls._codec.load([wire])[0]
 
     @classmethod
     def from_wires(cls, wires: Sequence[Wire]) -> list[Self]:
-        """The documents that MongoDB returned, in their order; as `from_wire`."""
+        """Return documents from what MongoDB returned, in the same order; see `from_wire`."""
         return cls._codec.load(wires)
 
     def to_wire(self) -> dict[str, object]:
-        """The document as MongoDB stores it."""
+        """Return the document as MongoDB stores it."""
         return self._codec.dump(self)
 
     @classmethod
     def get_pymongo_collection(cls) -> AsyncCollection[dict[str, Any]]:
-        """The collection of Beanie's own queries, on the database that was opened last; it refuses to write."""
+        """Return the read-only collection for Beanie's own queries, in the most recently opened database."""
         collection = cast("object", super().get_pymongo_collection())  # pyright: ignore[reportUnknownMemberType]
         return cast("AsyncCollection[dict[str, Any]]", ReadOnlyCollection(collection, cls.Settings.written_by))
 
     @classmethod
     def lazy_parse(cls, *_args: object, **_kwargs: object) -> Self:
-        """Refused: a document here is never half parsed."""
+        """Raise an error: lazy parsing is not supported."""
         message = "lazy parsing is not supported by these documents"
         raise NotImplementedError(message)
 
 
-# They are for state management and lazy parsing: without them no instance has to carry a dict of its own for them.
+# Private attributes serve state management and lazy parsing. Without them, instances need no dict for them.
 Document.__private_attributes__ = {}
 Document.model_post_init = BaseModel.model_post_init
 
 
 def new_id() -> Any:  # noqa: ANN401
-    """The default of a document's `id`."""
+    """Return a new id, the default of a document's `id`."""
     return Field(default_factory=new_object_id)

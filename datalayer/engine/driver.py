@@ -1,6 +1,6 @@
-"""What the library needs of the driver's private parts, all in one place.
+"""Every use of the driver's private API, in one place.
 
-Each of these is held against the installed driver by a test, so that an upgrade which breaks one is noticed.
+Tests check each of them against the installed driver, so an upgrade that breaks one is noticed.
 """
 
 import asyncio
@@ -25,12 +25,12 @@ _NO_SUCH_TRANSACTION = 251
 
 
 def deliver_cancellations() -> None:
-    """Let every cancellation of a task that waits for the driver arrive, also on Python 3.11.
+    """Make sure that cancelling a task that waits for the driver takes effect, even on Python 3.11.
 
-    The driver waits by `asyncio.wait_for`, which runs what it waits for in a task of its own before Python 3.12. That
-    has two faults. A cancellation that arrives when the inner task has just finished is lost: `wait_for` returns, and
-    the caller goes on. And a caller that is cancelled while the inner task takes a lock goes on without it: the lock
-    stays taken, and every later operation of the client waits forever.
+    The driver uses `asyncio.wait_for`, which runs the awaitable in a separate task before Python 3.12. That has two
+    bugs. A cancellation that arrives when the inner task has just finished is lost: `wait_for` returns, and the caller
+    continues. And if the caller is cancelled while the inner task acquires a lock, the lock is never released, and
+    every later operation of the client waits forever.
     """
     if sys.version_info < (3, 12):
         _replace(pymongo.lock, "wait_for", _wait_for)
@@ -43,7 +43,7 @@ def _replace(owner: object, name: str, value: object) -> None:
 
 
 class _Asyncio(ModuleType):
-    """The module `asyncio`, but for one function."""
+    """The module `asyncio` with `wait_for` replaced."""
 
     def __init__(self) -> None:
         super().__init__("asyncio")
@@ -51,16 +51,16 @@ class _Asyncio(ModuleType):
 
 
 async def _wait_for(awaitable: Awaitable[T], timeout: float | None) -> T:  # noqa: ASYNC109 - the driver's call has it
-    """What `asyncio.wait_for` is from Python 3.12 on."""
+    """`asyncio.wait_for` as implemented since Python 3.12."""
     async with asyncio.timeout(timeout):
         return await awaitable
 
 
 def earlier_error(error: BaseException) -> BaseException | None:
-    """The error of an earlier attempt at the operation that raised this one; `None` if this was the first attempt.
+    """Return the error of an earlier attempt at the same operation, or `None` if this was the first attempt.
 
-    The driver repeats an operation whose connection broke, and keeps what came of the attempt before in the object that
-    runs the operation. It does not chain the two errors. The frames of the traceback lead to that object.
+    The driver retries an operation after a network error, and keeps the first error in the object that runs the
+    operation. It does not chain the two errors. The frames of the traceback lead to that object.
     """
     for frame, _ in traceback.walk_tb(error.__traceback__):
         operation = frame.f_locals.get("self")
@@ -70,9 +70,9 @@ def earlier_error(error: BaseException) -> BaseException | None:
 
 
 async def abort(session: AsyncClientSession) -> bool:
-    """Abort the session's transaction, and return whether the server has confirmed that it is over.
+    """Abort the session's transaction, and return whether the server confirmed that it has ended.
 
-    `abort_transaction` hides most errors: those of the network, and those with which the server answers.
+    `abort_transaction` suppresses most errors, both network errors and those that the server returns.
     """
     if not isinstance(session, AsyncClientSession):  # pyright: ignore[reportUnnecessaryIsInstance] - a stand-in
         await session.abort_transaction()
@@ -99,18 +99,18 @@ async def abort(session: AsyncClientSession) -> bool:
 
 
 def has_begun(session: AsyncClientSession) -> bool:
-    """Whether the server knows of the session's transaction, and so reads a snapshot for it."""
+    """Return whether the transaction has started on the server, which then reads from a snapshot."""
     if not isinstance(session, AsyncClientSession):  # pyright: ignore[reportUnnecessaryIsInstance] - a stand-in
         return True
     return session._transaction.state is not _TxnState.STARTING  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
 
 
 async def forget(session: AsyncClientSession) -> None:
-    """End the session's transaction without a word to the server, which has aborted it."""
+    """End the session's transaction on the client only; the server has already aborted it."""
     session._transaction.state = _TxnState.ABORTED  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
     await session._unpin()  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
 
 
 def time_left() -> float | None:
-    """How many seconds the blocks of `pymongo.timeout` leave that the caller is in."""
+    """Return the seconds left until the deadline set by `pymongo.timeout`, or `None` if there is none."""
     return _csot.remaining()

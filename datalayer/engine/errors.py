@@ -1,7 +1,7 @@
-"""The errors that are the same for every product.
+"""The errors shared by every product.
 
-No exception of pymongo or pydantic leaves a repository. Where one is the reason, it is the error's `__cause__`; but
-not pydantic's where it would name hundreds of wrong places, or a long one.
+No exception of pymongo or pydantic leaves a repository. The original exception is chained as `__cause__`, except for a
+pydantic error whose text is too long for a log.
 """
 
 from collections.abc import Mapping
@@ -9,11 +9,13 @@ from typing import ClassVar
 
 
 class DataLayerError(Exception):
-    """Something the data layer was asked for did not happen.
+    """The data layer could not complete the operation.
+
+    Base class of all errors of the library.
 
     Attributes:
-        code: A stable name of the kind of error, for programs and API responses.
-        hint: What to do about it, where there is something.
+        code: A stable name for the kind of error, for programs and API responses.
+        hint: What to do about it, or `None`.
     """
 
     code: ClassVar[str] = "data_layer_error"
@@ -24,7 +26,7 @@ class DataLayerError(Exception):
 
     @property
     def message(self) -> str:
-        """What happened, in one sentence; the class's own description where nothing more is known."""
+        """What happened, in one sentence. Defaults to the first line of the class's docstring."""
         if self.args:
             return str(self.args[0])
         return (type(self).__doc__ or type(self).__name__).partition("\n")[0]
@@ -40,11 +42,11 @@ class NotFoundError(DataLayerError):
 
 
 class AlreadyExistsError(DataLayerError):
-    """There is one already, and there may be only one.
+    """A document with the same unique key already exists.
 
     Attributes:
-        index: The name of the unique index that refused the second one.
-        fields: The fields that would have been equal (the names in MongoDB) with their values.
+        index: The name of the unique index that rejected the duplicate.
+        fields: The fields of the duplicate key (by their names in MongoDB) and their values.
     """
 
     code = "already_exists"
@@ -63,7 +65,7 @@ class AlreadyExistsError(DataLayerError):
 
 
 class InvalidInputError(DataLayerError):
-    """An argument was refused before anything was written.
+    """An argument was rejected before anything was written.
 
     Attributes:
         field: The argument, or the path inside it (`recurrence.interval`).
@@ -89,12 +91,12 @@ class InvalidCursorError(InvalidInputError):
 
     code = "invalid_cursor"
 
-    def __init__(self, field: str = "after", reason: str = "this is no cursor of this query") -> None:
+    def __init__(self, field: str = "after", reason: str = "is not a cursor of this query") -> None:
         super().__init__(field, reason)
 
 
 class RuleViolationError(DataLayerError):
-    """The change would break a rule of the data."""
+    """The change would violate a rule of the data."""
 
     code = "rule_violation"
 
@@ -102,35 +104,35 @@ class RuleViolationError(DataLayerError):
 class ConcurrentTransactionError(DataLayerError):
     """A transaction was used by a task other than the one that opened it.
 
-    MongoDB runs the operations of one transaction one after the other. `gather`, `TaskGroup` and `create_task` inside
-    `transaction` would run them at once: await them in turn, or open the transaction inside the task.
+    MongoDB runs the operations of a transaction one at a time. `gather`, `TaskGroup` and `create_task` inside
+    `transaction` would run them concurrently: await them one by one, or open the transaction inside the task.
     """
 
     code = "concurrent_transaction"
 
 
 class DatabaseClosedError(DataLayerError):
-    """The database was closed before this was asked for."""
+    """The database is closed."""
 
     code = "database_closed"
 
 
 class DirectWriteError(DataLayerError):
-    """A document was to be written past its repository.
+    """A write that bypasses the document's repository was rejected.
 
-    Beanie's `insert`, `save`, `set`, `delete` and the like know nothing of the counters, copies and rules that the
-    repositories keep. To write past them on purpose, use the driver's collection: `community.database["posts"]`.
+    Beanie's `insert`, `save`, `set`, `delete` and similar methods do not maintain the counters, copies and rules that
+    the repositories maintain. To bypass them on purpose, use the driver's collection: `community.database["posts"]`.
 
     Attributes:
-        collection: Where it was to be written.
-        operation: The driver's method that was refused.
-        written_by: The repository that writes there, with its methods.
+        collection: The collection of the write.
+        operation: The driver's method that was rejected.
+        written_by: The repository to use instead, with its methods.
     """
 
     code = "direct_write"
 
     def __init__(self, collection: str, operation: str, written_by: str) -> None:
-        hint = f'Use {written_by}. To write past the rules on purpose, use the driver\'s `database["{collection}"]`.'
+        hint = f'Use {written_by}. To bypass the rules on purpose, use the driver\'s `database["{collection}"]`.'
         super().__init__(hint=hint)
         self.args = (collection, operation, written_by)
         self.collection = collection
@@ -139,7 +141,7 @@ class DirectWriteError(DataLayerError):
 
     @property
     def message(self) -> str:
-        """What was refused, and why."""
+        """What was rejected, and why."""
         return f"{self.operation} on {self.collection} would bypass the counters, copies and rules of its repository."
 
 
@@ -160,13 +162,13 @@ class SchemaDriftError(DataLayerError):
 
 
 class SchemaLockedError(DataLayerError):
-    """Another process changes the schema."""
+    """Another process is changing the schema."""
 
     code = "schema_locked"
 
 
 class InvalidDocumentError(SchemaDriftError):
-    """A document in the database is not what its class says."""
+    """A document in the database does not match its class."""
 
     code = "invalid_document"
 
@@ -178,12 +180,13 @@ class ServerNotFoundError(DataLayerError):
 
 
 class PermissionDeniedError(DataLayerError):
-    """The server does not allow the user this operation.
+    """The user is not authorized for this operation.
 
     Attributes:
-        action: What it takes, as MongoDB calls it: `insert`, `createIndex`, `collMod`, ...
-        collection: Where, if it is about one collection.
-        role: A built-in role that allows it.
+        action: The privilege action that the operation requires, by MongoDB's name: `insert`, `createIndex`, `collMod`,
+            ...
+        collection: The collection, if the operation concerns a single one.
+        role: A built-in role that grants the action.
     """
 
     code = "permission_denied"
@@ -204,31 +207,31 @@ class PermissionDeniedError(DataLayerError):
 
 
 class AuthenticationError(PermissionDeniedError):
-    """The server does not let the user in."""
+    """The server did not authenticate the user."""
 
     code = "authentication_failed"
 
 
 class UnavailableError(DataLayerError):
-    """The MongoDB server does not answer."""
+    """The MongoDB server is not available."""
 
     code = "unavailable"
 
 
 class OutcomeUnknownError(UnavailableError):
-    """The server did not confirm the change: it happened as a whole, or it did not happen.
+    """The server did not confirm the change: either all of it was applied, or none of it.
 
-    Whoever needs to know looks, or asks for the change again where that is safe to repeat. Every other error but
-    `IncompleteError` means that nothing has happened.
+    To find out, read the data, or repeat the call if it is idempotent. Every other error except `IncompleteError`
+    means that nothing was changed.
     """
 
     code = "outcome_unknown"
 
 
 class IncompleteError(OutcomeUnknownError):
-    """A part of the change is made; calling the method again completes it.
+    """Only part of the change was applied; call the method again to complete it.
 
-    A change of very many documents is made in batches. What readers must not see any more is hidden by the first one.
+    A change to very many documents is made in batches. The first batch hides whatever readers must no longer see.
     """
 
     code = "incomplete"
@@ -241,12 +244,12 @@ class ServerStartError(UnavailableError):
 
 
 class StandaloneServerError(UnavailableError):
-    """The server is no member of a replica set, and transactions need one."""
+    """The server is not a member of a replica set, which transactions require."""
 
     code = "standalone_server"
 
 
 class NotSupportedInMemory(DataLayerError):  # noqa: N818 - it tells what a test asked for, not that something failed
-    """The in-memory backend cannot do this as MongoDB does it; the embedded server can."""
+    """The in-memory backend cannot do this the way MongoDB does; the embedded server can."""
 
     code = "not_supported_in_memory"

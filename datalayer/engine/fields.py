@@ -1,4 +1,4 @@
-"""The types of the documents' fields, with the limits that Python and the database both enforce."""
+"""The types of document fields, with limits that both Python and the database enforce."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -13,18 +13,18 @@ from typing_extensions import TypeAliasType
 from datalayer.engine.ids import AnyId
 
 MAX_INTEGER = 2**53 - 1
-"""The largest integer that a service in JavaScript reads without loss."""
+"""The largest integer that JavaScript represents exactly."""
 
 
 @dataclass(frozen=True, slots=True)
 class Integer:
-    """An integer within bounds, which other drivers may have written as an integral double; never a `bool`."""
+    """An integer within bounds, but not a `bool`. In MongoDB it may be an integral double from another driver."""
 
     minimum: int = 0
     maximum: int = MAX_INTEGER
 
     def __get_pydantic_core_schema__(self, _source: object, _handler: GetCoreSchemaHandler) -> CoreSchema:
-        """Two branches inside pydantic's core: the usual `int` costs no Python call."""
+        """Return a union that pydantic's core evaluates: an ordinary `int` needs no Python call."""
         integer = core_schema.int_schema(strict=True, ge=self.minimum, le=self.maximum)
         double = _only_floats(
             core_schema.float_schema(strict=True, multiple_of=1, ge=self.minimum, le=self.maximum, allow_inf_nan=False)
@@ -39,13 +39,13 @@ class Integer:
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A string of `shortest` to `longest` Unicode characters, without NUL; not blank where `shortest` is above 0."""
+    """A string of `shortest` to `longest` Unicode characters, without NUL. Not blank if `shortest` is above 0."""
 
     shortest: int
     longest: int
 
     def __get_pydantic_core_schema__(self, _source: object, _handler: GetCoreSchemaHandler) -> CoreSchema:
-        """The pattern also makes pydantic refuse lone surrogates, which UTF-8 and so BSON cannot hold."""
+        """Return a string schema. Its pattern also rejects lone surrogates, which UTF-8 and BSON cannot represent."""
         pattern = r"^[^\x00]*[^\s\x00][^\x00]*$" if self.shortest else r"^[^\x00]*$"
         return core_schema.str_schema(
             strict=True, min_length=self.shortest, max_length=self.longest, pattern=f"(?s){pattern}"
@@ -59,49 +59,49 @@ Count: TypeAlias = Annotated[int, Integer()]
 Positive: TypeAlias = Annotated[int, Integer(minimum=1)]
 
 StorageId = NewType("StorageId", str)
-"""A file in the application's storage, which is outside of this database."""
+"""The id of a file in the application's own storage, outside of this database."""
 
 File: TypeAlias = Annotated[StorageId, Text(1, 500)]
 Name: TypeAlias = Annotated[str, Text(1, 100)]
-"""What a person, a tier, an action or a kind is called."""
+"""The name of a person, tier, action or type."""
 
 Title: TypeAlias = Annotated[str, Text(1, 200)]
 Note: TypeAlias = Annotated[str, Text(0, 2_000)]
-"""A paragraph: a description, a reason, an error's message."""
+"""A short text: a description, a reason, an error message."""
 
 Saying: TypeAlias = Annotated[str, Text(1, 10_000)]
-"""A comment, or a message to somebody."""
+"""The text of a comment or message."""
 
 Body: TypeAlias = Annotated[str, Text(1, 100_000)]
-"""The text of a post or a lesson, or a scene's prose."""
+"""The text of a post, lesson or scene."""
 
 Html: TypeAlias = Annotated[str, Text(1, 400_000)]
 ExternalId: TypeAlias = Annotated[str, Text(1, 255)]
-"""An identifier that another service gave: Stripe, the auth service."""
+"""An identifier assigned by another service, such as Stripe or the auth service."""
 
 Key: TypeAlias = Annotated[str, Text(1, 200)]
 
 
 MAX_DEPTH = 100
-"""How deep lists and dicts of `Json` may be in each other; MongoDB itself stores 180 levels."""
+"""The maximum nesting depth of lists and dicts in a `Json` value; MongoDB itself stores 180 levels."""
 
 MAX_VALUES = 10_000
-"""How many values a `Json` holds at most, with all that is inside."""
+"""The maximum number of values in a `Json` value, nested values included."""
 
 MAX_STRING = 100_000
-"""How many characters a string inside of a `Json` has at most."""
+"""The maximum length of a string inside a `Json` value, in characters."""
 
 MAX_KEY = 200
-"""How many characters a key inside of a `Json` has at most."""
+"""The maximum length of a key inside a `Json` value, in characters."""
 
 
 @dataclass(frozen=True, slots=True)
 class _FieldName:
-    """A name that MongoDB takes literally everywhere: no dollar in front, no dot, no NUL."""
+    """A key that MongoDB always takes literally: no leading dollar sign, no dot, no NUL."""
 
     def __get_pydantic_core_schema__(self, _source: object, _handler: GetCoreSchemaHandler) -> CoreSchema:
         name = core_schema.str_schema(strict=True, min_length=1, max_length=MAX_KEY, pattern=r"^[^$.\x00][^.\x00]*$")
-        message = f"must have keys of 1 to {MAX_KEY} characters, without dots, NUL, or a dollar in front"
+        message = f"must have keys of 1 to {MAX_KEY} characters, without dots, NUL, or a leading dollar sign"
         return core_schema.custom_error_schema(name, "field_name", custom_error_message=message)
 
 
@@ -114,21 +114,21 @@ class _Double:
 
 
 def _only_floats(schema: CoreSchema) -> CoreSchema:
-    """Without what pydantic would make a `float`: a large `int`, or whatever has `__float__`."""
+    """Reject values that pydantic would convert to `float`: a large `int`, or an object with `__float__`."""
     python = core_schema.chain_schema([core_schema.is_instance_schema(float), schema])
     return core_schema.json_or_python_schema(json_schema=schema, python_schema=python)
 
 
 @dataclass(frozen=True, slots=True)
 class _Bounded:
-    """Refuses what is too deep or too large, before anything else looks into it."""
+    """Rejects values that are nested too deeply or too large, before any other validation."""
 
     def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_before_validator_function(_bounded, handler(source))
 
 
 def _bounded(value: object) -> object:
-    """The value itself. Depth first: what contains itself is too deep, however often it does."""
+    """Return the value if it is within the limits. Depth first, so a value that contains itself is found too deep."""
     ahead, values = [(value, 0)], 0
     while ahead:
         outer, depth = ahead.pop()
@@ -150,12 +150,12 @@ def _inside(value: object) -> Collection[object]:
 
 
 def _arm(value: object) -> str | None:
-    """Which arm of `Json` a value is for: so an error is about that one alone, and names the place."""
+    """Return which member of the `Json` union fits a value, so that an error concerns that one and names the place."""
     return next((arm for arm, kind in _ARMS.items() if isinstance(value, kind)), None)
 
 
 _ARMS = {
-    "bool": bool,  # before `int`, which it is too
+    "bool": bool,  # before `int`: a bool is also an int
     "int": int,
     "float": float,
     "str": str,
@@ -168,7 +168,7 @@ _ARMS = {
 _JSON_MESSAGE = "must be a string, a number, a boolean, null, an ObjectId, or a list or dict of them"
 
 if TYPE_CHECKING:
-    # What it is for a type checker: pyright loses the annotated one below where another module asks for it first.
+    # For type checkers: pyright loses the annotated alias below if another module imports it first.
     Json: TypeAlias = bool | int | float | str | ObjectId | list["Json"] | dict[str, "Json"] | None
 else:
     _Json = TypeAliasType(
@@ -190,11 +190,11 @@ else:
         ],
     )
     Json = TypeAliasType("Json", Annotated[_Json, _Bounded()])
-"""What the original schema calls `any`: JSON, and ids as they are; at most 100 levels deep, and 10,000 values."""
+"""The original schema's `any`: JSON, plus `ObjectId`s; at most 100 levels deep and 10,000 values."""
 
 
 def unwrap(annotation: object) -> tuple[object, bool]:
-    """A field's type without `Annotated` and `| None`, and whether it was optional."""
+    """Return a field's type without `Annotated` and `| None`, and whether it was optional."""
     if hasattr(annotation, "__metadata__"):
         annotation = get_args(annotation)[0]
     if get_origin(annotation) not in (Union, UnionType):

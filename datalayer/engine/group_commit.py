@@ -1,4 +1,4 @@
-"""Many callers, one transaction."""
+"""Group commit: concurrent requests share one transaction."""
 
 import asyncio
 import copy
@@ -19,21 +19,20 @@ T = TypeVar("T")
 _Request: TypeAlias = tuple[R, asyncio.Future[T]]
 
 MAX_GROUP = 500
-"""How many requests go into one commit at most: a transaction should stay short."""
+"""The maximum number of requests in one commit: a transaction should stay short."""
 
 
 class GroupCommit(Generic[K, R, T]):
     """Commits concurrent requests for one key in one transaction.
 
     Transactions that write to the same document conflict, and each retry costs more than the work. So the first request
-    for a key is committed immediately, and those that arrive meanwhile wait for it and go together into the next
-    commit.
+    for a key is committed immediately. Requests that arrive in the meantime wait, and share the next commit.
 
     Args:
-        connection: Where the transactions run.
-        apply: Does the requests of one key, in the transaction that is open. Returns, for each request in order, its
-            result or the error that is its own. An error that it raises is the error of all of them.
-        writes: The documents that the requests of a key write, and other methods may write as well.
+        connection: The connection that runs the transactions.
+        apply: Applies the requests of one key in the open transaction. Returns a result or an error for each request,
+            in order. If it raises an error, all requests fail with it.
+        writes: Returns the documents that the requests of a key write, and that other methods may write too.
     """
 
     def __init__(
@@ -49,14 +48,14 @@ class GroupCommit(Generic[K, R, T]):
         self._workers: set[asyncio.Task[None]] = set()
 
     async def submit(self, key: K, request: R) -> T:
-        """Do the request and return its result: with others in one commit, or in the transaction that is open.
+        """Apply the request and return its result: in a commit shared with others, or in the open transaction.
 
-        A caller that is cancelled withdraws a request that still waits; one that is being committed may happen. The
-        same goes for one whose time is over, by `pymongo.timeout`. Other callers are not affected.
+        If the caller is cancelled, a request that is still waiting is withdrawn; one that is being committed may still
+        take effect. The same holds if the deadline of `pymongo.timeout` passes. Other callers are not affected.
 
         Raises:
-            UnavailableError: The time was over before the request was begun.
-            OutcomeUnknownError: The time was over before its commit was confirmed.
+            UnavailableError: The deadline passed before the request was started.
+            OutcomeUnknownError: The deadline passed before the commit was confirmed.
         """
         if self._connection.transaction_is_open():
             await self._connection.take_turns(self._writes(key))
@@ -79,7 +78,7 @@ class GroupCommit(Generic[K, R, T]):
         return await self._answer(key, result, left)
 
     async def _answer(self, key: K, result: asyncio.Future[T], seconds: float | None) -> T:
-        """Wait for the answer to a request, no longer than this."""
+        """Wait for the result of a request, up to this many seconds."""
         if seconds is None:
             return await result
         limit = asyncio.timeout(seconds)
@@ -94,7 +93,7 @@ class GroupCommit(Generic[K, R, T]):
             raise OutcomeUnknownError("The time was over before the server confirmed the change.") from error
 
     async def _work(self, key: K) -> None:
-        """Commit until nobody waits."""
+        """Commit groups until no request is waiting."""
         group: list[_Request[R, T]] = []
         failure: Exception | None = None
         try:
@@ -118,7 +117,7 @@ class GroupCommit(Generic[K, R, T]):
                     _settle(result, closed())
 
     async def _commit(self, key: K, group: list[_Request[R, T]]) -> None:
-        """Fill the group with those who wait, and answer each of them."""
+        """Commit a group of the waiting requests, and set the result of each."""
 
         async def apply() -> Sequence[T | Exception]:
             # Who came while the group waited for its turn, or for another attempt, joins it.
@@ -140,7 +139,7 @@ class GroupCommit(Generic[K, R, T]):
             _settle(result, answer)
 
     def _fill(self, key: K, group: list[_Request[R, T]]) -> None:
-        """Let those join the group who wait, and those leave it who do not any longer."""
+        """Add waiting requests to the group, and remove withdrawn ones."""
         waiting = [item for item in (*group, *self._waiting[key]) if not item[1].done()]
         group[:], self._waiting[key] = waiting[:MAX_GROUP], waiting[MAX_GROUP:]
 
@@ -150,7 +149,7 @@ def _too_late() -> UnavailableError:
 
 
 def _copied(error: Exception) -> Exception:
-    """An error for another caller to raise: each that raises an error adds to its traceback."""
+    """Return a copy of the error for another caller: raising an error adds to its traceback."""
     try:
         copied = copy.copy(error)
     except Exception:  # noqa: BLE001 - a class whose arguments are not those of its `__init__`

@@ -1,4 +1,4 @@
-"""The turns that one transaction has."""
+"""The turns that one transaction holds."""
 
 import time
 from collections.abc import Iterable
@@ -8,26 +8,26 @@ from datalayer.engine.turns import Key, Turns
 
 
 class HeldTurns:
-    """The turns that one transaction has, through all of its attempts: of its process, and where needed of its host.
+    """The turns that one transaction holds across all of its attempts: of its process, and if needed of its host.
 
-    It waits for a turn only while it has none, or has those alone that sort before it: so no two transactions wait for
-    each other. Any other turn it takes only if it is free.
+    It waits for a turn only if it holds none, or only turns that sort before it, so transactions cannot deadlock. It
+    takes any other turn only if it is free.
     """
 
     def __init__(self, turns: Turns, host_turns: HostTurns) -> None:
         self._turns, self._host_turns = turns, host_turns
         self.keys: set[Key] = set()
         self.since = time.monotonic()
-        """When the attempt began, or last waited for a turn."""
-        # None for a turn of the host that was not given in time.
+        """When the attempt began, or stopped waiting for a turn."""
+        # The lock's offset; `None` if the turn was not available in time.
         self._of_host: dict[Key, int | None] = {}
 
     def missing(self, keys: Iterable[Key]) -> list[Key]:
-        """Take the turns that are free; those that are not."""
+        """Take the turns that are free, and return the others."""
         return [key for key in keys if not self._take(key)]
 
     async def wait(self, keys: Iterable[Key]) -> None:
-        """Wait for these turns; those that it has and that sort behind one of them are given back, and waited for."""
+        """Wait for these turns. Held turns that sort after one of them are given back, and waited for again."""
         wanted = sorted({*self.keys, *keys})
         while wanted and self._take(wanted[0]):
             del wanted[0]
@@ -42,14 +42,14 @@ class HeldTurns:
         self.since = time.monotonic()
 
     def take_of_host(self) -> bool:
-        """Take the turns of the host from now on, for all that it has; return whether it did not do so before."""
+        """Use turns of the host from now on. Return `False` if it already does for all its documents."""
         if self._of_host.keys() >= self.keys:
             return False
         self._host_turns.contended.note(self.keys)
         return bool(self._host_turns.contended.among(self.keys))
 
     def give_back(self) -> None:
-        """End the turns."""
+        """Give all turns back."""
         self._give_back(list(self.keys))
 
     def _give_back(self, keys: Iterable[Key]) -> None:
@@ -69,7 +69,7 @@ class HeldTurns:
         return self._take_of_host(key)
 
     def _take_of_host(self, key: Key) -> bool:
-        """Take a turn of the host, if processes take turns there, and if it is free; return whether not to wait."""
+        """Take a turn of the host if the document is contended and the turn is free. Return `False` to wait for it."""
         if key in self._of_host or not self._host_turns.contended.among([key]):
             return True
         offset = self._host_turns.offset(key)

@@ -1,11 +1,11 @@
-"""The turns of a host: its processes wait for each other, in order, instead of conflicting.
+"""The turns of a host: processes wait for each other, in order, instead of conflicting.
 
-A service usually runs several processes on one host. Where they write the same document, the kernel keeps them in line:
-each document has a byte of one file, and who has the lock on that byte has the turn. The lock of a process that dies is
-free at once.
+A service usually runs several processes on one host. If they write the same document, the kernel keeps them in line:
+each document corresponds to a byte of one file, and the process that holds the lock on that byte has the turn. The kernel
+frees the locks of a process that dies.
 
-Like the turns of a process, they only save work. Where there is no such file, or a process that has a turn is stopped,
-transactions conflict, and pause.
+Like the turns of a process, they only save work. Without the file, or if a process that has a turn is stopped,
+transactions conflict and pause.
 """
 
 import asyncio
@@ -30,23 +30,23 @@ except ImportError:  # pragma: no cover - Windows
     fcntl = None
 
 CONTENDED_SECONDS = 1.0
-"""How long processes take turns after a conflict between them, or after one had to wait for another."""
+"""How long processes take turns after a conflict between them, or after one waited for another, in seconds."""
 
 LONGEST_WAIT = 1.0
-"""After how many seconds a transaction goes on without the turn: who has it may be stopped."""
+"""The maximum wait for a turn, in seconds: the process that has it may be stopped."""
 
 _WAKING = 0.002
-"""In how many seconds a process is awake that had to wait: so long nobody overtakes it."""
+"""How long a waiting process may take to wake up, in seconds. Until then, do not overtake it."""
 
 _OFFSETS = 1 << 62
 
 
 class HostTurns:
-    """Which documents of a database a process of this host is about to write.
+    """The turns that this process shares with the others on this host.
 
     Args:
-        database: Processes that reach it by the same addresses share the turns.
-        folder: Where the file is; by default that of temporary files.
+        database: The database. Processes that connect to the same addresses share the turns.
+        folder: The folder of the file; defaults to the one for temporary files.
     """
 
     def __init__(self, database: AsyncDatabase[dict[str, Any]], folder: Path | None = None) -> None:
@@ -58,20 +58,20 @@ class HostTurns:
         self._ended = -1, 0.0
 
     def offset(self, key: Key) -> int:
-        """The byte of a document."""
+        """Return the offset of the document's byte."""
         name, id = key
         servers = sorted(self._database.client.topology_description.server_descriptions())
         text = f"{servers}/{self._database.name}/{name}/{id}"
         return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big") % _OFFSETS
 
     def take(self, offset: int) -> bool:
-        """Take the turn, if no other process has it, or may be waking up to take it."""
+        """Take the turn if it is free and no other process may be waking up to take it. Return whether it was taken."""
         if self._ended[0] == offset and time.monotonic() - self._ended[1] < _WAKING:
             return False
         return self._lock(offset, wait=False)
 
     async def wait(self, key: Key, offset: int) -> bool:
-        """Take the turn, behind the processes that came before; return whether it was given in time."""
+        """Wait for the turn behind the processes that came before. Return `False` if it did not come in time."""
         if self._file is None or offset in self._given_up:
             return False
         loop = asyncio.get_running_loop()
@@ -86,7 +86,7 @@ class HostTurns:
             elif taken:
                 self.give_back(offset)
 
-        # Nothing can interrupt a thread that waits for a lock. So it is a daemon: no process waits for it at its end.
+        # A thread that waits for a lock cannot be interrupted. A daemon thread does not delay the end of the process.
         threading.Thread(target=self._wait, args=(offset, loop, settle), daemon=True).start()
         try:
             async with asyncio.timeout(LONGEST_WAIT):
@@ -95,11 +95,11 @@ class HostTurns:
             return False
         finally:
             if answer.cancelled():
-                # The thread still waits. Until it has the lock, and frees it, nobody else waits.
+                # The thread still waits. Until it gets the lock, and frees it, no other task waits for this turn.
                 self._given_up.add(offset)
 
     def give_back(self, offset: int) -> None:
-        """End the turn."""
+        """Give the turn back."""
         self._ended = offset, time.monotonic()
         if self._file is not None and fcntl is not None:
             with suppress(OSError):
@@ -130,10 +130,10 @@ _files: dict[Path, int] = {}
 
 
 def _opened(folder: Path) -> int:
-    """The file of this user on this host; open until the process ends, since closing it would free all locks.
+    """Open the file of this user. It stays open until the process ends, because closing it would free all locks.
 
     Raises:
-        OSError: There is no such file, and none can be made.
+        OSError: The file cannot be opened or created, or its folder belongs to somebody else.
     """
     if folder not in _files:
         own = folder / f"datalayer-{os.getuid()}"

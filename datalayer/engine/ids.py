@@ -1,9 +1,9 @@
-"""Ids: how new ones are made, and how they validate.
+"""Generates and validates ids.
 
-An id is a `bson.ObjectId` whose first bytes are the time of its creation: four bytes of Unix seconds, three of their
-fraction (a step is 60 ns), and five random ones. The driver's own ids know the time to the second and go on with bytes
-of the process, so what several processes create within a second would be sorted by process. Lists that page by `_id`
-rely on the finer time. Within one process ids rise strictly. Between machines their order is as good as their clocks.
+An id is a `bson.ObjectId` that begins with its creation time: four bytes of Unix seconds, three bytes of the fraction
+(in steps of 60 ns), then five random bytes. The driver's own ids have a resolution of one second, followed by bytes of
+the process, so ids that several processes create within a second would sort by process. Lists paged by `_id` rely on
+the finer resolution. Within a process, ids increase strictly. Between machines, their order depends on the clocks.
 """
 
 import os
@@ -22,20 +22,20 @@ _NANOSECONDS = 1_000_000_000
 
 
 class _Ids:
-    """Makes the ids of a process."""
+    """Generates the ids of a process."""
 
     def __init__(self) -> None:
         self._last = 0
         self.begin()
 
     def begin(self) -> None:
-        """Begin anew, as in a process that was forked: with random bytes of its own, and a lock that nobody holds."""
+        """Start over after a fork, with a new random generator and a released lock."""
         self._lock, self._random = threading.Lock(), Random()  # noqa: S311 - they tell processes apart, no more
 
     def make(self) -> ObjectId:
         ticks = (time.time_ns() << _FRACTION_BITS) // _NANOSECONDS
         with self._lock:
-            # Not the same tick twice, and not back when the clock is set back.
+            # Never use a tick twice, and never go back when the clock is set back.
             self._last = ticks = max(ticks, self._last + 1)
         value = ticks << _RANDOM_BITS | self._random.getrandbits(_RANDOM_BITS)
         return ObjectId(value.to_bytes(12, "big"))
@@ -46,12 +46,12 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_ids.begin)
 
 new_object_id = _ids.make
-"""A new id, greater than every other that this process has made."""
+"""Return a new id, greater than every other id that this process has generated."""
 
 
 def _core_schema(*_: object) -> CoreSchema:
     digits = core_schema.no_info_after_validator_function(ObjectId, core_schema.str_schema(pattern="^[0-9a-f]{24}$"))
-    # An is-instance schema runs inside pydantic's core: no Python call for each id of each document.
+    # An is-instance schema runs inside pydantic's core, without a Python call for each id.
     instance = core_schema.is_instance_schema(ObjectId)
     either = core_schema.union_schema(
         [instance, digits],
@@ -67,13 +67,13 @@ def _core_schema(*_: object) -> CoreSchema:
 
 
 AnyId: TypeAlias = Annotated[ObjectId, GetPydanticSchema(_core_schema)]
-"""The id of a document of any table."""
+"""The id of a document of any collection."""
 
 
 def register_id_types(types: Iterable[object]) -> None:
-    """Let pydantic validate id types, which are `NewType`s of `ObjectId`; everything else is skipped.
+    """Let pydantic validate id types, which are `NewType`s of `ObjectId`. Other objects are skipped.
 
-    At run time a `NewType` is an object, and pydantic asks any type for this hook before it looks at the supertype.
+    At run time a `NewType` is an object, and pydantic looks for this hook on it before it looks at the supertype.
     """
     for type_ in types:
         if isinstance(type_, NewType):

@@ -1,4 +1,4 @@
-"""How a document declares an index."""
+"""Declarations of indexes and of collection settings."""
 
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
@@ -9,16 +9,18 @@ ORIGINAL = "original schema"
 
 
 class Index(IndexModel):
-    """An index of a collection, under the name that the original schema's rule gives it: `by_field1_and_field2`.
+    """An index of a collection, named by the convention of the original schema: `by_field1_and_field2`.
 
     Args:
-        name: The index's name; errors and drift are reported by it.
-        *fields: The fields as MongoDB names them, in order; a `-` in front makes one descending.
-        unique: At most one document for each key. A non-unique index ends in `_id`, in the direction of the last
-            field, as the original's indexes end in the time of creation: equal keys have an order, so pages are stable.
+        name: The name of the index, used in error messages and drift reports.
+        *fields: The fields in order, by their names in MongoDB. A leading `-` makes a field descending.
+        unique: Allow at most one document per key. Non-unique indexes get `_id` as an additional last field, in the
+            direction of the field before it: equal keys then have an order, so pages are stable. The indexes of the
+            original schema end in the creation time.
         where: The filter of a partial index.
-        why: What needs it, where the original schema does not have it.
-        staged: Built by `datalayer schema apply`, but not relied on yet: start-up neither makes nor misses it.
+        why: What needs the index, if the original schema does not have it.
+        staged: Built by `datalayer schema apply`, but nothing relies on it yet: start-up neither creates nor requires
+            it.
     """
 
     def __init__(
@@ -49,22 +51,22 @@ class Index(IndexModel):
 
 
 class TableSettings:
-    """What a document's `Settings` say of its collection; Beanie reads them too."""
+    """The base class of a document's `Settings`, which describe its collection. Beanie reads them too."""
 
     name: ClassVar[str]
-    """The collection, named as the original's table."""
+    """The name of the collection, as in the original schema."""
 
     indexes: ClassVar[Sequence[Index]] = ()
 
     shard_key: ClassVar[tuple[str, ...] | None] = None
-    """By which fields the collection is spread over a sharded cluster; every unique index begins with them."""
+    """The shard key of the collection on a sharded cluster; every unique index begins with it."""
 
     written_by: ClassVar[str] = "its repository"
-    """What to use instead of Beanie's own writes, which are refused: `community.posts: create, edit, delete`."""
+    """What to use instead of Beanie's own writes, which are rejected: `community.posts: create, edit, delete`."""
 
     check: ClassVar[Mapping[str, object] | None] = None
-    """A condition that every document meets besides the types of its fields, as a filter: SQL's `CHECK`. The database
-    refuses what does not meet it; it must not fail on a document of any other form."""
+    """A filter that every document must match, in addition to the types of its fields; like `CHECK` in SQL. The
+    database rejects other documents. The filter must not raise errors, whatever the document contains."""
 
     keep_nulls: ClassVar[bool] = False
-    """For Beanie's own writes: an optional field without a value is absent, never null."""
+    """A setting of Beanie: an optional field without a value is absent, never null."""

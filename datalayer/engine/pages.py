@@ -1,7 +1,7 @@
-"""Pages of a list, by position.
+"""Cursor pagination.
 
-A cursor is a position in an index, not a number of documents: the index's keys of the last document of a page. So a
-page costs the same at any depth, and nothing appears twice or goes missing when documents come and go between two.
+A cursor is a position in an index (the index key of the last document on the page), not an offset. So a page costs the
+same at any depth, and no document is repeated or skipped when others are inserted or removed between two pages.
 """
 
 import base64
@@ -23,18 +23,18 @@ T = TypeVar("T")
 PositionValue: TypeAlias = int | float | str | ObjectId | None
 
 Number: TypeAlias = int | float
-"""How a number comes back from MongoDB: other drivers write integral doubles."""
+"""A number as MongoDB returns it: other drivers write integral doubles."""
 
 _CHECK_BYTES = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[T]):
-    """Some items of a list, and where the next ones begin.
+    """One page of a list.
 
     Attributes:
-        items: At most as many as were asked for.
-        next: What to give as `after` for the page that follows; `None` exactly on the last page.
+        items: The items, at most as many as requested.
+        next: Pass this as `after` to get the next page. `None` on the last page, and only there.
     """
 
     items: list[T]
@@ -42,32 +42,32 @@ class Page(Generic[T]):
 
 
 def encode_cursor(query: object, position: Sequence[PositionValue]) -> str:
-    """The opaque form of a position in a query's list.
+    """Encode a position in the result of a query as an opaque cursor.
 
     Args:
-        query: What the query is: anything whose `repr` tells it from other queries, and is the same for its next page.
-        position: The values by which the list is ordered, of the last item that was given out.
+        query: Identifies the query: anything whose `repr` differs from other queries and is the same for the next page.
+        position: The sort key of the last item on the page.
     """
     payload = bson.encode({"p": list(position)})
     return _text(_check(query, payload) + payload)
 
 
 def decode_cursor(query: object, cursor: str, kinds: Sequence[type | UnionType]) -> list[Any]:
-    """The position that a cursor of this query holds: a value of each of the kinds.
+    """Decode the position in a cursor of this query: one value of each kind.
 
     Raises:
-        InvalidCursorError: It is damaged, or of another query.
+        InvalidCursorError: The cursor is damaged, or belongs to another query.
     """
     try:
         raw = base64.b64decode(cursor.encode() + b"=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
         payload = raw[_CHECK_BYTES:]
-        # Base64 ignores the last bits: one position has one cursor.
+        # Base64 ignores the last bits. Comparing the text ensures that each position has only one cursor.
         if _text(raw) != cursor or _check(query, payload) != raw[:_CHECK_BYTES]:
             raise InvalidCursorError
         position = cast("dict[str, object]", bson.decode(payload))["p"]  # pyright: ignore[reportUnknownMemberType]
     except (binascii.Error, UnicodeEncodeError, BSONError, KeyError) as error:
         raise InvalidCursorError from error
-    # The check is no secret. Whoever forges one still gets nothing but values of these kinds into a filter.
+    # The checksum is not secret. A forged cursor can still only put values of these kinds into a filter.
     if not isinstance(position, list):
         raise InvalidCursorError
     values = cast("list[object]", position)

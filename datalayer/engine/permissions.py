@@ -1,6 +1,6 @@
-"""The server's refusals of a user, in words that say what to grant.
+"""Translates authorization errors of the server into messages that say what to grant.
 
-Its own message is a dump of the whole command, with the ids of sessions and the cluster's signature.
+The server's own message dumps the whole command, with session ids and the signature of the cluster.
 """
 
 import re
@@ -29,15 +29,15 @@ _ACTIONS = {
     "collMod": ("collMod", "dbAdmin"),
     "drop": ("dropCollection", "dbAdmin"),
 }
-"""For each command the action that it takes, and the built-in role with the least rights that has it."""
+"""For each command: the privilege action that it requires, and the least privileged built-in role that grants it."""
 
 
 def refusal(error: OperationFailure, client: AsyncMongoClient[Any] | None = None) -> PermissionDeniedError | None:
-    """The error for a refusal of the user, `None` where the server refused something else.
+    """Return the error for a failed authentication or authorization, or `None` for any other error.
 
     Args:
-        error: The driver's.
-        client: Tells in which database the user was looked up.
+        error: The driver's error.
+        client: The client, which knows the authentication database.
     """
     if error.code == _AUTHENTICATION_FAILED or (error.code == _ATLAS_ERROR and "auth" in str(error)):
         return _not_let_in(client)
@@ -45,12 +45,12 @@ def refusal(error: OperationFailure, client: AsyncMongoClient[Any] | None = None
         return None
     if _NO_USER.search(str(error)):
         return AuthenticationError(
-            "The server asks for a user, and there is none in the URI.",
-            hint="mongodb://<user>:<password>@..., both percent-encoded.",
+            "The server requires authentication, and the URI has no user name.",
+            hint="Use mongodb://<user>:<password>@..., both percent-encoded.",
         )
     denied = _NOT_AUTHORIZED.search(str(error))
     if denied is None:
-        return PermissionDeniedError("The server does not allow the user this operation.")
+        return PermissionDeniedError("The user is not authorized for this operation.")
     database, command, collection = denied.groups()
     return _not_allowed(database, command, collection)
 
@@ -58,18 +58,17 @@ def refusal(error: OperationFailure, client: AsyncMongoClient[Any] | None = None
 def _not_allowed(database: str, command: str, collection: str | None) -> PermissionDeniedError:
     place = f"{database}.{collection}" if collection else database
     action, role = _ACTIONS.get(command, (command, None))
-    takes = f" It takes the action {action}" + (f", which the role {role} on {database} has." if role else ".")
+    takes = f" It requires the action {action}" + (f", which the role {role} on {database} grants." if role else ".")
     return PermissionDeniedError(
         f"The user may not run {command} on {place}.{takes}", action=action, collection=collection, role=role
     )
 
 
 def _not_let_in(client: AsyncMongoClient[Any] | None) -> AuthenticationError:
-    # There is no public way to it; the URI does not always say it, and the answer of a DNS server may.
+    # There is no public API for this. The URI does not always name the database: a DNS record may.
     credentials: Any = None if client is None else getattr(client.options.pool_options, "_credentials", None)
-    place = "of the URI's authSource, or else of its path" if credentials is None else credentials.source
+    place = "that the URI names (authSource, or else its path)" if credentials is None else credentials.source
     return AuthenticationError(
-        f"The server does not let the user in: it looked in the database {place}, and found no such user there, or "
-        "another password.",
+        f"Authentication failed: the database {place} has no such user, or the password is wrong.",
         hint="A user who was created in admin needs authSource=admin in the URI.",
     )

@@ -1,4 +1,4 @@
-"""The collection that Beanie's own methods get: they can read, and not write."""
+"""The read-only collection that Beanie's own methods use."""
 
 from typing import Any
 
@@ -24,11 +24,11 @@ _WRITES = frozenset(
 
 
 class ReadOnlyCollection:
-    """A collection of the driver, without its methods that write.
+    """A collection of the driver without its write methods.
 
     Args:
-        collection: The driver's, or a stand-in for it.
-        written_by: The repository that writes to it, with its methods, for the error's hint.
+        collection: The collection of the driver, or a stand-in for it.
+        written_by: The repository that writes to the collection, with its methods; for the hint of the error.
     """
 
     def __init__(self, collection: Any, written_by: str) -> None:  # noqa: ANN401 - also the mock's

@@ -1,4 +1,4 @@
-"""What is the same in every repository."""
+"""The base classes of all repositories."""
 
 import itertools
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -21,20 +21,20 @@ I = TypeVar("I", bound=ObjectId)  # noqa: E741
 T = TypeVar("T")
 
 ALIVE: Mapping[str, None] = {"deletedAt": None}
-"""The filter of what is not deleted."""
+"""The filter for documents that are not marked as deleted."""
 
 AT_ONCE = 1_000_000
-"""The batch size of a list that is read whole: the server's default of 101 documents costs a second round trip."""
+"""The batch size for lists that are read completely: the server's default of 101 would cost a second round trip."""
 
 _NUMBER_OR_NONE = Number | None
 
-# A sort is merged from one index scan for each value of an `$in`, and the server does so for 200 scans at most.
+# The server merges a sort from one index scan for each value of an `$in`, up to 200 scans.
 _MERGED_VALUES = 200
 
 
 @dataclass(frozen=True, slots=True)
 class Children:
-    """Documents that belong to another one: the field that has its id, and the index on that."""
+    """Documents that belong to another one: the field that holds its id, and the index on that field."""
 
     document: type[Document]
     field: str
@@ -47,9 +47,9 @@ class Repository(Generic[D, I]):
     document: type[D]
 
     belongs_to: ClassVar[tuple[type[Document], str] | None] = None
-    """What these documents are removed with, and the field that points there.
+    """The owner that these documents are removed with, and the field that holds its id.
 
-    They are not found without it: a removal of very many goes on for a while after the document that they belong to.
+    Documents whose owner is gone are not found: removing very many continues for a while after the owner's removal.
     """
 
     def __init__(self, connection: Connection) -> None:
@@ -63,26 +63,36 @@ class Repository(Generic[D, I]):
         return f"<{type(self).__name__} of the database {self._connection.database.name!r}>"
 
     async def get(self, id: I) -> D:
-        """The document. One round trip, `_id`.
+        """Return the document.
 
         Raises:
-            NotFoundError: There is none.
+            NotFoundError: The document does not exist.
+
+        Cost: 1 round trip; index `_id`.
         """
         return self._found(await self._visible_one({"_id": id}), id)
 
     async def find(self, id: I) -> D | None:
-        """The document, or `None`. One round trip, `_id`."""
+        """Return the document, or `None`.
+
+        Cost: 1 round trip; index `_id`.
+        """
         return await self._visible_one({"_id": id})
 
     async def get_many(self, ids: Many[I]) -> dict[I, D]:
-        """The documents by id, without those that are missing. One round trip, `_id`."""
+        """Return the documents by id. Missing documents are left out.
+
+        Cost: 1 round trip; index `_id`.
+        """
         return {document.id: document for document in await self._visible({"_id": {"$in": ids}}, hint="_id_")}
 
     async def delete(self, id: I) -> None:
-        """Remove the document for good. One round trip, `_id`.
+        """Remove the document permanently.
 
         Raises:
-            NotFoundError: There is none.
+            NotFoundError: The document does not exist.
+
+        Cost: 1 round trip; index `_id`.
         """
         if (await self._collection.delete_one({"_id": id})).deleted_count == 0:
             raise not_found(self.document, id)
@@ -92,7 +102,7 @@ class Repository(Generic[D, I]):
         return self._connection.collection(self.document)
 
     def _of(self, document: type[Document], *, durable: bool = False) -> Collection:
-        """The collection of another table; `durable` as `Connection.collection` has it."""
+        """Return another collection; `durable` as in `Connection.collection`."""
         return self._connection.collection(document, durable=durable)
 
     def _now(self) -> int:
@@ -116,7 +126,7 @@ class Repository(Generic[D, I]):
     async def _visible(
         self, filter: Mapping[str, Any], *, sort: Mapping[str, int] | None = None, hint: str | None = None
     ) -> list[D]:
-        """The documents, but not those that belong to one that is gone. One round trip."""
+        """Return the documents, except those whose owner is gone. One round trip."""
         if self.belongs_to is None:
             return await self._all(filter, sort=sort, hint=hint)
         owner, field = self.belongs_to
@@ -143,7 +153,11 @@ class Repository(Generic[D, I]):
         return document
 
     async def _update(self, filter: Mapping[str, Any], update: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> D:
-        """Change the one document that the filter finds by its `_id`, and give it as it is then. One round trip."""
+        """Update the one document that the filter finds by its `_id`, and return the updated document. One round trip.
+
+        Raises:
+            NotFoundError: The filter finds no document.
+        """
         if not update:
             return self._found(await self._one(filter, durable=True), filter["_id"])
         wire = await self._collection.find_one_and_update(filter, update, return_document=ReturnDocument.AFTER)
@@ -152,10 +166,10 @@ class Repository(Generic[D, I]):
     async def _update_all(
         self, filter: Mapping[str, Any], update: Mapping[str, Any] | Sequence[Mapping[str, Any]], index: str
     ) -> int:
-        """Change all that the filter finds, so that it does not find them any more; return how many.
+        """Update all documents that the filter finds, and return how many. The filter must not find them afterwards.
 
-        A transaction of 2 round trips: without one the server may fail in the middle, and the driver repeats no update
-        of many documents. Very many are changed in batches.
+        A transaction of 2 round trips: without it the server may fail halfway, and the driver does not retry updates of
+        many documents. Very many documents are updated in batches.
 
         Raises:
             IncompleteError: Some of the batches did not succeed.
@@ -175,20 +189,20 @@ class Repository(Generic[D, I]):
     async def _delete_with(
         self, id: I, delete: Callable[[], Awaitable[bool]], children: Sequence[Children], *, size: int | None = None
     ) -> None:
-        """Remove a document with all that belongs to it.
+        """Remove a document and everything that belongs to it.
 
-        Where that is too much for one transaction the document goes first, and the children follow in batches. What an
-        interrupted call has left of them is removed by the next one for the same id.
+        If that is too much for one transaction, the document is removed first, and its children in batches. Children
+        that an interrupted call left behind are removed by the next call for the same id.
 
         Args:
-            id: The document's id.
-            delete: Removes the document, in a transaction; whether it was there.
-            children: What belongs to it.
-            size: How many children are removed in a batch.
+            id: The id of the document.
+            delete: Removes the document, in a transaction. Returns whether it existed.
+            children: The kinds of documents that belong to it.
+            size: The number of children removed in a batch.
 
         Raises:
-            NotFoundError: There is no such document, and nothing is left of it.
-            IncompleteError: The document is removed, but not everything that belongs to it.
+            NotFoundError: The document does not exist, and it has no children left.
+            IncompleteError: The document was removed, but not everything that belongs to it.
         """
 
         async def begin() -> None:
@@ -219,10 +233,10 @@ class Repository(Generic[D, I]):
         return ids
 
     def _changes(self, **fields: object) -> dict[str, dict[str, object]]:
-        """The operators that set the fields, by their names in Python: `None` removes one, `UNSET` leaves it alone."""
+        """Return update operators for fields, by their names in Python. `None` removes a field, `UNSET` skips it."""
         changed = {name: value for name, value in fields.items() if value is not UNSET}
         if changed.keys() <= {"updated_at", "edited_at"}:
-            # The time of a change is none by itself.
+            # A new timestamp alone is not a change.
             return {}
         wire = {name: self.document.model_fields[name].alias or name for name in changed}
         sets = {wire[name]: value for name, value in changed.items() if value is not None}
@@ -230,10 +244,10 @@ class Repository(Generic[D, I]):
         return {operator: fields for operator, fields in (("$set", sets), ("$unset", unsets)) if fields}
 
     async def _require(self, document: type[Document], id: ObjectId) -> None:
-        """Make sure that a document exists, and is not deleted, before something points at it. One round trip.
+        """Make sure that a document exists and is not deleted, before another one refers to it. One round trip.
 
         Raises:
-            NotFoundError: There is none, or it is deleted.
+            NotFoundError: The document does not exist, or is deleted.
         """
         if await self._of(document).find_one({"_id": id, **alive(document)}, {"_id": 1}) is None:
             raise not_found(document, id)
@@ -248,10 +262,10 @@ class Repository(Generic[D, I]):
         newest_first: bool = True,
         only_if: Callable[[], Awaitable[object]] | None = None,
     ) -> Page[D]:
-        """A page of the documents in the order of an index, within one value of its leading fields. One round trip.
+        """Return a page in the order of an index, within one value of its leading fields. One round trip.
 
-        The filter begins with those values; what follows in it is looked at document by document. `only_if` is asked
-        after the cursor was looked at: where it says no, the page is empty.
+        The filter begins with those fields; the server checks its other conditions document by document. `only_if` is
+        called after the cursor has been decoded; if it returns a false value, the page is empty.
         """
         keys = next(item.keys for item in self.document.Settings.indexes if item.name == index)
         fields = [name for name, _ in keys]
@@ -262,7 +276,7 @@ class Repository(Generic[D, I]):
         position = None if after is None else dict(zip(order, decode_cursor(query, after, kinds), strict=True))
         if only_if is not None and not await only_if():
             return Page([])
-        # A scan's upper bound is exclusive, the lower one is not: oldest first, the item at the cursor comes again.
+        # The upper bound of a scan is exclusive, the lower one inclusive: oldest first, the item at the cursor repeats.
         again = 1 if position is not None and not newest_first else 0
         direction = -1 if newest_first else 1
         cursor = self._collection.find(
@@ -288,10 +302,11 @@ class Repository(Generic[D, I]):
         after: str | None,
         only_if: Callable[[], Awaitable[object]] | None = None,
     ) -> Page[D]:
-        """A page of the documents that are kept for what the lookups found, newest first; `only_if` as in `_page`.
+        """Return a page of the documents that `keep` accepts after the lookups, newest first; `only_if` as in `_page`.
 
-        One round trip where at most a fifth is left out, else some more: each looks at twice as many as the one before.
-        Not one aggregation with a limit at its end: the server reads 4 MB of documents ahead for what follows a scan.
+        One round trip if at most a fifth is rejected, otherwise more: each reads twice as many as the one before.
+        A single aggregation that ends in a limit would cost more: the server reads 4 MB of documents ahead of the stage
+        that follows a scan.
         """
         query = (self.document.Settings.name, index, filter)
         position = {} if after is None else {"_id": {"$lt": decode_cursor(query, after, [ObjectId])[0]}}
@@ -317,9 +332,9 @@ class Repository(Generic[D, I]):
         after: str | None,
         query: object,
     ) -> Page[D]:
-        """A page of the documents of several owners, newest first. One round trip; a seek in an index for each owner.
+        """Return a page of the documents of several owners, newest first. One round trip; one index seek per owner.
 
-        Served by the index on (`field`, `createdAt`). Inside a transaction, a round trip for each 200 owners.
+        Uses the index on (`field`, `createdAt`). Inside a transaction, one round trip for each 200 owners.
         """
         order = {"createdAt": -1, "_id": -1}
         position = None if after is None else decode_cursor(query, after, [Number, ObjectId])
@@ -334,10 +349,10 @@ class Repository(Generic[D, I]):
         return page_of(wires, limit, query, list(order), self.document.from_wires)
 
     async def _union(self, pipelines: Sequence[Sequence[Mapping[str, Any]]], index: str) -> list[dict[str, Any]]:
-        """What the pipelines give together. One round trip, but one for each of them inside a transaction."""
+        """Return the results of all pipelines. One round trip; inside a transaction, one for each pipeline."""
         collection = self._collection
         if len(pipelines) > 1 and not self._connection.transaction_is_open():
-            # The server does not allow the stage inside a transaction.
+            # The server does not allow `$unionWith` inside a transaction.
             others = [{"$unionWith": {"coll": collection.name, "pipeline": other}} for other in pipelines[1:]]
             pipelines = [[*pipelines[0], *others]]
         cursors = [await collection.aggregate(pipeline, batchSize=AT_ONCE, hint=index) for pipeline in pipelines]
@@ -348,51 +363,75 @@ class SoftDeletingRepository(Repository[D, I]):
     """A repository whose documents are marked as deleted, and can be restored."""
 
     async def delete(self, id: I) -> None:
-        """Mark the document as deleted. One round trip, `_id`.
+        """Mark the document as deleted.
 
         Raises:
-            NotFoundError: There is none, or it is deleted.
+            NotFoundError: The document does not exist, or is already deleted.
+
+        Cost: 1 round trip; index `_id`.
         """
         await self._update({"_id": id, **ALIVE}, {"$set": {"deletedAt": self._now()}})
 
     async def restore(self, id: I) -> D:
-        """Bring a deleted document back. One round trip, `_id`.
+        """Restore a deleted document, and return it. A document that is not deleted stays unchanged.
 
         Raises:
-            NotFoundError: There is none.
+            NotFoundError: The document does not exist.
+
+        Cost: 1 round trip; index `_id`.
         """
         return await self._update({"_id": id}, {"$unset": {"deletedAt": ""}})
 
     async def get(self, id: I, *, include_deleted: bool = False) -> D:
-        """The document. One round trip, `_id`.
+        """Return the document.
+
+        Args:
+            id: The id of the document.
+            include_deleted: Also return a document that is marked as deleted.
 
         Raises:
-            NotFoundError: There is none, or it is deleted.
+            NotFoundError: The document does not exist, or is deleted.
+
+        Cost: 1 round trip; index `_id`.
         """
         return self._found(await self._visible_one({"_id": id, **({} if include_deleted else ALIVE)}), id)
 
     async def find(self, id: I, *, include_deleted: bool = False) -> D | None:
-        """The document, or `None` where there is none or it is deleted. One round trip, `_id`."""
+        """Return the document, or `None` if it does not exist or is deleted.
+
+        Args:
+            id: The id of the document.
+            include_deleted: Also return a document that is marked as deleted.
+
+        Cost: 1 round trip; index `_id`.
+        """
         return await self._visible_one({"_id": id, **({} if include_deleted else ALIVE)})
 
     async def get_many(self, ids: Many[I], *, include_deleted: bool = False) -> dict[I, D]:
-        """The documents by id, without those that are missing or deleted. One round trip, `_id`."""
+        """Return the documents by id. Missing and deleted documents are left out.
+
+        Args:
+            ids: The ids of the documents.
+            include_deleted: Also return documents that are marked as deleted.
+
+        Cost: 1 round trip; index `_id`.
+        """
         found = await self._visible({"_id": {"$in": ids}, **({} if include_deleted else ALIVE)}, hint="_id_")
         return {document.id: document for document in found}
 
 
 def not_found(document: type[Document], id: object) -> NotFoundError:
-    """The error that says which document there is not."""
-    return NotFoundError(f"There is no {document.__name__} with the id {id}, or it is deleted.")
+    """Return the error for a missing document."""
+    return NotFoundError(f"The {document.__name__} with the id {id} does not exist, or is deleted.")
 
 
 def alive(document: type[Document]) -> Mapping[str, None]:
-    """The filter of what is not deleted, where the table has that."""
+    """Return the filter for documents that are not deleted; empty if the collection has no `deletedAt`."""
     return ALIVE if "deleted_at" in document.model_fields else {}
 
 
 def lookup_alive(document: type[Document], field: str, name: str) -> dict[str, Any]:
-    """The `$lookup` of the document that a field points at, into an array that is empty where it is deleted."""
+    """Return the `$lookup` of the document that a field refers to. The array is empty if that one is deleted."""
     return {
         "from": document.Settings.name,
         "localField": field,
@@ -403,10 +442,10 @@ def lookup_alive(document: type[Document], field: str, name: str) -> dict[str, A
 
 
 def older_than(position: Sequence[PositionValue], filter: Mapping[str, Any]) -> dict[str, Any]:
-    """The filter, for what comes after a position in the order `createdAt` descending, `_id` descending.
+    """Extend the filter to documents after a position in the order `createdAt` descending, `_id` descending.
 
-    One range for the index, which begins with what is of the position's millisecond. Two branches with tight bounds
-    would leave out the half of that, but the server takes no hint for them, and may scan and sort instead.
+    This is one index range, which begins with all documents of the position's millisecond. Two branches with tight
+    bounds would skip half of those, but the server accepts no hint for them, and may scan and sort instead.
     """
     created_at, id = position
     behind = [{"createdAt": {"$lt": created_at}}, {"_id": {"$lt": id}}]
@@ -420,7 +459,7 @@ def page_of(
     order: Sequence[str],
     load: Callable[[Sequence[Mapping[str, Any]]], list[T]],
 ) -> Page[T]:
-    """A page of the first `limit` documents; one more tells whether there is a next page."""
+    """Return a page of the first `limit` documents. One more document means that there is a next page."""
     items = load(wires[:limit])
     if len(wires) <= limit:
         return Page(items)

@@ -1,4 +1,4 @@
-"""A transaction from its first attempt to its last one: the turns before, and the pauses between."""
+"""Retries transactions: takes turns before an attempt, and pauses between attempts."""
 
 import asyncio
 import random
@@ -26,23 +26,23 @@ _MAJORITY = WriteConcern("majority")
 _SNAPSHOT = ReadConcern("snapshot")
 
 _CONFLICTING_SECONDS = 0.25
-"""How long a transaction locks a document first, after a conflict in spite of all turns: with another host, that is."""
+"""How long transactions lock a document first, in seconds, after a conflict despite all turns: with another host."""
 
 _LONGEST_PAUSE = 8.0
 _SHORTEST_PAUSE = 0.5
-"""How long a pause after a conflict is at most, first and later: as a multiple of what a transaction takes that writes
+"""The maximum pause after a conflict, at first and later: as a multiple of the duration of a transaction that writes
 the same documents."""
 
 _IMPATIENCE = 0.5
-"""How much shorter it gets with the time that the work has tried: who has waited longest asks most often."""
+"""How much the maximum pause shrinks with the time already spent: who has waited longest retries most often."""
 
 
 class Retries:
     """Runs transactions until they are committed.
 
     Args:
-        database: Where; its collections leave the concerns to the transaction.
-        lock: Writes to these documents, in the transaction that is open, and changes no data.
+        database: The database; its collections leave read and write concerns to the transaction.
+        lock: Locks documents in the open transaction, by a write that changes no data.
     """
 
     def __init__(
@@ -57,13 +57,14 @@ class Retries:
     async def run(
         self, session: AsyncClientSession, work: Callable[[], Awaitable[T]], keys: Collection[Key], *, varies: bool
     ) -> T:
-        """Do the work in transactions of the session, until one of them is committed.
+        """Run the work in transactions of the session until one of them is committed.
 
         Args:
-            session: Where.
-            work: May run several times.
-            keys: The documents that it will write and others may too, as far as that is known.
-            varies: Whether each attempt writes other documents: then it keeps no turns, and locks nothing first.
+            session: The session.
+            work: The work; it may run several times.
+            keys: The documents that the work will write and others may write too, as far as they are known.
+            varies: Whether each attempt writes different documents. Then turns are given back after a conflict, and
+                nothing is locked first.
         """
         held = HeldTurns(self.turns, self._host_turns)
         conflicting_since: float | None = None
@@ -104,7 +105,7 @@ class Retries:
         return result
 
     def _pause(self, held: HeldTurns, waited: float) -> float:
-        """How long to wait after a conflict: at random, so that two do not meet again."""
+        """Return a random pause after a conflict, in seconds, so that two transactions do not collide again."""
         hold = self.turns.hold(held.keys)
         longest = max(_SHORTEST_PAUSE * hold, _LONGEST_PAUSE * hold - _IMPATIENCE * waited)
         return random.uniform(0, longest)  # noqa: S311 - not a secret

@@ -1,4 +1,4 @@
-"""The configuration that comes from the environment, all of it."""
+"""All configuration that is read from the environment."""
 
 from pathlib import Path
 
@@ -7,12 +7,12 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class Settings(BaseSettings):
-    """What the environment says; read anew each time one is made, never kept."""
+    """The settings in the environment, read each time an instance is created."""
 
     model_config = SettingsConfigDict(extra="ignore", env_ignore_empty=True)
 
     mongodb_uri: str | None = Field(default=None, validation_alias="MONGODB_URI", repr=False)
-    """Where the database is, for `connect()` without an argument and for the scripts."""
+    """The URI of the database, for `connect()` without an argument and for the scripts."""
 
     mongod: Path | None = Field(default=None, validation_alias="DATALAYER_MONGOD")
     """The `mongod` program that the embedded server runs."""

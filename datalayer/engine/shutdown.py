@@ -1,4 +1,4 @@
-"""The end of an open database: what is under way is waited for, and broken off where it takes too long."""
+"""Closes an open database: waits for running operations, and cancels those that take too long."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -9,10 +9,10 @@ from datalayer.engine.transactions import LAST_SECONDS
 
 
 class Shutdown:
-    """What is under way on an open database, and its end.
+    """Tracks the running operations of an open database, and ends them.
 
     Attributes:
-        is_over: Whether the database is closed.
+        is_over: True once the database is closed.
     """
 
     def __init__(self) -> None:
@@ -23,15 +23,15 @@ class Shutdown:
 
     @asynccontextmanager
     async def under_way(self) -> AsyncGenerator[None]:
-        """Let the end of the database wait for the block.
+        """Make `finish` wait for the block.
 
         Raises:
-            DatabaseClosedError: It ends already.
-            OutcomeUnknownError: The block took too long, and was broken off.
+            DatabaseClosedError: The database is already closing.
+            OutcomeUnknownError: The block took too long and was cancelled.
         """
         task = asyncio.current_task()
         if task in self._limits:
-            # A part of what is under way.
+            # Nested: part of an operation that is already tracked.
             yield
             return
         if self._has_begun:
@@ -51,15 +51,15 @@ class Shutdown:
                 self._idle.set()
 
     async def finish(self) -> None:
-        """Wait for what is under way, for `LAST_SECONDS` at most, then break it off; its transactions are undone.
+        """Wait for running operations for up to `LAST_SECONDS`, then cancel them and roll back their transactions.
 
-        What begins after this is refused.
+        New operations are rejected from now on.
         """
         self._has_begun = True
         try:
             await self._wait()
         finally:
-            # Also where the caller is cancelled and does not wait any longer.
+            # Also when the caller is cancelled and stops waiting.
             for limit in self._limits.values():
                 limit.reschedule(asyncio.get_running_loop().time())
             await self._wait()
@@ -74,5 +74,5 @@ class Shutdown:
 
 
 def closed() -> DatabaseClosedError:
-    """The error for what is asked of a database that is closed."""
+    """Return the error for a call on a closed database."""
     return DatabaseClosedError("The database was closed.", hint="Open it again with `connect` or `over`.")

@@ -1,4 +1,4 @@
-"""One attempt at a transaction, from its first operation to its end."""
+"""A single attempt at a transaction, from its first operation to its end."""
 
 import asyncio
 import time
@@ -31,25 +31,25 @@ from datalayer.engine.turns import Key, TurnTakenError
 T = TypeVar("T")
 
 TRANSACTION_SECONDS = 30.0
-"""How long a transaction is tried again before it fails, and how long its commit; one attempt has the server's 60 s."""
+"""How long a transaction is retried before it fails, and how long its commit. The server limits an attempt to 60 s."""
 
 LAST_SECONDS = 5.0
-"""How long a transaction is being undone, and how long a commit goes on whose caller is cancelled."""
+"""The time limit for rolling back a transaction, and for a commit whose caller is cancelled."""
 
 _PAUSE = 0.05
 _GRACE = 0.5
 
 
 class Transaction:
-    """The transaction that a task has open.
+    """An open transaction of a task.
 
     Attributes:
         session: The driver's session.
-        turns: The turns that it has.
+        turns: The turns that it holds.
         task: The task that opened it.
-        writes: How many statements have changed something in it.
-        failure: The error that dooms it: it can only be undone.
-        over: Whether it has ended.
+        writes: The number of statements that have changed something.
+        failure: The error that dooms the transaction: it can only be rolled back.
+        over: True if the transaction has ended.
     """
 
     def __init__(self, session: AsyncClientSession, turns: HeldTurns) -> None:
@@ -63,10 +63,10 @@ class Transaction:
     async def take_turns(self, keys: Collection[Key]) -> None:
         """Take the turns of documents that are about to be written.
 
-        Before its first statement the transaction waits for them. Later its snapshot would be too old.
+        Before its first statement, the transaction waits for the turns. Later, its snapshot would be too old.
 
         Raises:
-            TurnTakenError: Another task has one of them. The transaction is doomed, and is tried again with the turns.
+            TurnTakenError: Another task has one of them. The transaction is doomed, and retried with the turns.
         """
         missing = self.turns.missing(keys)
         if not missing:
@@ -78,11 +78,11 @@ class Transaction:
         await wait_for_turns(self.turns, missing)
 
     def wrote(self) -> None:
-        """Note that a statement has changed something."""
+        """Count a statement that has changed something."""
         self.writes += 1
 
     def fail(self, error: BaseException) -> None:
-        """Doom the transaction; an error in a task that only inherited its context does not."""
+        """Doom the transaction, unless the task only inherited its context."""
         if self.failure is None and self.task is asyncio.current_task():
             self.failure = error
 
@@ -91,21 +91,21 @@ _current: ContextVar[Transaction | None] = ContextVar("datalayer_transaction", d
 
 
 def current_transaction() -> Transaction | None:
-    """The transaction that is open where this is called; maybe one that another task has opened."""
+    """Return the open transaction in the current context, which another task may have opened, or `None`."""
     return _current.get()
 
 
 class AllOrNothing:
-    """Dooms the open transaction when what happens inside of the block may be half done.
+    """Dooms the open transaction if the block may have left its work half done.
 
-    MongoDB has no savepoints: a part of a transaction cannot be undone alone. So an error that leaves the block dooms
-    the whole transaction, whether the caller catches it or not, if
+    MongoDB has no savepoints: part of a transaction cannot be rolled back. So an error that leaves the block dooms the
+    whole transaction, even if the caller catches it, if
 
-    - something was written inside the block before it;
-    - it is the driver's: the server has undone the transaction, or its state is unknown; or
+    - the block wrote something before it;
+    - it is an error of the driver: the server has aborted the transaction, or its state is unknown; or
     - it is an interruption, such as a cancellation: a statement may be on its way to the server.
 
-    Any other error is a refusal: it was raised before the first write. The transaction can go on after it.
+    Any other error was raised before the first write, and the transaction can continue after it.
     """
 
     __slots__ = ("_transaction", "_writes")
@@ -128,10 +128,10 @@ _OF_THE_DRIVER = (PyMongoError, BSONError, OverflowError)
 
 
 async def wait_for_turns(turns: HeldTurns, keys: Collection[Key]) -> None:
-    """Wait for the turns of documents, as long as there is time.
+    """Wait for the turns of documents, until the deadline.
 
     Raises:
-        UnavailableError: Those who have them did not end in time.
+        UnavailableError: The transactions that hold the turns did not end in time.
     """
     if not turns.missing(keys):
         return
@@ -149,10 +149,10 @@ async def attempt(
     work: Callable[[], Awaitable[T]],
     turns: HeldTurns,
 ) -> T:
-    """Do the work in the transaction that the session has begun, and end that: by a commit, or by undoing it all.
+    """Run the work in the transaction that the session has started, then commit or roll back.
 
     Raises:
-        PyMongoError: With the driver's label where the transaction may be tried again.
+        PyMongoError: With the driver's label if the transaction may be retried.
     """
     transaction = Transaction(session, turns)
     try:
@@ -202,7 +202,7 @@ async def _worked(transaction: Transaction, work: Callable[[], Awaitable[T]]) ->
 
 
 def undone(failure: BaseException) -> DataLayerError:
-    """The error for work that caught what doomed its transaction, and goes on."""
+    """Return the error for work that continues after it caught the error that doomed its transaction."""
     return DataLayerError(
         f"The transaction was undone by an error inside it, a {type(failure).__name__}.",
         hint="Let the error leave the work that was given to `transaction`.",
@@ -210,7 +210,7 @@ def undone(failure: BaseException) -> DataLayerError:
 
 
 def _is_interruption(error: BaseException | None) -> bool:
-    """Whether it is a cancellation or the like, which may have come while a statement was on its way to the server."""
+    """Return whether the error is a cancellation or similar, so that a statement may be on its way to the server."""
     # `asyncio.timeout` makes a TimeoutError of a cancellation.
     return error is not None and not (isinstance(error, Exception) and isinstance(error.__cause__, Exception | None))
 
@@ -221,12 +221,12 @@ async def _undo(session: AsyncClientSession, database: AsyncDatabase[dict[str, A
 
 
 async def _supersede(session: AsyncClientSession, database: AsyncDatabase[dict[str, Any]]) -> None:
-    """Let the server end the session's transaction by a later one; repeated until the server confirms it.
+    """Make the server end the session's transaction by starting a later one. Retried until the server confirms it.
 
-    It raises no error of the driver: the error that led here is the one to raise.
+    Raises no error of the driver: the error that led here is the one to raise.
 
-    From then on the server also refuses a statement of the earlier transaction that arrives late. Such a statement
-    would begin the transaction again, and nobody would end it.
+    From then on, the server also rejects statements of the earlier transaction that arrive late. Such a statement
+    would start the transaction again, and nothing would end it.
     """
     until = time.monotonic() + LAST_SECONDS
     while time.monotonic() < until:
@@ -257,11 +257,11 @@ async def _commit(session: AsyncClientSession, database: AsyncDatabase[dict[str,
 
 
 async def _confirmed(session: AsyncClientSession) -> None:
-    """Ask for the commit until it is known what came of it: that is safe to repeat.
+    """Commit, and retry until the outcome is known; a commit is idempotent.
 
     Raises:
         PyMongoError: The transaction was not committed.
-        OutcomeUnknownError: The server did not say in time whether it was.
+        OutcomeUnknownError: The server did not confirm the outcome in time.
     """
     until = time.monotonic() + TRANSACTION_SECONDS
     is_unknown = False
@@ -286,9 +286,9 @@ async def _confirmed(session: AsyncClientSession) -> None:
 
 
 async def _to_the_end(end: Callable[[], Awaitable[None]], seconds: float) -> None:
-    """End the transaction, also where the task is cancelled or out of time: it would stay open on the server.
+    """Run `end` in a task of its own, so that a cancellation or deadline cannot leave the transaction open.
 
-    It would keep its documents locked there until the server's own limit for transactions.
+    An open transaction would keep its documents locked until the server's own time limit for transactions.
     """
 
     async def in_time() -> None:

@@ -1,4 +1,4 @@
-"""The driver's and pydantic's errors in the library's own words."""
+"""Translates the errors of the driver and of pydantic into the library's own."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -36,7 +36,7 @@ from datalayer.engine.errors import (
 from datalayer.engine.permissions import refusal
 
 TRANSLATED = (PyMongoError, BSONError, ValidationError, OverflowError)
-"""The foreign exceptions that do not leave the library."""
+"""Exceptions of other libraries, which are translated and never leave this one."""
 
 _TRANSIENT = "TransientTransactionError"
 _UNKNOWN_COMMIT = "UnknownTransactionCommitResult"
@@ -49,33 +49,33 @@ _DOCUMENT_VALIDATION_FAILURE = 121
 _WRITE_CONFLICT = 112
 _NO_SUCH_TRANSACTION = 251
 _DUPLICATE_KEY = 11000
-# These say that the first attempt has not written: the server looks for that before it carries a statement out.
+# These prove that the first attempt did not write: the server detects a repeated statement before it runs it.
 _STATEMENT_REFUSED = {_DOCUMENT_VALIDATION_FAILURE, _DUPLICATE_KEY}
 _TOO_LARGE = {10334, 17419, 17420}
 _INDEX_NAME = re.compile(r"index: (\S+) dup key")
 
-# How pydantic names the arms of unions in an error's location; they are no fields.
+# How pydantic names the members of a union in the location of an error; they are not fields.
 _ARM = re.compile(r"^(str|int|float|bool|none|.*[^\w].*|[A-Z].*)$")
 _KEY = "[key]"
 
 _COMPLAINTS = {
     "missing": "is missing",
     "missing_argument": "is missing",
-    "missing_keyword_only_argument": "is missing",
+    "missing_keyword_only_argument": "is missing (keyword-only argument)",
     "extra_forbidden": "is unknown",
     "unexpected_keyword_argument": "is unknown",
-    "unexpected_positional_argument": "must be given by name, or not at all",
+    "unexpected_positional_argument": "is not accepted as a positional argument",
     "string_unicode": "must not contain a lone surrogate",
 }
 _NOT_SENT = (ServerSelectionTimeoutError, WaitQueueTimeoutError)
 
-# Of what others wrote, a message and a path show the beginning.
+# Texts from outside the library are truncated to this many characters in messages and paths.
 _SHOWN = 200
 
 
 def is_transient(error: BaseException | None) -> bool:
-    """Whether the transaction that met the error may be tried again as a whole."""
-    # The driver puts the label on whatever happens in a transaction, also on the use of a client that is closed.
+    """Return whether the transaction that raised the error may be retried as a whole."""
+    # The driver puts the label on every error inside a transaction, even on the use of a closed client.
     return (
         isinstance(error, PyMongoError)
         and error.has_error_label(_TRANSIENT)
@@ -84,75 +84,75 @@ def is_transient(error: BaseException | None) -> bool:
 
 
 def is_conflict(error: BaseException | None) -> bool:
-    """Whether the server has aborted the transaction because of a document that another one has written."""
+    """Return whether the server aborted the transaction because of a write conflict."""
     return is_transient(error) and isinstance(error, OperationFailure) and error.code == _WRITE_CONFLICT
 
 
 def commit_is_unknown(error: PyMongoError) -> bool:
-    """Whether the error of a commit leaves open what came of it; asking once more may tell."""
+    """Return whether the outcome of the commit is unknown; committing again may tell."""
     return error.has_error_label(_UNKNOWN_COMMIT)
 
 
 def is_not_committed(error: PyMongoError) -> bool:
-    """Whether the error of a commit says that no earlier attempt at the commit was successful either."""
+    """Return whether the error of a commit proves that no earlier attempt to commit succeeded either."""
     return isinstance(error, OperationFailure) and error.code == _NO_SUCH_TRANSACTION
 
 
 def may_have_happened(error: PyMongoError) -> bool:
-    """Whether a write outside of transactions that ended in the error may have happened all the same."""
+    """Return whether a write outside of transactions may have been applied although it raised the error."""
     if _lacks_a_majority(error):
         return True
     earlier = earlier_error(error)
     if isinstance(earlier, PyMongoError) and not earlier.has_error_label(_NO_WRITES):
-        # The driver's second attempt met another error, and raises that one.
+        # The driver's retry failed with another error, and the driver raises that one.
         return not (isinstance(error, OperationFailure) and error.code in _STATEMENT_REFUSED)
     if isinstance(error, _NOT_SENT) or error.has_error_label(_NO_WRITES):
         return False
-    # The driver labels only what it repeats, and it repeats no write of many documents.
+    # The driver labels only operations that it retries, and it does not retry writes of many documents.
     return error.has_error_label(_RETRYABLE_WRITE) or isinstance(error, AutoReconnect)
 
 
 def _lacks_a_majority(error: PyMongoError) -> bool:
-    """Whether the primary has written it, and did not hear of a majority; its successor may not have it."""
+    """Return whether the primary applied the write, but no majority confirmed it: a failover may lose it."""
     if isinstance(error, BulkWriteError):
         return bool(cast("Mapping[str, Any]", error.details).get("writeConcernErrors"))
     return isinstance(error, WriteConcernError)
 
 
 def unconfirmed(error: PyMongoError) -> OutcomeUnknownError:
-    """The library's error for a change that may have happened; the caller raises it from the original."""
+    """Return the error for a change that may have been applied; the caller raises it from the original."""
     return OutcomeUnknownError(f"The server did not confirm the change: {sentence(error)}")
 
 
 def translate(error: Exception, client: AsyncMongoClient[Any] | None = None) -> DataLayerError:
-    """The library's error for one of `TRANSLATED`; the caller raises it from the original.
+    """Return the library's error for one of `TRANSLATED`; the caller raises it from the original.
 
     Args:
-        error: The driver's, or pydantic's.
-        client: Where it came from: with it, an error of the authentication says more.
+        error: An error of the driver or of pydantic.
+        client: The client that raised it; adds details to authentication errors.
     """
     if isinstance(error, PyMongoError) and (commit_is_unknown(error) or _lacks_a_majority(error)):
         return unconfirmed(error)
     if is_transient(error):
-        return UnavailableError("The transaction kept conflicting with others, took too long, or lost its server.")
+        return UnavailableError("The transaction kept conflicting with others, took too long, or lost its connection.")
     if isinstance(error, OperationFailure) and (known := _by_code(error, client)) is not None:
         return known
     for kinds, translation in _TRANSLATIONS:
         if isinstance(error, kinds):
             return translation(error)
-    return DataLayerError(f"The server refused an operation: {sentence(error)}")
+    return DataLayerError(f"The server rejected an operation: {sentence(error)}")
 
 
 def _by_code(error: OperationFailure, client: AsyncMongoClient[Any] | None) -> DataLayerError | None:
     if error.code == _DOCUMENT_VALIDATION_FAILURE:
         return _refused(error.details or {})
     if error.code in _TOO_LARGE:
-        return InvalidInputError("document", "it is larger than the 16 MB that MongoDB allows")
+        return InvalidInputError("document", "is larger than MongoDB's limit of 16 MB")
     return refusal(error, client)
 
 
 def invalid_input(error: ValidationError, parameters: tuple[str, ...] = ()) -> InvalidInputError:
-    """The first of pydantic's complaints; `parameters` are the names of a call's positional arguments."""
+    """Translate the first error that pydantic found; `parameters` are the names of a call's positional arguments."""
     first = error.errors(include_url=False)[0]
     head, *rest = first["loc"] or ("value",)
     if rest and rest[-1] == _KEY:
@@ -174,7 +174,7 @@ def _complaint(message: str) -> str:
 
 
 def without_credentials(text: str) -> str:
-    """The text with the user names, passwords and options of any URI in it left out."""
+    """Return the text without the user names, passwords and options of the URIs in it."""
     return re.sub(r"(mongodb(?:\+srv)?://)(?:\S*@)?([^?&=\s]*)\S*", r"\1\2", text)
 
 
@@ -183,7 +183,7 @@ def _already_exists(details: Mapping[str, Any], message: str) -> AlreadyExistsEr
     fields = dict(details.get("keyValue") or {})
     equal = ", ".join(f"{name} {value}" for name, value in fields.items())
     return AlreadyExistsError(
-        f"There is one already with {equal or 'this key'}.", index=match[1] if match else None, fields=fields
+        f"A document with {equal or 'this key'} already exists.", index=match[1] if match else None, fields=fields
     )
 
 
@@ -194,13 +194,13 @@ def _bulk_write_error(error: BulkWriteError) -> DataLayerError:
         return _already_exists(first, str(first.get("errmsg", "")))
     if first.get("code") == _DOCUMENT_VALIDATION_FAILURE:
         return _refused(first)
-    return DataLayerError(f"The server refused some of the writes: {sentence(first.get('errmsg', error))}")
+    return DataLayerError(f"The server rejected some of the writes: {sentence(first.get('errmsg', error))}")
 
 
 def _refused(details: Mapping[str, Any]) -> InvalidInputError:
-    """What a validator refused, by the first field that the server's explanation names."""
+    """Return the error for a document that the validator rejected. It names the first field that the server names."""
     name = next(_names_in(details.get("errInfo", {}).get("details", {})), "document")
-    return InvalidInputError(name, "the database's schema refuses it")
+    return InvalidInputError(name, "is rejected by the validator of the collection")
 
 
 def _names_in(explained: Mapping[str, Any]) -> Iterator[str]:
@@ -209,7 +209,7 @@ def _names_in(explained: Mapping[str, Any]) -> Iterator[str]:
     for rule in cast("list[Mapping[str, Any]]", explained.get("schemaRulesNotSatisfied", [])):
         yield from (refused["propertyName"] for refused in rule.get("propertiesNotSatisfied", []))
         yield from [*rule.get("missingProperties", []), *rule.get("additionalProperties", [])]
-    # A condition beside the fields: the first field that it mentions.
+    # A condition besides the schema of the fields: name the first field that it mentions.
     if "clausesNotSatisfied" not in explained and "schemaRulesNotSatisfied" not in explained:
         for name, value in explained.get("specifiedAs", {}).items():
             yield from _paths_in(value) if name == "$expr" else [name]
@@ -227,14 +227,14 @@ def _paths_in(expression: object) -> Iterator[str]:
 
 
 def sentence(error: object) -> str:
-    """The driver's error or message without credentials, and without the dumps of commands and replies in it."""
+    """Return the driver's message without credentials, and without dumps of commands and replies."""
     said = re.split(r", (?:Timeout|full error)| \(configured timeouts", without_credentials(str(error)))[0]
     return re.split(r" \{.*(?:lsid|signature)", said, maxsplit=1, flags=re.DOTALL)[0]
 
 
 def _configuration_error(error: ConfigurationError) -> DataLayerError:
     if _NO_SESSIONS in str(error):
-        # What the driver makes of a server that is starting, and not yet a member of its set.
+        # The driver raises this for a server that is starting and has not joined its replica set yet.
         return UnavailableError("The server is not ready yet.")
     return InvalidInputError("uri", sentence(error))
 
@@ -242,7 +242,7 @@ def _configuration_error(error: ConfigurationError) -> DataLayerError:
 def _invalid_operation(error: InvalidOperation) -> DataLayerError:
     if _CLOSED in str(error):
         return DatabaseClosedError("The client of this database was closed.")
-    return DataLayerError(f"The driver refused an operation: {sentence(error)}")
+    return DataLayerError(f"The driver rejected an operation: {sentence(error)}")
 
 
 _TRANSLATIONS: tuple[tuple[tuple[type[Exception], ...], Callable[[Any], DataLayerError]], ...] = (
@@ -254,11 +254,11 @@ _TRANSLATIONS: tuple[tuple[tuple[type[Exception], ...], Callable[[Any], DataLaye
     ((InvalidBSON,), lambda error: InvalidDocumentError(f"A document in the database cannot be read: {error}.")),
     (
         (DocumentTooLarge, BSONError, OverflowError),
-        lambda error: InvalidInputError("document", f"it cannot be stored: {error}"),
+        lambda error: InvalidInputError("document", f"cannot be stored: {error}"),
     ),
     (
         (AutoReconnect, ServerSelectionTimeoutError, WaitQueueTimeoutError),
-        lambda error: UnavailableError(f"The server does not answer: {sentence(error)}"),
+        lambda error: UnavailableError(f"The server is not available: {sentence(error)}"),
     ),
-    ((ExecutionTimeout,), lambda _: UnavailableError("The server did not answer in time.")),
+    ((ExecutionTimeout,), lambda _: UnavailableError("The server did not respond in time.")),
 )

@@ -1,10 +1,10 @@
-"""The turns of a process: transactions that write the same documents wait for each other instead of conflicting.
+"""Turns: transactions of one process that write the same documents wait for each other instead of conflicting.
 
-A transaction of MongoDB never waits. A write to a document that has changed since the transaction began fails at once,
-and the work before it was for nothing. So transactions of one process take turns, before they begin wherever it is
-known which documents they will write.
+Transactions in MongoDB do not wait. A write to a document that has changed since the transaction began fails
+immediately, and the work before it is lost. So transactions of one process take turns; if the documents that they will
+write are known, before they begin.
 
-Turns only save work. What is correct is decided by the server alone: other processes know nothing of these turns.
+Turns only save work. The server alone ensures correctness: other processes know nothing of these turns.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ _MANY = 100
 class TurnTakenError(PyMongoError):
     """Another task has the turn of a document that the transaction is about to write.
 
-    It looks like a conflict that the server found: the attempt is undone, and made again when it has the turn.
+    It is handled like a write conflict: the attempt is rolled back, and retried once the transaction has the turn.
 
     Attributes:
         keys: The documents.
@@ -40,24 +40,24 @@ class TurnTakenError(PyMongoError):
 
 
 class Turns:
-    """Whose turn it is to write a document, and who waits for it, in the order of their arrival."""
+    """The turns of all documents, each with a queue of those who wait for it."""
 
     def __init__(self) -> None:
         # A document is here while somebody has its turn.
         self._lines: dict[Key, deque[asyncio.Future[None]]] = {}
         self._holds: dict[str, float] = {}
         self.handed_over = 0
-        """How often somebody had to wait for a turn, and got it."""
+        """The number of turns that were handed over to a waiting task."""
 
     def take(self, key: Key) -> bool:
-        """Take the turn, if nobody has it."""
+        """Take the turn if it is free. Return whether it was."""
         if key in self._lines:
             return False
         self._lines[key] = deque()
         return True
 
     async def wait(self, key: Key) -> None:
-        """Take the turn, behind those who came before."""
+        """Wait in the queue, and take the turn."""
         if self.take(key):
             return
         handed_over = asyncio.get_running_loop().create_future()
@@ -70,7 +70,7 @@ class Turns:
             raise
 
     def give_back(self, key: Key) -> None:
-        """Hand the turn over to who waits for it first."""
+        """Pass the turn to the first in the queue, or free it."""
         line = self._lines[key]
         while line:
             waiting = line.popleft()
@@ -81,19 +81,19 @@ class Turns:
         del self._lines[key]
 
     def held(self, keys: Iterable[Key], seconds: float) -> None:
-        """Note how long a transaction took that wrote these documents."""
+        """Record how long a transaction that wrote these documents took."""
         for name in {name for name, _ in keys}:
             before = self._holds.get(name, _FIRST_HOLD)
             # A single slow one, such as the first of a connection, says little.
             self._holds[name] = before + (_SLOWER if seconds > before else _FASTER) * (seconds - before)
 
     def hold(self, keys: Iterable[Key]) -> float:
-        """How long a transaction takes that writes these documents, in seconds: a moving average."""
+        """Return the average duration of a transaction that writes these documents, in seconds: a moving average."""
         return max((self._holds.get(name, _FIRST_HOLD) for name, _ in keys), default=_FIRST_HOLD)
 
 
 class Contention:
-    """Which documents others write at present, too.
+    """The documents that other processes are writing.
 
     Args:
         seconds: How long a document counts as contended after a conflict.
@@ -104,7 +104,7 @@ class Contention:
         self._noted: dict[Key, float] = {}
 
     def note(self, keys: Collection[Key]) -> None:
-        """Note a conflict about one of these documents: nobody knows which. Of very many, none is noted."""
+        """Record a conflict about one of these documents. Ignored for very many, of which the next one is another."""
         if len(keys) > _MANY:
             return
         if len(self._noted) > _MAX_CONTENDED:
@@ -112,7 +112,7 @@ class Contention:
         self._noted.update(dict.fromkeys(keys, time.monotonic()))
 
     def among(self, keys: Iterable[Key]) -> list[Key]:
-        """Those of the documents that are contended, sorted."""
+        """Return those of the documents that are contended, sorted."""
         if not self._noted:
             return []
         since = time.monotonic() - self._seconds

@@ -1,4 +1,4 @@
-"""What the database must look like: declared by the documents, compared with what is there, and created."""
+"""The database schema: declared by the document classes, compared with the live schema, and created."""
 
 from datalayer.engine.database import SchemaMode
 from datalayer.schema.creation import ensure_schema

@@ -1,4 +1,4 @@
-"""Doing what a plan says."""
+"""Applies a plan to a database."""
 
 import asyncio
 import time
@@ -24,35 +24,35 @@ PROGRESS_SECONDS = 0.5
 
 
 class Observer(Protocol):
-    """Is told what happens."""
+    """Receives progress events."""
 
     def waiting(self, holder: Holder) -> None:
-        """Another process changes the schema, and is waited for."""
+        """Another process is changing the schema; this one waits."""
         ...
 
     def started(self, step: Step) -> None:
-        """The step comes next."""
+        """The step has started."""
         ...
 
     def progress(self, done: int, total: int) -> None:
-        """So many of the documents are in the index that is being built."""
+        """The index build has processed `done` of `total` documents."""
         ...
 
     def finished(self, step: Step, seconds: float) -> None:
-        """The step is done."""
+        """The step has finished."""
         ...
 
 
 @dataclass(slots=True)
 class Outcome:
-    """What came of a plan, or what would come of it.
+    """The result of applying a plan, or of a rehearsal.
 
     Attributes:
         done: The steps that were done.
-        left: Those that need to be asked for, or to be looked into by people.
-        blocked: Those that cannot be done, and why.
-        ready: Whether an application that declares this schema starts now, also with `verify`. It may although steps
-            are left: not all of them are required.
+        left: The steps that need an explicit option or a manual decision.
+        blocked: The steps that cannot be done, each with the reason.
+        ready: True if an application that declares this schema can start now, even with `verify`. Steps may be left:
+            not all of them are required.
     """
 
     done: list[Step] = field(default_factory=list[Step])
@@ -64,12 +64,12 @@ class Outcome:
 async def plan_for(
     database: Database, documents: Sequence[type[Document]], known: frozenset[str] | None = None
 ) -> list[Step]:
-    """What is to be done to the database. 2 round trips, and one for each collection.
+    """Return the steps that bring the database to the declared schema. 2 round trips, plus one per collection.
 
     Args:
-        database: Where.
-        documents: What it should hold.
-        known: The names of collections that may be there besides; without it they are not looked at.
+        database: The database.
+        documents: The document classes that declare its schema.
+        known: The names of other collections that may exist. If omitted, other collections are ignored.
 
     Raises:
         SchemaDriftError: A unique index is declared that the shard key of its collection does not allow.
@@ -87,7 +87,10 @@ async def plan_for(
 
 
 async def problems_of(database: Database, steps: Sequence[Step]) -> dict[Step, str]:
-    """The steps that cannot be done, and why. Reads the collections that get a unique index or a validator."""
+    """Return the steps that cannot be done, each with the reason.
+
+    Reads the collections that get a unique index or a validator.
+    """
     found: dict[Step, str] = {}
     new = {step.collection for step in steps if step.action is Action.CREATE_COLLECTION}
     for step in steps:
@@ -105,20 +108,21 @@ async def apply(
     drop: bool = False,
     lock_timeout: float | None = None,
 ) -> Outcome:
-    """Give the database the declared schema, as far as it can be done without losing anything.
+    """Bring the database to the declared schema, as far as possible without losing anything.
 
-    It can be interrupted and run again, and several may run at once: one does it, the others wait and find it done.
+    It can be interrupted and run again. Several processes may run it concurrently: one applies the plan, the others
+    wait and then find nothing to do.
 
     Args:
-        database: Where.
-        documents: What it should hold.
-        observer: Is told about each step.
-        known: The names of collections that may be there besides; without it they are not looked at.
-        drop: Replace indexes that are different, hide those that nobody declares, and drop those that are hidden.
-        lock_timeout: For how many seconds it waits at most while another process changes the schema.
+        database: The database.
+        documents: The document classes that declare its schema.
+        observer: Receives an event for each step.
+        known: The names of other collections that may exist. If omitted, other collections are ignored.
+        drop: Replace different indexes, hide undeclared ones, and drop hidden ones.
+        lock_timeout: The maximum time to wait while another process changes the schema, in seconds.
 
     Raises:
-        SchemaLockedError: Another process changed the schema for all of that time.
+        SchemaLockedError: Another process was changing the schema for longer than `lock_timeout`.
     """
     async with lock.schema_lock(database, timeout=lock_timeout, waiting=observer.waiting) as held:
         outcome, wanted = await _prepare(database, documents, known, drop=drop)
@@ -132,8 +136,8 @@ async def apply(
             try:
                 await _do(database, step, observer)
             except DuplicateKeyError:
-                # Written after they were looked for.
-                outcome.blocked[step] = await problem(database, step) or "it met duplicates, which are gone by now"
+                # The duplicates were written after the check.
+                outcome.blocked[step] = await problem(database, step) or "it found duplicates, which are gone by now"
             else:
                 outcome.done.append(step)
                 observer.finished(step, time.perf_counter() - start)
@@ -148,7 +152,7 @@ async def rehearse(
     known: frozenset[str] | None = None,
     drop: bool = False,
 ) -> Outcome:
-    """Returns what would come of `apply` with the same arguments. Changes nothing, and takes no lock."""
+    """Return what `apply` would do with the same arguments. Changes nothing, and takes no lock."""
     outcome, wanted = await _prepare(database, documents, known, drop=drop)
     for step in wanted:
         (outcome.left if _is_stuck(step, outcome) else outcome.done).append(step)
@@ -159,7 +163,7 @@ async def rehearse(
 async def _prepare(
     database: Database, documents: Sequence[type[Document]], known: frozenset[str] | None, *, drop: bool
 ) -> tuple[Outcome, list[Step]]:
-    """The steps that are left or blocked from the beginning, and the others."""
+    """Return an outcome with the steps that are already left or blocked, and the remaining steps."""
     steps = await plan_for(database, documents, known)
     wanted = [step for step in steps if step.automatic and (drop or not step.needs_drop)]
     outcome = Outcome(left=[step for step in steps if step not in wanted])
@@ -168,7 +172,7 @@ async def _prepare(
 
 
 def _is_stuck(step: Step, outcome: Outcome) -> bool:
-    """Returns whether another step of the same purpose cannot be done."""
+    """Return whether another step with the same purpose is blocked."""
     blocked = {(other.collection, other.purpose) for other in outcome.blocked}
     return step.purpose is not None and (step.collection, step.purpose) in blocked
 
@@ -183,7 +187,7 @@ async def _do(database: Database, step: Step, observer: Observer) -> None:
 
 @asynccontextmanager
 async def _watched(database: Database, collection: str, observer: Observer) -> AsyncGenerator[None]:
-    """Tell the observer how far the index is that is built inside the block."""
+    """Report the progress of the index build inside the block to the observer."""
     watching = asyncio.create_task(_watch(database, collection, observer))
     try:
         yield
@@ -193,7 +197,7 @@ async def _watched(database: Database, collection: str, observer: Observer) -> A
 
 async def _watch(database: Database, collection: str, observer: Observer) -> None:
     building = {"ns": f"{database.name}.{collection}", "progress.total": {"$gt": 0}, "msg": {"$regex": "^Index Build"}}
-    # Somebody who may build indexes need not be allowed to see what goes on: then there is no progress to show.
+    # A user who may build indexes may not be allowed to run $currentOp. Then no progress is shown.
     with suppress(PyMongoError):
         while True:
             await asyncio.sleep(PROGRESS_SECONDS)

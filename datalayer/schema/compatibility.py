@@ -1,11 +1,11 @@
-"""Which differences between the declared and the live schema do not stop a running release.
+"""Decides which differences between the declared and the live schema a release tolerates.
 
-While a new release is rolled out, two releases share one database. `apply` gives it the schema of the new one, and a
-process of the old one may restart at any time. It can work as long as the database accepts every document that it
-writes, and has the indexes that it relies on. What goes beyond that (more fields, more literals, larger limits, more
-indexes) is for the new release.
+During a rollout, two releases share one database. `apply` gives it the schema of the new release, and a process of the
+old release may restart at any time. The old release works as long as the database accepts every document that it
+writes, and has the indexes that it relies on. Additional fields, literals and indexes and larger limits serve the new
+release and do no harm.
 
-Everything here is pure, and errs on one side: what it does not understand, it calls incompatible.
+All functions here are pure and conservative: whatever they do not understand counts as incompatible.
 """
 
 from collections.abc import Mapping
@@ -19,9 +19,9 @@ _KEYWORD = "$jsonSchema"
 
 
 def accepts(live: Schema, declared: Schema) -> bool:
-    """Returns whether the live validator accepts every document that the declared one accepts.
+    """Return whether the live validator accepts every document that the declared one accepts.
 
-    A validator is a `$jsonSchema`, and conditions beside it. The live one may ask for fewer conditions.
+    A validator is a `$jsonSchema`, possibly with further conditions. The live one may have fewer conditions.
     """
     if live == declared:
         return True
@@ -37,19 +37,19 @@ def _conditions(validator: Schema) -> list[object]:
 
 
 def serves(live: IndexShape, declared: IndexShape) -> bool:
-    """Returns whether queries and rules that rely on the declared index can rely on the live one of the same name.
+    """Return whether queries and rules that rely on the declared index can rely on the live one of the same name.
 
-    Only the same index without its filter can: it holds the same keys in the same order, and more of them. A unique
-    index without its filter refuses more than declared.
+    Besides an equal index, that is only the same non-unique index without its filter: it holds the same keys in the
+    same order, and more of them. A unique index without its filter would reject more than declared.
     """
     return live == declared or (not declared.unique and live == IndexShape(declared.keys))
 
 
 def constrains(index: IndexShape, table: Table) -> bool:
-    """Returns whether an index that is not declared could refuse or remove a document that the table allows.
+    """Return whether an undeclared index could reject or remove a document that the collection allows.
 
-    An index for queries does neither. A unique one does, unless a declared one implies it, or it holds only documents
-    with a field that the table does not have.
+    A non-unique index that only serves queries does neither. A unique index could, unless a declared index implies it,
+    or it covers only documents with a field that the collection does not have.
     """
     plain = all(direction in (1, -1) for _, direction in index.keys)
     searches = all(direction in (1, -1, "text") for _, direction in index.keys)
@@ -67,14 +67,14 @@ _FOR_QUERIES = {
 
 
 def _implies(declared: IndexShape, index: IndexShape) -> bool:
-    """Returns whether documents that differ by the declared unique index also differ by the other one."""
+    """Return whether documents with different keys in the declared unique index also differ in the other index."""
     fields, others = ({name for name, _ in shape.keys} for shape in (declared, index))
     where, other = (_where(shape) for shape in (declared, index))
     return declared.unique and fields <= others and where in (None, other)
 
 
 def _where(index: IndexShape) -> object:
-    """The filter, without what a guard adds to it."""
+    """Return the filter without the condition that a guard adds to it."""
     where = cast("Schema | None", index.options.get("partialFilterExpression"))
     while where and list(where) == ["$and"] and where["$and"][1:] == [EVERYTHING]:
         where = cast("Schema", where["$and"][0])
@@ -82,7 +82,7 @@ def _where(index: IndexShape) -> object:
 
 
 def _leaves_out(index: IndexShape, table: Table) -> bool:
-    """Returns whether the index's filter asks for a field that no document of the table has."""
+    """Return whether the filter of the index requires a field that no document of the collection has."""
     schema = cast("Schema", (table.validator or {}).get(_KEYWORD, {}))
     where = cast("Schema", index.options.get("partialFilterExpression", {}))
     unknown = {name: value for name, value in where.items() if name.split(".")[0] not in schema.get("properties", {})}
@@ -90,7 +90,7 @@ def _leaves_out(index: IndexShape, table: Table) -> bool:
 
 
 def _accepts(live: object, declared: object) -> bool:
-    """The same as `accepts`, for two schemas or for two parts of them."""
+    """Like `accepts`, for two schemas or two parts of them."""
     if live == declared:
         return True
     if not isinstance(live, Mapping) or not isinstance(declared, Mapping):
@@ -104,11 +104,11 @@ _KEYWORDS = {
     *("bsonType", "enum", "multipleOf", "required", "properties", "additionalProperties", "items"),
     *("minimum", "minLength", "minItems", "maximum", "maxLength", "maxItems"),
 }
-"""Those of our own validators."""
+"""The keywords that the validators of this library use."""
 
 
 def _implied(keyword: str, asked: Schema, given: Schema) -> bool:  # noqa: PLR0911 - one for each kind of keyword
-    """Returns whether whatever is given as the one schema says meets a keyword of the other one."""
+    """Return whether every value that the schema `given` allows satisfies a keyword of the schema `asked`."""
     value = asked[keyword]
     match keyword:
         case "bsonType":
@@ -127,7 +127,7 @@ def _implied(keyword: str, asked: Schema, given: Schema) -> bool:  # noqa: PLR09
             return _accepts(value, given.get(keyword, {}))
         case "properties":
             properties, closed = given.get(keyword, {}), given.get("additionalProperties") is False
-            # Of a closed object, those that are not given are never there.
+            # In an object without additional properties, properties that `given` does not list never occur.
             return all(
                 _accepts(value[name], properties.get(name, {})) for name in value if name in properties or not closed
             )

@@ -1,4 +1,4 @@
-"""Bringing a database to the declared schema at start-up, only by adding to it."""
+"""Adds missing parts of the declared schema at start-up."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -16,18 +16,18 @@ from datalayer.schema.tables import Table, declared_tables
 
 
 async def ensure_schema(database: Database, documents: Sequence[type[Document]], mode: SchemaMode) -> None:
-    """Make sure that the database can work for code that declares these documents.
+    """Make sure that the database has what the document classes rely on.
 
-    `create` adds what is missing, and waits for indexes that another process is building. `verify` only looks, and
-    refuses an index that is still being built, too. Neither minds what `datalayer.schema.compatibility` allows: indexes
-    and validators of a newer release that the older one can work with; and staged indexes.
+    `create` adds whatever is missing, and waits for indexes that another process is building. `verify` only checks, and
+    also rejects an index that is still being built. Both tolerate what `datalayer.schema.compatibility` allows (indexes
+    and validators of a newer release that this release can work with) and staged indexes.
 
-    When nothing is missing it costs one round trip, and one for each collection, these concurrently. Many processes may
-    do it at a time.
+    If nothing is missing, it costs one round trip plus one per collection; the latter run concurrently. Many processes
+    may run it concurrently.
 
     Raises:
-        SchemaDriftError: Something is there but different, or with `verify` something is missing; or documents break a
-            validator that is to be added, or a unique index. Except for the last case, nothing was changed.
+        SchemaDriftError: Something exists but is different; or is missing, with `verify`; or existing documents violate
+            a validator that is to be added, or a unique index. Except in the last case, nothing was changed.
     """
     if mode == "skip":
         return
@@ -54,10 +54,10 @@ def _hint(steps: Sequence[Step]) -> str:
     if all(step.automatic for step in steps):
         drop = " --drop" if any(step.needs_drop for step in steps) else ""
         return (
-            f"`datalayer schema plan` shows what is to be done, and `datalayer schema apply{drop}` does it; "
+            f"`datalayer schema plan` shows the changes, and `datalayer schema apply{drop}` makes them; "
             "`--only` limits them to one product."
         )
-    return "The kind of a collection cannot be changed: copy its documents into a plain one of this name."
+    return "The type of a collection cannot be changed: copy its documents into a plain collection of this name."
 
 
 async def _create(database: Database, declared: Mapping[str, Table], added: Sequence[Step]) -> None:
@@ -65,7 +65,7 @@ async def _create(database: Database, declared: Mapping[str, Table], added: Sequ
     await _refuse_violations(database, unguarded)
     by_table = {name: [step for step in added if step.collection == name] for name in declared}
     creating = (_create_table(database, declared[name], steps) for name, steps in by_table.items() if steps)
-    # All of them are awaited: what went on in the background would change the database after the error.
+    # Await all of them: otherwise the remaining ones would change the database after the error.
     for result in await asyncio.gather(*creating, return_exceptions=True):
         if result is not None:
             raise result
@@ -76,14 +76,14 @@ async def _refuse_violations(database: Database, tables: Sequence[Table]) -> Non
     found = [broken for broken in checked if broken is not None]
     if found:
         raise SchemaDriftError(
-            f"Documents break the validator that is to be added: {'; '.join(found)}. Nothing was changed.",
+            f"Existing documents violate the validator that is to be added: {'; '.join(found)}. Nothing was changed.",
             differences=tuple(found),
             hint="Fix or remove them, then start again.",
         )
 
 
 async def _create_table(database: Database, table: Table, steps: Sequence[Step]) -> None:
-    """Everything that is missing of one collection, its indexes with one command."""
+    """Add everything that a collection lacks; its indexes with one command."""
     for step in steps:
         if step.action is not Action.BUILD_INDEX:
             await perform(database, step)
@@ -94,10 +94,10 @@ async def _create_table(database: Database, table: Table, steps: Sequence[Step])
         try:
             await database.command("createIndexes", table.name, indexes=indexes, writeConcern=MAJORITY)
         except DuplicateKeyError as error:
-            # Not all of the details: they hold the cluster's signature.
+            # Not all of the details: they contain the signature of the cluster.
             details = error.details or {}
             name = next((index["name"] for index in indexes if index["key"] == details.get("keyPattern")), "an index")
             raise SchemaDriftError(
-                f"{table.name} holds documents that {name} does not allow: more than one with {details['keyValue']}.",
+                f"{table.name} has duplicates that the unique index {name} does not allow: {details['keyValue']}.",
                 hint="`datalayer schema plan` lists them. Merge or remove them, then start again.",
             ) from error

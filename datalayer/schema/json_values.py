@@ -1,7 +1,7 @@
-"""The condition that a field holds what `Json` allows, as the server checks it.
+"""The validator condition for fields of the type `Json`.
 
-A `$jsonSchema` cannot refer to itself, so it cannot describe values inside values of any depth. An expression can walk
-through them, level by level.
+A `$jsonSchema` cannot be recursive, so it cannot describe values that are nested to any depth. An expression can walk
+through them level by level.
 """
 
 import sys
@@ -12,13 +12,13 @@ from datalayer.engine.fields import MAX_DEPTH, MAX_INTEGER, MAX_KEY, MAX_STRING,
 Expression = dict[str, Any]
 
 _ROUNDS = 11
-"""So many rounds of so many levels each: of a flat value, most of the rounds have nothing to do."""
+"""The number of rounds, and of levels in each round. For a flat value, most rounds have nothing to do."""
 
 
 def is_json(path: str) -> Expression:
-    """The expression for the field at the path; a field that is missing will do.
+    """Return the expression for the field at the path. It accepts a missing field.
 
-    The walk holds the values of one level at a time. It begins with the field's own, at depth 0.
+    The walk holds the values of one level at a time, beginning with the field's value at depth 0.
     """
     begin = {"level": [{"$ifNull": [f"${path}", None]}], "depth": 0, "values": 0, "fine": True}
     level = "$$value.level"
@@ -31,7 +31,7 @@ def is_json(path: str) -> Expression:
     fine: list[object] = [
         "$$walked.fine",
         {"$eq": ["$$walked.level", []]},
-        # The field itself is the first level and the first value.
+        # The field itself counts as the first level and the first value.
         {"$lte": ["$$walked.depth", MAX_DEPTH + 1]},
         {"$lte": ["$$walked.values", MAX_VALUES + 1]},
     ]
@@ -39,7 +39,7 @@ def is_json(path: str) -> Expression:
 
 
 def _repeat(begin: object, step: object) -> Expression:
-    """The step for as long as there is another level, and not more often than there are rounds."""
+    """Return the expression that repeats the step while there is another level, at most `_ROUNDS` times."""
     next_one: Expression = {"$cond": [{"$eq": ["$$value.level", []]}, "$$value", step]}
     return {"$reduce": {"input": {"$range": [0, _ROUNDS]}, "initialValue": begin, "in": next_one}}
 
@@ -49,7 +49,7 @@ def _all(values: object, name: str, condition: Expression) -> Expression:
 
 
 def _inside(level: str) -> Expression:
-    """The values that are inside those of the level."""
+    """Return the expression for the values nested one level below the given level."""
     kind = {"$type": "$$one"}
     objects = {"$map": {"input": {"$objectToArray": "$$one"}, "as": "pair", "in": "$$pair.v"}}
     cases = [
@@ -61,7 +61,10 @@ def _inside(level: str) -> Expression:
 
 
 def _is_fine(value: str) -> Expression:
-    """Whether it is a value of JSON or an id, and within the limits; what is inside comes with the next level."""
+    """Return the expression that checks that a value is JSON or an id, within the limits.
+
+    Nested values are checked with the next level.
+    """
     kind = {"$type": value}
     names = {"$map": {"input": {"$objectToArray": value}, "as": "pair", "in": "$$pair.k"}}
     cases: list[tuple[list[str], object]] = [

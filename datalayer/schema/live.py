@@ -1,4 +1,4 @@
-"""The schema that a database has."""
+"""Reads the live schema of a database."""
 
 import asyncio
 from collections.abc import Collection, Mapping
@@ -11,14 +11,14 @@ from datalayer.schema.tables import IndexShape, Table
 
 Database: TypeAlias = AsyncDatabase[dict[str, Any]]
 
-# What `listIndexes` says of every index, or only of how it is stored.
+# Fields of `listIndexes` that every index has, or that only describe how it is stored.
 _NOT_OPTIONS = {"v", "key", "name", "ns", "background"}
 
-# Options of a collection that lose documents, refuse them, or compare them in another way.
+# Options of a collection that lose documents, reject them, or compare them differently.
 _ODDITIES = {
-    "capped": "is capped, so it removes documents by itself, and takes part in no transaction",
+    "capped": "is capped, so it removes documents by itself and does not support transactions",
     "expireAfterSeconds": "removes documents by itself after a time",
-    "collation": "has a collation of its own",
+    "collation": "has its own collation",
     "encryptedFields": "has encrypted fields",
 }
 
@@ -26,9 +26,9 @@ _NAMESPACE_NOT_FOUND = 26
 
 
 async def live_tables(database: Database, names: Collection[str]) -> dict[str, Table]:
-    """Returns those of the named collections that exist, by name.
+    """Return those of the named collections that exist, by name.
 
-    One round trip, and one for each of them, all of these concurrently.
+    One round trip, plus one per collection; the latter run concurrently.
     """
     cursor = await database.list_collections(filter={"name": {"$in": list(names)}})
     found = await cursor.to_list()
@@ -61,10 +61,10 @@ def _oddity(kind: str, options: Mapping[str, Any]) -> str | None:
 
 
 async def _indexes(database: Database, name: str) -> list[tuple[Mapping[str, Any], bool]] | None:
-    """Each index as `listIndexes` describes it, and whether it is still being built; `None` without the collection.
+    """Return each index as `listIndexes` describes it, and whether it is still being built.
 
-    Without `includeBuildUUIDs` an unfinished index looks like any other. `$indexStats` tells them apart, too, but takes
-    a role that an application does not need.
+    Returns `None` if the collection does not exist. Without `includeBuildUUIDs`, an unfinished index looks like any
+    other. `$indexStats` also tells them apart, but requires a role that an application does not need.
     """
     try:
         cursor = await database.cursor_command("listIndexes", name, includeBuildUUIDs=True)
@@ -78,7 +78,7 @@ async def _indexes(database: Database, name: str) -> list[tuple[Mapping[str, Any
 
 
 def _shape(index: Mapping[str, Any]) -> IndexShape:
-    # A direction that the shell wrote is a double.
+    # The shell writes directions as doubles.
     keys = tuple(
         (name, int(direction) if isinstance(direction, float) else direction)
         for name, direction in index["key"].items()

@@ -1,4 +1,4 @@
-"""One change of a database's schema at a time, whoever makes it."""
+"""The lock that allows only one process at a time to change the schema of a database."""
 
 import asyncio
 import os
@@ -17,10 +17,10 @@ from datalayer.engine.errors import SchemaLockedError
 from datalayer.schema.live import Database
 
 COLLECTION = "_schemaLock"
-"""Holds one document while a change is under way, and none otherwise."""
+"""Contains one document while a change is in progress, otherwise none."""
 
 LEASE = timedelta(seconds=60)
-"""How long the lock of a process that died keeps others out."""
+"""How long the lock of a process that died blocks others."""
 
 _RENEW_SECONDS = 15
 _RETRY_SECONDS = 0.2
@@ -28,11 +28,11 @@ _RETRY_SECONDS = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """The process that changes the schema.
+    """The process that is changing the schema.
 
     Attributes:
-        process: Its machine and process id.
-        since: When it took the lock, in UTC.
+        process: Its host name and process id.
+        since: The time at which it acquired the lock, in UTC.
     """
 
     process: str
@@ -50,9 +50,9 @@ class Lock:
         self._owner = uuid4().hex
 
     async def take(self) -> Holder | None:
-        """Take it, or renew its lease; who holds it, where that is another process. One round trip.
+        """Acquire the lock, or renew its lease. Return the holder if another process has it. One round trip.
 
-        The server's clock decides what is over: those of two machines may differ.
+        The server's clock decides when a lease has expired, because the clocks of two machines may differ.
         """
         mine = {
             "_id": "schema",
@@ -79,22 +79,22 @@ class Lock:
         """Renew the lease before a step.
 
         Raises:
-            SchemaLockedError: This process was suspended for longer than the lease, and another one has the lock.
+            SchemaLockedError: This process was suspended for longer than the lease, and another process has the lock.
         """
         holder = await self.take()
         if holder is not None:
-            raise SchemaLockedError(f"The lock of the schema was lost to another process: {holder}.")
+            raise SchemaLockedError(f"Another process has taken over the schema lock: {holder}.")
 
     async def keep(self) -> None:
-        """Renew the lease for as long as one step may take."""
+        """Renew the lease until cancelled."""
         while True:
             await asyncio.sleep(_RENEW_SECONDS)
-            # The next one may get through, and `confirm` sees what came of it.
+            # The next renewal may succeed, and `confirm` checks the result.
             with suppress(PyMongoError):
                 await self.take()
 
     async def release(self) -> None:
-        """Give it back, if it is held. Where that fails, the lease ends."""
+        """Release the lock if this process holds it. If that fails, the lease expires."""
         with suppress(PyMongoError):
             await self._locks.delete_one({"_id": "schema", "owner": self._owner})
 
@@ -106,15 +106,15 @@ async def schema_lock(
     timeout: float | None = None,  # noqa: ASYNC109 - it ends the waiting, not the work
     waiting: Callable[[Holder], None] = lambda _: None,
 ) -> AsyncGenerator[Lock]:
-    """Hold the lock inside the block; wait while another process does.
+    """Hold the lock inside the block. Wait while another process holds it.
 
     Args:
-        database: What is locked.
-        timeout: For how many seconds it waits at most.
-        waiting: Is told once who holds it.
+        database: The database to lock.
+        timeout: The maximum time to wait, in seconds.
+        waiting: Called once with the holder, if another process has the lock.
 
     Raises:
-        SchemaLockedError: Another process held it for all of that time.
+        SchemaLockedError: Another process held the lock for longer than `timeout`.
     """
     lock, renewal = Lock(database), None
     try:
@@ -124,7 +124,7 @@ async def schema_lock(
     finally:
         if renewal is not None:
             renewal.cancel()
-        # Also after a cancellation while it was asked for: the server may have given it.
+        # Also after a cancellation during the request: the server may have granted it.
         await lock.release()
 
 
@@ -132,7 +132,7 @@ async def _wait(lock: Lock, timeout: float | None, waiting: Callable[[Holder], N
     end, told = None if timeout is None else time.monotonic() + timeout, False
     while (holder := await lock.take()) is not None:
         if end is not None and time.monotonic() >= end:
-            raise SchemaLockedError(f"Another process changes the schema: {holder}.")
+            raise SchemaLockedError(f"Another process is changing the schema: {holder}.")
         if not told:
             waiting(holder)
             told = True

@@ -1,4 +1,4 @@
-"""The physical schema of one collection as a file that people review."""
+"""The physical schema of a collection as a file for review."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ Serves = Mapping[str, Sequence[str]]
 
 
 def manifest(document: type[Document], serves: Serves) -> str:
-    """The collection's manifest: one canonical text for one schema."""
+    """Return the manifest of the collection: equal schemas give equal texts."""
     settings = document.Settings
     content: dict[str, object] = {
         "collection": settings.name,
@@ -21,7 +21,7 @@ def manifest(document: type[Document], serves: Serves) -> str:
         "indexes": [_index(index, serves.get(index.name, ())) for index in settings.indexes],
         "validator": validator(document),
     }
-    # An id as the database's own tools write it, in "extended JSON".
+    # Ids in MongoDB's extended JSON.
     return json.dumps(content, indent=2, ensure_ascii=False, default=lambda value: {"$oid": str(value)}) + "\n"
 
 

@@ -1,4 +1,4 @@
-"""The commands that do a step."""
+"""Runs the command for a step."""
 
 import asyncio
 from collections.abc import Awaitable, Mapping
@@ -11,7 +11,7 @@ from datalayer.schema.live import Database
 from datalayer.schema.plan import Action, Step
 
 MAJORITY: Mapping[str, object] = {"w": "majority"}
-"""What each command asks for: a constraint that a failover takes back is none."""
+"""The write concern of every command: a failover must not undo a constraint."""
 
 _NAMESPACE_EXISTS, _INDEX_NOT_FOUND = 48, 27
 _INDEX_BUILD_RUNS = 12587
@@ -19,9 +19,9 @@ _RETRY_SECONDS = 0.2
 
 
 async def perform(database: Database, step: Step) -> None:
-    """Do the step; where another process was first, it is done.
+    """Do the step. Succeeds if another process has already done it.
 
-    MongoDB changes no collection while one of its indexes is being built: then this waits for the end of the build.
+    MongoDB does not modify a collection while one of its indexes is being built: then this waits for the build.
     """
     while True:
         try:
@@ -42,7 +42,7 @@ def _command(database: Database, step: Step) -> Awaitable[Any]:
             acknowledged = database.with_options(write_concern=WriteConcern("majority"))
             return acknowledged.create_collection(name, validator=step.validator, check_exists=False)
         case Action.SET_VALIDATOR:
-            # `strict` and `error` are the defaults, which somebody may have changed.
+            # `strict` and `error` are the defaults, but may have been changed.
             enforced: dict[str, Any] = {"validationLevel": "strict", "validationAction": "error"}
             return database.command(
                 {"collMod": name, "validator": step.validator, **enforced, "writeConcern": MAJORITY}

@@ -1,7 +1,7 @@
-"""What has to be done to a database so that it has the declared schema. Pure: it follows from the two schemas alone.
+"""Computes the steps that bring a database to the declared schema. Pure: the two schemas are the only input.
 
-Each step follows from the state of its collection and leads to another state, from which the next one follows. So a run
-that was interrupted goes on where it was, whoever runs it.
+Each step depends only on the current state of its collection, and leads to the state for the next step. So any process
+can continue a run that was interrupted.
 """
 
 import itertools
@@ -15,7 +15,7 @@ from datalayer.schema.compatibility import accepts, constrains, serves
 from datalayer.schema.tables import IndexShape, Table
 
 GUARD = "__guard"
-"""The end of the name of an index that keeps a unique constraint while the one it stands for is replaced."""
+"""The name suffix of a guard: an index that enforces a unique constraint while the original index is replaced."""
 
 _GUARD = re.compile(rf"(.+){GUARD}\d*")
 
@@ -36,16 +36,16 @@ class Action(Enum):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Step:
-    """One thing to do. Two steps are never the same, even where they read alike.
+    """One change to make. Steps compare by identity, even if they look alike.
 
     Attributes:
-        name: The index that it is about, where it is about one.
-        why: The reason, for a reader.
-        required: An application that declares this schema refuses to start before the step is done.
+        name: The name of the index, if the step concerns one.
+        why: The reason, for people.
+        required: An application that declares this schema does not start until the step is done.
         shape: The index to build.
         validator: The validator to set.
-        needs_drop: It happens only where dropping was asked for.
-        purpose: What several steps are for: where one of them cannot be done, none of the rest is.
+        needs_drop: The step is done only with `drop`.
+        purpose: The goal that several steps share: if one of them cannot be done, none of the others is.
     """
 
     action: Action
@@ -60,12 +60,12 @@ class Step:
 
     @property
     def place(self) -> str:
-        """The collection, or the index with its collection in front."""
+        """The name of the collection, or of the collection and the index: `posts.by_spaceId`."""
         return self.collection if self.name is None else f"{self.collection}.{self.name}"
 
     @property
     def adds(self) -> bool:
-        """Whether it only adds what is not there: then an application may do it as it starts."""
+        """True if the step only adds something: then an application may do it at start-up."""
         return not self.needs_drop and (
             self.action in (Action.CREATE_COLLECTION, Action.BUILD_INDEX)
             or (self.action is Action.SET_VALIDATOR and self.why == NO_VALIDATOR)
@@ -73,7 +73,7 @@ class Step:
 
     @property
     def automatic(self) -> bool:
-        """Whether `apply` does it; `LOOK_INTO` is for people."""
+        """True if `apply` can do the step; `LOOK_INTO` requires a manual decision."""
         return self.action is not Action.LOOK_INTO
 
     def __str__(self) -> str:
@@ -82,12 +82,12 @@ class Step:
 
 
 def plan(declared: Iterable[Table], live: Mapping[str, Table], unknown: Iterable[str] = ()) -> list[Step]:
-    """All steps, in the order in which they are done; where there is none, the schema is the declared one.
+    """Return all steps in the order of execution. No steps means that the live schema is as declared.
 
     Args:
-        declared: The collections that there should be.
-        live: Those of them that there are.
-        unknown: The names of collections that nobody declares.
+        declared: The declared collections.
+        live: Those of them that exist, by name.
+        unknown: The names of collections that no document declares.
     """
     tables = list(declared)
     steps = [step for table in tables for step in _creation(table, live.get(table.name))]
@@ -132,7 +132,7 @@ def _validation(table: Table, live: Table) -> Iterator[Step]:
 
 
 def _indexes(table: Table, live: Table) -> Iterator[Step]:
-    """New indexes first, then those that replace others, at last those that go."""
+    """Return the steps for new indexes, then for replacements, then for undeclared indexes."""
     obstacles = {name: found for name in table.indexes if (found := _obstacles(table, live, name))}
     for name, shape in table.indexes.items():
         if name in obstacles:
@@ -140,17 +140,17 @@ def _indexes(table: Table, live: Table) -> Iterator[Step]:
         if name not in live.indexes:
             yield _build(table, name)
         elif name in live.building:
-            # The same command again waits for it.
+            # Repeating the command waits for the build.
             yield _build(table, name, "it is still being built")
         elif live.indexes[name] != shape:
-            why, required = "it is declared, and hidden", name not in table.staged
+            why, required = "it is declared, but hidden", name not in table.staged
             yield Step(Action.UNHIDE_INDEX, table.name, why, name, required=required, purpose=name)
     yield from _replacement(table, live, obstacles)
     yield from _departures(table, live, obstacles)
 
 
 def _obstacles(table: Table, live: Table, name: str) -> list[str]:
-    """The live indexes that have to go before the declared one can come: of its name, or too like it."""
+    """Return the live indexes to drop before the declared one can be built: with its name, or with its signature."""
     shape = table.indexes[name]
     return [
         other
@@ -160,19 +160,19 @@ def _obstacles(table: Table, live: Table, name: str) -> list[str]:
 
 
 def _replacement(table: Table, live: Table, obstacles: Mapping[str, Sequence[str]]) -> Iterator[Step]:
-    """MongoDB cannot rename or change an index: the old one has to go before the new one can come.
+    """Return the steps that replace indexes. MongoDB cannot rename or change an index, so the old one is dropped first.
 
-    A unique index gets a guard first: the same index once more, which a filter that is always true makes another one
-    for the server. So there is no moment without the constraint. All guards are there before the first index goes, and
-    all obstacles are gone before the first one is built: one index may be in the way of another one.
+    A unique index first gets a guard: the same index with a filter that is always true, which makes it a different
+    index for the server. So the constraint is enforced at every moment. All guards are built before the first index is
+    dropped, and all obstacles are dropped before the first index is built: one index may block another.
     """
     required = {name for name in obstacles if _stops(table, live, name)}
     why = {name: _why_replaced(name, found) for name, found in obstacles.items()}
     guards = {name: _guard(live, name, table.indexes[name]) for name in obstacles if table.indexes[name].unique}
     step = partial(Step, collection=table.name, needs_drop=True, purpose=", ".join(obstacles))
     for name, (guard, shape) in guards.items():
-        # Also where it is there: it may be unfinished.
-        reason = f"it keeps {name} unique meanwhile"
+        # Even if the guard exists: it may be unfinished.
+        reason = f"it keeps {name} unique in the meantime"
         yield step(Action.BUILD_INDEX, why=reason, name=guard, shape=shape, required=name in required)
     for obstacle in dict.fromkeys(itertools.chain.from_iterable(obstacles.values())):
         stopped = [name for name, found in obstacles.items() if obstacle in found]
@@ -182,11 +182,11 @@ def _replacement(table: Table, live: Table, obstacles: Mapping[str, Sequence[str
         shape = table.indexes[name]
         yield step(Action.BUILD_INDEX, why=why[name], name=name, shape=shape, required=name in required)
     for name, (guard, _) in guards.items():
-        yield step(Action.DROP_INDEX, why=f"{name} is there again", name=guard, required=False)
+        yield step(Action.DROP_INDEX, why=f"{name} has been rebuilt", name=guard, required=False)
 
 
 def _stops(table: Table, live: Table, name: str) -> bool:
-    """Returns whether an application cannot start before the index is replaced."""
+    """Return whether an application cannot start before the index is replaced."""
     found = live.indexes.get(name)
     there = found is not None and name not in live.building and serves(found, table.indexes[name])
     return name not in table.staged and not there
@@ -195,14 +195,14 @@ def _stops(table: Table, live: Table, name: str) -> bool:
 def _why_replaced(name: str, obstacles: Sequence[str]) -> str:
     if name in obstacles:
         return "its keys or options are different"
-    return f"its keys and options are there under the name {obstacles[0]}"
+    return f"an index with its keys and options exists under the name {obstacles[0]}"
 
 
 def _guard(live: Table, name: str, shape: IndexShape) -> tuple[str, IndexShape]:
-    """The name and the form of its guard: those of an earlier run's, or free ones.
+    """Return the name and shape of the guard: those of a guard from an earlier run, or unused ones.
 
-    An index that has the name and another form is no guard; one that has the form and another name may be in the way of
-    the index that is guarded.
+    An index with that name but another shape is not a guard. An index with that shape but another name may block the
+    index that is guarded.
     """
     guard, form = f"{name}{GUARD}", shape.guard()
     for number in itertools.count(1):
@@ -214,7 +214,7 @@ def _guard(live: Table, name: str, shape: IndexShape) -> tuple[str, IndexShape]:
 
 
 def _departures(table: Table, live: Table, obstacles: Mapping[str, Sequence[str]]) -> Iterator[Step]:
-    """What nobody declares: hidden at first, so that it can come back at once, and dropped by a later run."""
+    """Return the steps for undeclared indexes: one run hides them (unhiding is instant), a later one drops them."""
     kept = {*table.indexes, *itertools.chain.from_iterable(obstacles.values())}
     kept |= {_guard(live, name, table.indexes[name])[0] for name in obstacles if table.indexes[name].unique}
     for name, shape in live.indexes.items():
@@ -222,11 +222,11 @@ def _departures(table: Table, live: Table, obstacles: Mapping[str, Sequence[str]
             continue
         match, limits = _GUARD.fullmatch(name), constrains(shape, table)
         if match is not None and match[1] in table.indexes:
-            # An earlier run was interrupted. The index that it stands for is there by now.
+            # A guard that an interrupted run left behind. The index that it guards exists by now.
             guarded, waits = match[1], match[1] in obstacles
             step = partial(Step, needs_drop=waits, purpose=", ".join(obstacles) if waits else guarded)
-            yield step(Action.DROP_INDEX, table.name, f"{guarded} needs it no longer", name, required=limits)
+            yield step(Action.DROP_INDEX, table.name, f"{guarded} no longer needs it", name, required=limits)
             continue
-        why = "no document declares it" + (", and it may refuse or remove documents" if limits else "")
+        why = "no document declares it" + (", and it may reject or remove documents" if limits else "")
         action, why = (Action.DROP_INDEX, f"{why}; it is hidden") if shape.hidden else (Action.HIDE_INDEX, why)
         yield Step(action, table.name, why, name, required=limits, needs_drop=True)

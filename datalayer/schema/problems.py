@@ -1,4 +1,4 @@
-"""What stands in the way of a step: documents that the new index or validator would not allow."""
+"""Finds what blocks a step: documents that the new index or validator would not allow."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -11,11 +11,11 @@ from datalayer.schema.plan import Action, Step
 from datalayer.schema.tables import IndexShape
 
 EXAMPLES = 5
-"""How many duplicates, or documents, a problem names."""
+"""The number of examples in a problem."""
 
 
 async def problem(database: Database, step: Step) -> str | None:
-    """Why the step cannot be done; `None` where it can. Reads the whole collection, or the keys of it."""
+    """Return why the step cannot be done, or `None` if it can. Reads the whole collection, or all of its keys."""
     if step.action is Action.BUILD_INDEX and step.shape is not None and step.shape.unique:
         return await _duplicates(database, step.collection, step.shape)
     if step.action is Action.SET_VALIDATOR and step.validator is not None:
@@ -24,7 +24,7 @@ async def problem(database: Database, step: Step) -> str | None:
 
 
 async def violations(database: Database, collection: str, validator: Mapping[str, Any]) -> str | None:
-    """How many documents break the validator, with examples, and how to find them."""
+    """Describe how many documents violate the validator, with examples and a query. `None` if there are none."""
     breaking = {"$nor": [validator]}
     examples = await database[collection].find(breaking, {"_id": 1}, limit=EXAMPLES).to_list()
     if not examples:
@@ -35,7 +35,7 @@ async def violations(database: Database, collection: str, validator: Mapping[str
 
 
 def _in_shell(value: object) -> str:
-    """The value as mongosh reads it."""
+    """Format the value for mongosh."""
     if isinstance(value, Mapping):
         pairs = cast("Mapping[str, object]", value).items()
         return "{" + ", ".join(f"{json.dumps(name)}: {_in_shell(inner)}" for name, inner in pairs) + "}"
@@ -64,10 +64,10 @@ async def _duplicates(database: Database, collection: str, shape: IndexShape) ->
 
 
 def _value(path: str) -> object:
-    """The expression of a field; `participants.0` is an element of an array."""
+    """Return the expression for a field; `participants.0` is an element of an array."""
     name, _, place = path.rpartition(".")
     if not place.isdigit():
         return {"$ifNull": [f"${path}", None]}
-    # Documents from before a validator may hold anything there.
+    # Documents older than the validator may contain anything there.
     element = {"$cond": [{"$isArray": f"${name}"}, {"$arrayElemAt": [f"${name}", int(place)]}, None]}
     return {"$ifNull": [element, None]}

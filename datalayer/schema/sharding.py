@@ -1,4 +1,4 @@
-"""How the collections that grow are spread over a sharded cluster."""
+"""Sharding of the collections that grow."""
 
 from collections.abc import Iterator, Sequence
 
@@ -7,14 +7,14 @@ from datalayer.schema.live import Database
 
 
 async def is_sharded_cluster(database: Database) -> bool:
-    """Returns whether the client talks to a router. One round trip."""
+    """Return whether the client is connected to a `mongos`. One round trip."""
     return (await database.command("hello")).get("msg") == "isdbgrid"
 
 
 def forbidden_indexes(documents: Sequence[type[Document]]) -> Iterator[str]:
-    """One sentence for each unique index that the shard key of its collection does not allow.
+    """Return one sentence for each unique index that the shard key of its collection does not allow.
 
-    A shard knows only its own documents: it can promise uniqueness only of keys that begin with the shard key.
+    A shard knows only its own documents, so it can enforce uniqueness only for keys that begin with the shard key.
     """
     for document in documents:
         settings = document.Settings
@@ -27,7 +27,7 @@ def forbidden_indexes(documents: Sequence[type[Document]]) -> Iterator[str]:
 
 
 def shard_commands(documents: Sequence[type[Document]], database: str) -> list[str]:
-    """The commands for mongosh, connected to a `mongos`, that spread the collections."""
+    """Return the mongosh commands that shard the collections; run them on a `mongos`."""
     commands: list[str] = []
     for settings in (document.Settings for document in documents):
         if settings.shard_key is not None:

@@ -1,4 +1,4 @@
-"""What a collection looks like, whether declared by a document or found in a database."""
+"""The schema of a collection, either declared by a document class or read from a database."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,45 +16,45 @@ EVERYTHING: Mapping[str, object] = {"_id": {"$exists": True}}
 
 @dataclass(frozen=True, slots=True)
 class IndexShape:
-    """An index: its keys in order with their directions, and the options that are not at their default."""
+    """An index: its keys in order, with their directions, and its non-default options."""
 
     keys: Keys
     options: Mapping[str, object] = field(default_factory=dict[str, object])
 
     @classmethod
     def declared(cls, index: Index) -> "IndexShape":
-        """The shape of an index that a document declares."""
+        """Return the shape of an index that a document declares."""
         options = {name: value for name, value in index.document.items() if name not in ("key", "name")}
         return cls(keys=index.keys, options=options)
 
     @property
     def unique(self) -> bool:
-        """Whether there is one document for each key."""
+        """True if the index allows at most one document per key."""
         return bool(self.options.get("unique"))
 
     @property
     def hidden(self) -> bool:
-        """Whether the planner leaves it out of account; it is kept up to date, and unique, all the same."""
+        """True if the query planner ignores the index. It is still kept up to date, and still enforces uniqueness."""
         return bool(self.options.get("hidden"))
 
     @property
     def signature(self) -> tuple[Keys, Mapping[str, object]]:
-        """What the server tells indexes apart by: of two with one signature, it refuses the second."""
+        """What identifies an index for the server: it rejects a second index with the same signature."""
         return self.keys, {name: value for name, value in self.options.items() if name in _SIGNATURE}
 
     def visible(self) -> "IndexShape":
-        """The same, not hidden."""
+        """Return the same index, not hidden."""
         return IndexShape(self.keys, {name: value for name, value in self.options.items() if name != "hidden"})
 
     def guard(self) -> "IndexShape":
-        """An index that the server takes for another one, with the same constraint."""
+        """Return an index with the same constraint that the server considers a different one."""
         where = self.options.get("partialFilterExpression")
         both = EVERYTHING if where is None else {"$and": [where, EVERYTHING]}
         return IndexShape(self.keys, {**self.options, "partialFilterExpression": both})
 
     def specification(self, name: str) -> dict[str, object]:
-        """What `createIndexes` takes."""
-        # Not the collection's own collation, which somebody may have given it: strings are compared as they are.
+        """Return the specification for `createIndexes`."""
+        # Override a collation that the collection may have: strings are compared byte by byte.
         return {"name": name, "key": dict(self.keys), "collation": {"locale": "simple"}, **self.options}
 
     def __str__(self) -> str:
@@ -68,13 +68,14 @@ _SIGNATURE = {"unique", "sparse", "partialFilterExpression", "collation", "wildc
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A collection: its validator and its indexes by name, but for the one on `_id`.
+    """A collection: its validator and its indexes by name, without the index on `_id`.
 
     Attributes:
         staged: The names of the declared indexes that nothing relies on yet.
-        enforced: Whether what the validator refuses is an error, of every write.
-        building: The names of the live indexes that are still being built: until then, they find and refuse nothing.
-        oddity: What makes it another kind of collection than the declared ones, where something does.
+        enforced: True if every write that the validator rejects is an error.
+        building: The names of live indexes that are still being built: until then they neither serve queries nor
+            enforce constraints.
+        oddity: What makes the collection different in type from the declared ones, if anything.
     """
 
     name: str
@@ -87,7 +88,7 @@ class Table:
 
 
 def declared_table(document: type[Document]) -> Table:
-    """The collection that the document declares."""
+    """Return the collection that the document declares."""
     settings = document.Settings
     return Table(
         name=settings.name,
@@ -98,5 +99,5 @@ def declared_table(document: type[Document]) -> Table:
 
 
 def declared_tables(documents: Sequence[type[Document]]) -> tuple[Table, ...]:
-    """The collections that the documents declare."""
+    """Return the collections that the documents declare."""
     return tuple(declared_table(document) for document in documents)

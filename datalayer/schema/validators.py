@@ -1,8 +1,8 @@
-"""The validator of a collection, as a document's fields and its `check` imply it.
+"""Generates the validator of a collection from the fields and the `check` of its document class.
 
-Its `$jsonSchema` refuses what the class refuses: unknown and missing fields, nulls, other types, other literals, too
-long strings. What that cannot say are conditions beside it. So the rules hold whoever writes, and documents need no
-validation when they are read.
+The `$jsonSchema` rejects what the class rejects: unknown and missing fields, nulls, wrong types, unknown literals and
+strings that are too long. Rules that it cannot express become additional conditions. So the rules hold for every
+writer, and documents need no validation when they are read.
 """
 
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ JsonSchema: TypeAlias = dict[str, object]
 
 
 def validator(document: type[Document]) -> JsonSchema:
-    """The validator of the document's collection."""
+    """Return the validator of the document's collection."""
     conditions: list[object] = [{"$expr": is_json(path)} for path in _json_paths(document)]
     if document.Settings.check is not None:
         conditions.append(document.Settings.check)
@@ -30,7 +30,7 @@ def validator(document: type[Document]) -> JsonSchema:
 
 
 def _json_paths(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
-    """The fields of the type `Json`, or a list of them; also those of objects inside."""
+    """Return the paths of the fields of type `Json` or list of `Json`, including those in embedded objects."""
     for name, field in model.model_fields.items():
         path, kind = f"{prefix}{field.alias or name}", unwrap(field.annotation)[0]
         if kind is Json or (get_origin(kind) is list and unwrap(get_args(kind)[0])[0] is Json):
@@ -44,7 +44,7 @@ def _object(model: type[BaseModel]) -> JsonSchema:
     required = [name for name, field in fields.items() if not unwrap(field.annotation)[1]]
     return {
         "bsonType": "object",
-        # MongoDB refuses an empty list.
+        # MongoDB rejects an empty list.
         **({"required": required} if required else {}),
         "properties": {name: _schema(field.annotation, tuple(field.metadata)) for name, field in fields.items()},
         "additionalProperties": False,
@@ -85,7 +85,7 @@ def _scalar(kind: type, limits: tuple[object, ...]) -> JsonSchema:
         return {"bsonType": "bool"}
     if kind is int:
         bounds = next(limit for limit in limits if isinstance(limit, Integer))
-        # Drivers of languages with one type of number write integral doubles; `multipleOf` refuses fractions and NaN.
+        # Drivers of languages with a single number type write integral doubles. `multipleOf` rejects fractions and NaN.
         numbers = {"bsonType": ["int", "long", "double"], "multipleOf": 1}
         return {**numbers, "minimum": bounds.minimum, "maximum": bounds.maximum}
     if kind is str:
@@ -98,7 +98,7 @@ def _scalar(kind: type, limits: tuple[object, ...]) -> JsonSchema:
 
 def _array_limits(limits: tuple[object, ...]) -> JsonSchema:
     found: JsonSchema = {}
-    # Inside a union pydantic leaves a field's limits in the `FieldInfo` that they were written in.
+    # Inside a union, pydantic leaves the limits of a field in their original `FieldInfo`.
     nested = [inner for limit in limits if isinstance(limit, FieldInfo) for inner in limit.metadata]
     for limit in [*limits, *nested]:
         if isinstance(limit, MinLen):

@@ -1,7 +1,7 @@
-"""Filling a database with a believable world, the same one for the same seed.
+"""Fills a database with realistic data; the same seed gives the same data.
 
-`World` says how much there is of everything; `fill` writes it. Counters and copies are true as they are generated:
-nothing is counted afterwards, and nothing of the large tables is held in memory.
+`World` sets the amount of data, `fill` writes it. Counters and copies are generated with their correct values: nothing
+is counted afterwards, and the large collections are never held in memory.
 """
 
 from datalayer.seeding.loading import Filled, Observer, fill

@@ -1,4 +1,4 @@
-"""Chance that is the same every time."""
+"""Reproducible randomness."""
 
 import hashlib
 import struct
@@ -11,41 +11,41 @@ from bson import ObjectId
 from datalayer.seeding.world import World
 
 PRIME = 1_000_003
-"""Larger than any number of users, so steps of it meet each of them once before they meet one again."""
+"""A prime larger than any number of users: steps of this size visit every user once before any is repeated."""
 
 _ID = struct.Struct(">I4sI")
 
 
 def source(world: World, purpose: str) -> Random:
-    """A source of its own for each purpose: what is drawn for one table changes nothing in another."""
-    return Random(f"{world.name} {world.seed} {purpose}")  # noqa: S311 - it decides about test data
+    """Return a separate random source for each purpose, so draws for one collection do not affect another."""
+    return Random(f"{world.name} {world.seed} {purpose}")  # noqa: S311 - for test data only
 
 
 def happens(random: Random, chance: float) -> bool:
-    """Whether something of this chance (0 to 1) happens this time."""
+    """Return true with the given probability (0 to 1)."""
     return random.random() < chance
 
 
 class Ids:
-    """The ids of one table: they rise with the time of creation, and tell which world they are of."""
+    """Generates the ids of one collection. They increase with the creation time, and identify their world."""
 
     def __init__(self, world: World, table: str) -> None:
         self._mark = hashlib.sha256(f"{world.model_dump_json()} {table}".encode()).digest()[:4]
 
     @property
     def mark(self) -> str:
-        """The digits 9 to 16 of each id."""
+        """The hexadecimal digits 9 to 16 of each id."""
         return self._mark.hex()
 
     def make(self, created_at: int, number: int) -> ObjectId:
-        """The id of the table's document of this number, created at this time."""
+        """Return the id of the document with this number and creation time."""
         return ObjectId(_ID.pack(created_at // 1_000, self._mark, number))
 
 
 class Deck:
-    """A thousand numbers, dealt in turn and over again: few are large, most are small, and their sum is known.
+    """A sequence that repeats a thousand numbers with a known sum; a few are large, most are small.
 
-    So the number for any index, and the sum of all before it, are there without a look at the others.
+    So the number at any index, and the sum of all numbers before it, are computed in constant time.
     """
 
     SIZE = 1_000
@@ -67,14 +67,14 @@ class Deck:
         return self.numbers[index % self.SIZE]
 
     def before(self, index: int) -> int:
-        """The sum of the numbers for 0 to `index` - 1."""
+        """Return the sum of the numbers at 0 to `index` - 1."""
         rounds, rest = divmod(index, self.SIZE)
         return rounds * self._sums[-1] + self._sums[rest]
 
 
 @dataclass(frozen=True, slots=True)
 class Every:
-    """The numbers that leave `rest` when they are divided by `step`: what happens now and then."""
+    """The numbers with remainder `rest` when divided by `step`."""
 
     step: int
     rest: int
@@ -83,5 +83,5 @@ class Every:
         return number % self.step == self.rest
 
     def before(self, number: int) -> int:
-        """How many of them are below this number."""
+        """Return how many of them are below this number."""
         return (number - self.rest + self.step - 1) // self.step

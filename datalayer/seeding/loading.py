@@ -1,4 +1,4 @@
-"""Writing a world into the databases, and recognising one that is there."""
+"""Writes a world into the databases, and recognizes an existing one."""
 
 import asyncio
 import time
@@ -19,38 +19,38 @@ from datalayer.seeding.world import World
 
 BATCH = 1_000
 IN_FLIGHT = 3
-"""How many batches are on their way to the server while the next one is made."""
+"""The number of batches in flight while the next one is generated."""
 
 LARGE = 200_000
-"""From so many documents on, indexes are built when all are there: growing ones would not fit the cache."""
+"""With at least this many documents, indexes are built after loading: while they grow, they would not fit the cache."""
 
-_FORCE = "Give --force to empty the collections first (everything in them is lost), or name another database."
+_FORCE = "Use --force to empty the collections first (everything in them is lost), or choose another database."
 
 Collection = AsyncCollection[dict[str, Any]]
 
 
 class Observer(Protocol):
-    """Is told how far a table is."""
+    """Receives progress events."""
 
     def started(self, table: Table) -> None:
-        """The table comes next."""
+        """The collection is next."""
         ...
 
     def inserted(self, number: int) -> None:
-        """So many more of its documents are written."""
+        """This many more of its documents were written."""
         ...
 
     def finished(self, seconds: float) -> None:
-        """All of its documents are."""
+        """All of its documents were written."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Filled:
-    """The outcome.
+    """The result of `fill`.
 
     Attributes:
-        found: Whether the world was there already, so that nothing was written.
+        found: True if the world already existed, so that nothing was written.
     """
 
     tables: tuple[Table, ...]
@@ -63,17 +63,17 @@ async def fill(
 ) -> Filled:
     """Write the world into the two databases, which may be the same one.
 
-    Where it is there already, nothing happens; what an interrupted run left is removed and written again.
+    If the world already exists, nothing is written. The remains of an interrupted run are removed and written again.
 
     Args:
-        community: Where its 23 tables go.
-        stories: Where its 4 tables go.
+        community: The database for the 23 collections of the community.
+        stories: The database for the 4 collections of the story generator.
         world: What to write.
-        observer: Is told about the progress.
-        force: Empty the collections first, whatever they hold.
+        observer: Receives progress events.
+        force: Empty the collections first, whatever they contain.
 
     Raises:
-        AlreadyExistsError: The collections hold documents of another origin, or the world with changes.
+        AlreadyExistsError: The collections contain documents of another origin, or the world was modified.
     """
     start = time.perf_counter()
     tables = plan(world)
@@ -95,10 +95,10 @@ def _collection(community: Community, stories: Stories, table: Table) -> Collect
 
 
 async def _already_there(places: list[tuple[Table, Collection]]) -> bool:
-    """Whether the world is there, complete and unchanged in number; `False` where it may be written.
+    """Return `True` if the world is complete, with unchanged numbers of documents, and `False` if it can be written.
 
     Raises:
-        AlreadyExistsError: Something else is there.
+        AlreadyExistsError: The collections contain something else.
     """
     counts = [await _count(table, collection) for table, collection in places]
     # The settings are written last.
@@ -107,7 +107,7 @@ async def _already_there(places: list[tuple[Table, Collection]]) -> bool:
     for (table, _), count in zip(places, counts, strict=True):
         if count != table.count:
             raise AlreadyExistsError(
-                f"{table.name} has {count:,} documents instead of {table.count:,}: the seeded data was changed, "
+                f"{table.name} has {count:,} documents instead of {table.count:,}: the seeded data was modified, "
                 "or written by another version.",
                 hint=_FORCE,
             )
@@ -115,17 +115,17 @@ async def _already_there(places: list[tuple[Table, Collection]]) -> bool:
 
 
 async def _count(table: Table, collection: Collection) -> int:
-    """How many documents there are, all of which are this world's."""
+    """Return the number of documents, all of which must belong to this world."""
     if table.mark is None:
         mine: dict[str, Any] = {"$eq": ["$$ROOT", {"$literal": next(table.rows())}]}
     else:
         mine = {"$eq": [{"$substrBytes": [{"$toString": "$_id"}, 8, 8]}, table.mark]}
-    # Every document has to be looked at, but where the id tells enough only in the index of the ids.
+    # Reads every document, or only the index on `_id` if the id identifies the world.
     pipeline = [{"$group": {"_id": mine, "count": {"$sum": 1}, "example": {"$first": "$_id"}}}]
     groups = {group["_id"]: group for group in await (await collection.aggregate(pipeline, hint="_id_")).to_list()}
     if False in groups:
         raise AlreadyExistsError(
-            f"{collection.full_name} holds documents that this world and seed did not write, "
+            f"{collection.full_name} contains documents that were not written by this world and seed, "
             f"for example {groups[False]['example']!r}.",
             hint=_FORCE,
         )
@@ -133,9 +133,9 @@ async def _count(table: Table, collection: Collection) -> int:
 
 
 async def _empty(community: Community, stories: Stories) -> None:
-    """Make the collections anew: to remove millions of documents would take longer than to write them."""
+    """Drop and create the collections: removing millions of documents would take longer than writing them."""
     for database in (community, stories):
-        # The settings come first, since they say that a world is complete.
+        # The settings go first, because they mark a world as complete.
         for name in reversed([document.Settings.name for document in database.documents]):
             if await database.database[name].find_one({}, {"_id": 1}) is not None:
                 await database.database.drop_collection(name)
@@ -147,7 +147,7 @@ async def _write(table: Table, collection: Collection, observer: Observer) -> No
     observer.started(table)
     if table.count >= LARGE:
         await collection.drop_indexes()
-    # The settings end a run; the acknowledgement of a write by a majority is one of all writes before it.
+    # The settings come last: once a majority acknowledges that write, it has all earlier writes too.
     concern = WriteConcern("majority" if table.mark is None else 1)
     await insert(collection.with_options(write_concern=concern), table.rows(), observer)
     if table.count >= LARGE:
@@ -156,7 +156,7 @@ async def _write(table: Table, collection: Collection, observer: Observer) -> No
 
 
 async def insert(collection: Collection, rows: Iterator[dict[str, Any]], observer: Observer) -> None:
-    """Insert the documents as they are made; a few batches are under way meanwhile, so memory does not grow."""
+    """Insert the documents while they are generated, with a few batches in flight, so memory use stays constant."""
     room = asyncio.Semaphore(IN_FLIGHT)
 
     async def send(batch: list[dict[str, Any]]) -> None:
@@ -173,5 +173,5 @@ async def insert(collection: Collection, rows: Iterator[dict[str, Any]], observe
                 tasks.create_task(send(batch))
                 await room.acquire()
     except ExceptionGroup as failures:
-        # One reason is enough, and what catches it knows no groups.
+        # One error is enough, and the caller does not handle exception groups.
         raise failures.exceptions[0] from None

@@ -1,4 +1,4 @@
-"""What the people of the world say: templates from `phrases.toml`, with their words filled in."""
+"""Generates texts from the templates in `phrases.toml`."""
 
 import html
 import re
@@ -14,7 +14,7 @@ WORDS: dict[str, list[str]] = _PHRASES["words"]
 
 
 def phrases(*path: str) -> Any:  # noqa: ANN401
-    """The templates under this path, as the file has them."""
+    """Return the templates under this path of the file."""
     found = _PHRASES
     for part in path:
         found = found[part]
@@ -22,11 +22,11 @@ def phrases(*path: str) -> Any:  # noqa: ANN401
 
 
 class Writer(dict[str, str]):
-    """Fills templates; a name that was filled once keeps its word until `fresh()`.
+    """Fills templates. A placeholder keeps its word until `fresh()`.
 
     Args:
-        random: Where the choices come from.
-        words: The choices for names that `phrases.toml` has none for, or that should be others.
+        random: The random source.
+        words: Words for placeholders, in addition to those in `phrases.toml` or instead of them.
     """
 
     def __init__(self, random: Random, words: dict[str, list[str]] | None = None) -> None:
@@ -39,29 +39,29 @@ class Writer(dict[str, str]):
         return word
 
     def fresh(self) -> "Writer":
-        """Forget the words, for the next text."""
+        """Forget the chosen words, for the next text."""
         self.clear()
         return self
 
     def write(self, *path: str) -> str:
-        """One of the templates under this path, filled."""
+        """Return one of the templates under this path, filled."""
         return self.fill(self._random.choice(phrases(*path)))
 
     def several(self, number: int, *path: str) -> list[str]:
-        """Different ones of the templates under this path, filled."""
+        """Return several different templates under this path, filled."""
         templates = phrases(*path)
         return [self.fill(template) for template in self._random.sample(templates, min(number, len(templates)))]
 
     def fill(self, template: str) -> str:
-        """The template with its words; sentences begin with a capital letter, whatever word came there."""
+        """Fill the template. Every sentence begins with a capital letter."""
         return _BEGINNING.sub(lambda found: found[0].upper(), template.format_map(self))
 
 
 def paragraphs(texts: list[str]) -> str:
-    """The paragraphs as plain text."""
+    """Return the paragraphs as plain text."""
     return "\n\n".join(texts)
 
 
 def markup(texts: list[str]) -> str:
-    """The paragraphs as HTML."""
+    """Return the paragraphs as HTML."""
     return "".join(f"<p>{html.escape(text, quote=False)}</p>" for text in texts)

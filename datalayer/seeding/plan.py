@@ -1,4 +1,4 @@
-"""All tables of a world, in the order in which they are written."""
+"""All collections of a world, in the order in which they are written."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -30,11 +30,11 @@ from datalayer.seeding.world import World
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """What a collection will hold.
+    """The contents of a collection.
 
     Attributes:
-        mark: The digits 9 to 16 of the ids of its documents; `None` where the id is fixed by the schema.
-        rows: Gives the documents from the first one on, the same at each call.
+        mark: The hexadecimal digits 9 to 16 of the ids of its documents; `None` if the schema sets the id.
+        rows: Iterates over all documents; the same ones on each call.
     """
 
     document: type[Document]
@@ -49,7 +49,7 @@ class Table:
 
 
 def plan(world: World) -> tuple[Table, ...]:
-    """The tables of the world. The settings come last: where they are, everything before them is complete."""
+    """Return the collections of the world. The settings come last: if they exist, everything before is complete."""
     people = People(world)
     spaces = Spaces(world)
     posts = Posts(world, people, spaces)

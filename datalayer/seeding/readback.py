@@ -1,4 +1,4 @@
-"""How the data reads back: a page of a feed, and a story."""
+"""Reads sample data back: a page of a feed, and a story."""
 
 from datalayer.database import Community, Stories
 from datalayer.documents import Post, Space
@@ -6,7 +6,7 @@ from datalayer.repositories.stories import StoryTree
 
 
 async def read_back_feed(community: Community, limit: int = 5) -> tuple[Space, list[Post]]:
-    """The space that was written in last, and the first page of its feed."""
+    """Return the space with the newest post, and the first page of its feed."""
     newest = await community.posts.recent(limit=1)
     space = await community.spaces.get(newest.items[0].space_id)
     feed = await community.posts.feed(space.id, limit=limit)
@@ -14,6 +14,6 @@ async def read_back_feed(community: Community, limit: int = 5) -> tuple[Space, l
 
 
 async def read_back_story(stories: Stories) -> StoryTree:
-    """The newest story with its chapters and their scenes."""
+    """Return the newest story with its chapters and scenes."""
     newest = await stories.stories.list(limit=1)
     return await stories.stories.tree(newest.items[0].id)

@@ -1,4 +1,4 @@
-"""Which world is made: how much there is of everything."""
+"""The description of a world: the amount of each kind of data."""
 
 from typing import Annotated
 
@@ -11,25 +11,26 @@ Number = Annotated[int, Ge(0)]
 Some = Annotated[int, Ge(1)]
 Mean = Annotated[float, Ge(0), Le(50)]
 
-# Steps of a prime that is a little larger tell the users apart who like something.
+# Less than `PRIME`, whose steps choose distinct users for the likes of a target.
 People = Annotated[int, Ge(1), Le(1_000_000)]
 
 # An id begins with four bytes of seconds since 1970.
 Moment = Annotated[int, Ge(0), Le(4_294_967_295_999)]
 
 BEFORE_START = 7 * DAY
-"""So long before the community opens its founders come, and make the spaces."""
+"""How long before the opening of the community its founders join and create the spaces."""
 
 
 class World(BaseModel):
-    """How much of everything a seeded database holds. Two equal worlds are the same, to the byte.
+    """The amount of each kind of data in a seeded database. Equal worlds give identical data, byte for byte.
 
     Attributes:
-        seed: Where the randomness starts.
-        now: Unix milliseconds at which the world stands still; the system's clock has no say.
-        days: How long the community has existed then.
-        founders: The users who were there from the first day, the most active ones. Nothing has more likes than this.
-        rewarded_posts: How many of the newest posts gave points and notifications, with their comments and likes.
+        seed: The random seed.
+        now: The present time of the world in Unix milliseconds; the system clock is not used.
+        days: The age of the community at that time.
+        founders: The number of users from the first day, who are the most active. Nothing has more likes than this.
+        rewarded_posts: The number of newest posts that earned points and notifications, as did their comments and
+            likes.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -77,13 +78,13 @@ class World(BaseModel):
 
     @property
     def start(self) -> int:
-        """When the community opened, Unix milliseconds."""
+        """The time at which the community opened, in Unix milliseconds."""
         return self.now - self.days * DAY
 
     def at(self, part: float) -> int:
-        """The time at which this part (0 to 1) of everything had happened: the community grows, so it gets faster."""
+        """Return the time by which this share (0 to 1) of everything had happened. Activity increases over time."""
         return self.start + int((self.now - self.start) * part**0.7)
 
     def between(self, moment: int, days: float) -> int:
-        """How many milliseconds from `moment` on there are within `days`, before the world stands still."""
+        """Return the number of milliseconds between `moment` and `days` later, but no later than `now`."""
         return min(self.now - moment, int(days * DAY))

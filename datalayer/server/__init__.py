@@ -1,4 +1,4 @@
-"""A real `mongod` for development and tests, started and stopped by the process that uses it."""
+"""Runs a real `mongod` for development and tests. The process that uses it starts and stops it."""
 
 from datalayer.server.embedded import embedded_server
 from datalayer.server.node import Node

@@ -17,20 +17,21 @@ _MAX_PATH = 4_096
 async def embedded_server(
     data_dir: Path | str | None = None, *, replicas: int = 1, port: int | None = None
 ) -> AsyncGenerator[str]:
-    """Run a real `mongod` as a replica set on loopback, and give its URI.
+    """Run a real `mongod` as a replica set on loopback, and yield its URI.
 
-    It never outlives the process. The program is the one that `DATALAYER_MONGOD` names, else `mongod` on the PATH, else
-    the one that the `embedded` extra installs.
+    The server never outlives the process. The program is the one that `DATALAYER_MONGOD` names, otherwise `mongod` on
+    the PATH, otherwise the one that the `embedded` extra installs.
 
     Args:
-        data_dir: Where the data is kept; made where it is missing. Without it the data is removed at the end.
-        replicas: How many nodes. One has everything but failover; three lose one without losing a write.
-        port: Where it listens (several nodes: the first of the ports); without it a free one is found.
+        data_dir: The data directory; created if missing. By default the data is temporary, and removed at the end.
+        replicas: The number of nodes: 1, 3, 5 or 7. A single node supports everything except failover; three nodes can
+            lose one without losing a write.
+        port: The port to listen on (with several nodes, the first of consecutive ports). Defaults to a free port.
 
     Raises:
-        ServerNotFoundError: There is no `mongod` program; the hint says how to get one.
-        ServerStartError: It did not start; the message says why.
-        InvalidInputError: `data_dir` is no path, or `replicas` or `port` is out of range.
+        ServerNotFoundError: No `mongod` program was found; the hint says how to get one.
+        ServerStartError: The server did not start; the message says why.
+        InvalidInputError: `data_dir` is not a path, or `replicas` or `port` is out of range.
     """
     async with running(data_dir, replicas=replicas, port=port) as servers:
         yield servers.uri
@@ -40,7 +41,7 @@ async def embedded_server(
 async def running(
     data_dir: Path | str | None, *, replicas: int = 1, port: int | None = None
 ) -> AsyncGenerator[ReplicaSet]:
-    """The same, giving the replica set itself."""
+    """Like `embedded_server`, but yield the replica set itself."""
     if data_dir is not None:
         servers = ReplicaSet(_folder(data_dir), replicas=replicas, port=port)
         try:
@@ -55,18 +56,18 @@ async def running(
             await servers.start()
             yield servers
         finally:
-            # Nobody will read the data again: half a second of orderly shutdown is saved.
+            # The data is temporary: killing the server saves half a second of clean shutdown.
             servers.kill()
 
 
 def _folder(data_dir: object) -> Path:
-    """Where the path leads; it need not exist."""
+    """Resolve the path, which need not exist."""
     if isinstance(data_dir, str | os.PathLike) and data_dir:
         try:
             folder = Path(cast("str | os.PathLike[str]", data_dir)).expanduser().resolve()
             if len(os.fsencode(folder)) <= _MAX_PATH:
                 return folder
         except (TypeError, ValueError, RuntimeError, OSError):
-            # Of bytes; with NUL or a lone surrogate; in the home of nobody; too long.
+            # The path is of bytes, has NUL or a lone surrogate, names the home of an unknown user, or is too long.
             pass
     raise InvalidInputError("data_dir", "must be a path")

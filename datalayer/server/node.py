@@ -39,20 +39,20 @@ _FLAGS = (
     # Tests inject faults with fail points.
     *("--setParameter", "enableTestCommands=1"),
     *("--setParameter", "diagnosticDataCollectionEnabled=false"),
-    # What a killed process was doing is undone before those who wait for it give up.
+    # Abort the transactions of a killed process before those that wait for it give up.
     *("--setParameter", "transactionLifetimeLimitSeconds=20"),
-    # A primary that is stopped does not wait 15 s for a successor.
+    # When stopped, a primary does not wait 15 s for a successor.
     *("--setParameter", "shutdownTimeoutMillisForSignaledShutdown=100"),
 )
 
 
 class Node:
-    """One `mongod` process on loopback, with a data directory of its own.
+    """One `mongod` process on loopback, with its own data directory.
 
     Attributes:
-        data_dir: Where its data and its `mongod.log` are.
-        port: Where it listens. One that was not asked for is chosen at the first start, and kept from then on, since
-            clients know it.
+        data_dir: The directory of its data and its `mongod.log`.
+        port: The port it listens on. Unless given, it is chosen at the first start and then kept, because clients know
+            it.
     """
 
     def __init__(self, data_dir: Path, *, port: int | None = None) -> None:
@@ -63,27 +63,27 @@ class Node:
 
     @property
     def address(self) -> str:
-        """Its host and port, as replica set members and URIs have it. There is none before the first start."""
+        """The host and port, as in replica set members and URIs. Not available before the first start."""
         return f"{HOST}:{self.port}"
 
     @property
     def pid(self) -> int | None:
-        """The process id while it runs."""
+        """The process id, or `None` if the process is not running."""
         return self._process.pid if self._process is not None and self._process.poll() is None else None
 
     @property
     def running(self) -> bool:
-        """Whether the process exists; a stopped (`SIGSTOP`) one does."""
+        """True if the process exists, even if it is suspended (`SIGSTOP`)."""
         return self.pid is not None
 
     def client(self) -> AsyncMongoClient[dict[str, Any]]:
-        """A client of this node alone, whatever its role in the replica set."""
+        """Return a client that connects to this node only, whatever its role in the replica set."""
         return _client(self.port)
 
     async def start(self) -> None:
-        """Start it, and return when it answers. A node that runs stays as it is.
+        """Start the node, and return when it responds. Does nothing if it is running.
 
-        It answers before it has a role: `ReplicaSet.start` waits for that.
+        The node responds before it has a role: `ReplicaSet.start` waits for that.
         """
         if self.running:
             return
@@ -102,10 +102,10 @@ class Node:
                 raise self._failure()
             if self.port is not None:
                 raise port_taken(self.port)
-        raise ServerStartError("No free port was found: each one that was tried was taken a moment later.")
+        raise ServerStartError("No free port was found: another program took each port that was tried.")
 
     async def stop(self) -> None:
-        """Stop it in an orderly way; one that takes longer than 10 s, or a caller that is cancelled, kills it."""
+        """Shut the node down cleanly. Kills it if that takes longer than 10 s, or if the caller is cancelled."""
         if self._process is None:
             return
         try:
@@ -119,30 +119,30 @@ class Node:
             self.kill()
 
     def kill(self) -> None:
-        """End it at once, as a crash would. What it had acknowledged to `w: majority` is there at the next start."""
+        """Kill the node, like a crash. Writes acknowledged with `w: majority` are there at the next start."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
             self._process = None
 
     async def restart(self) -> None:
-        """Stop it in an orderly way and start it on the same port."""
+        """Shut the node down cleanly, and start it on the same port."""
         await self.stop()
         await self.start()
 
     def how_it_ended(self) -> str:
-        """The exit status or signal of a process that ended by itself, and the last errors in its log."""
+        """Describe how the process ended: its exit status or signal, and the last errors in its log."""
         code = None if self._process is None else self._process.poll()
         how = "it was stopped" if code is None else f"exit status {code}" if code >= 0 else f"signal {-code}"
         said = data.last_words(self.data_dir, self._log_start)
         return f"{how}: {said}" if said else how
 
     async def _launch(self, program: Path, port: int) -> int | None:
-        """Run the program; its exit status where it ended before it answered."""
+        """Run the program. Return its exit status if it ended before it responded."""
         log = data.log_file(self.data_dir)
         command = [str(program), "--dbpath", str(self.data_dir), "--port", str(port), "--logpath", str(log), *_FLAGS]
         try:
-            # Not in a worker thread: see `spawn`. It blocks for some 3 ms.
+            # Not in a worker thread, see `spawn`. This blocks for about 3 ms.
             self._process = spawn(command, log)
         except OSError as error:
             raise ServerStartError(f"{error.filename or program}: {error.strerror}.") from error
@@ -159,14 +159,14 @@ class Node:
                 return None
             if time.monotonic() > deadline:
                 raise ServerStartError(
-                    f"mongod did not answer within {START_SECONDS} s.",
-                    hint=f"Its log is {data.log_file(self.data_dir)}.",
+                    f"mongod did not respond within {START_SECONDS} s.",
+                    hint=f"See its log: {data.log_file(self.data_dir)}.",
                 )
             await asyncio.sleep(TICK)
         return process.returncode
 
     async def _is_ours(self, port: int) -> bool:
-        """Whether the server on the port is this node, and not one that took the port a moment earlier."""
+        """Return whether the server on the port is this node, and not another one that took the port first."""
         try:
             async with _client(port) as client:
                 options = await client.admin.command("getCmdLineOpts")
@@ -179,7 +179,7 @@ class Node:
         if "DBPathInUse" in how:
             return data.in_use(self.data_dir)
         return ServerStartError(
-            f"mongod ended as it started ({how}).", hint=f"Its log is {data.log_file(self.data_dir)}."
+            f"mongod exited during start-up ({how}).", hint=f"See its log: {data.log_file(self.data_dir)}."
         )
 
 
@@ -188,7 +188,7 @@ def _client(port: int | None) -> AsyncMongoClient[dict[str, Any]]:
 
 
 def _listens(port: int) -> bool:
-    # The driver looks again only every half second; on loopback the operating system answers at once.
+    # The driver retries only every half second; on loopback the operating system responds immediately.
     with socket.socket() as probe:
         probe.settimeout(0.1)
         return probe.connect_ex((HOST, port)) == 0

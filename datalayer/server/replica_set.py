@@ -19,26 +19,26 @@ _SIZES = (1, 3, 5, 7)
 _WATCH_SECONDS = 0.5
 _MAJORITY = {"w": "majority", "wtimeout": 5000}
 _NOT_YET_INITIALIZED = 94
-# With the defaults (10 s, 2 s) writes stand still for 11 s after the primary is lost; so for under 2.
+# With the defaults (10 s, 2 s), writes stop for 11 s after the primary is lost; with these, for less than 2 s.
 _SETTINGS = {"electionTimeoutMillis": 1000, "heartbeatIntervalMillis": 200}
 
 
 class ReplicaSet:
-    """A replica set on loopback, of one or several nodes.
+    """A replica set of one or several nodes on loopback.
 
-    One node keeps its data in `data_dir` itself, several in `data_dir/node0`, `data_dir/node1`, ...
+    A single node keeps its data in `data_dir` itself, several nodes in `data_dir/node0`, `data_dir/node1`, ...
 
     Attributes:
-        nodes: Its members; which one is the primary is the members' decision.
+        nodes: The members; they elect the primary among themselves.
     """
 
     def __init__(self, data_dir: Path, *, replicas: int = 1, port: int | None = None) -> None:
-        """Describe a set; nothing is started.
+        """Describe a replica set, without starting it.
 
         Args:
-            data_dir: Where the data is kept.
-            replicas: How many nodes: 1, 3, 5 or 7.
-            port: The first node's port, the others take the following ones; free ones are found without it.
+            data_dir: The data directory.
+            replicas: The number of nodes: 1, 3, 5 or 7.
+            port: The port of the first node; the others use the following ports. Defaults to free ports.
         """
         if type(replicas) is not int or replicas not in _SIZES:
             raise InvalidInputError("replicas", "must be 1, 3, 5 or 7")
@@ -50,18 +50,18 @@ class ReplicaSet:
 
     @property
     def uri(self) -> str:
-        """What a client connects to. There is none before the first start."""
-        # Every half second: the default of 10 s is how long a client may take to notice a node's return.
+        """The URI for clients. Not available before the first start."""
+        # Every half second: with the default of 10 s, clients notice the return of a node late.
         return f"mongodb://{','.join(self._hosts)}/?replicaSet={REPLICA_SET}&heartbeatFrequencyMS=500"
 
     async def start(self) -> None:
-        """Start the nodes that do not run, and return when a `w: majority` write would be accepted.
+        """Start the nodes that are not running, and return when a `w: majority` write would succeed.
 
-        After a failure none is left running.
+        If the start fails, no node is left running.
 
         Raises:
-            ServerNotFoundError: There is no `mongod` program.
-            ServerStartError: It did not start; the message says why.
+            ServerNotFoundError: No `mongod` program was found.
+            ServerStartError: The replica set did not start; the message says why.
         """
         self._check_directory()
         try:
@@ -69,32 +69,32 @@ class ReplicaSet:
             await self._make_ready()
         except PyMongoError as error:
             self.kill()
-            raise ServerStartError(f"The replica set was not set up: {sentence(error)}.") from error
+            raise ServerStartError(f"The replica set could not be set up: {sentence(error)}.") from error
         except BaseException:
             self.kill()
             raise
 
     async def stop(self) -> None:
-        """Stop all nodes in an orderly way."""
+        """Shut down all nodes cleanly."""
         await asyncio.gather(*(node.stop() for node in self.nodes))
 
     def kill(self) -> None:
-        """End all nodes at once."""
+        """Kill all nodes."""
         for node in self.nodes:
             node.kill()
 
     async def watch(self) -> NoReturn:
-        """Wait until a node ends by itself.
+        """Wait until a node exits unexpectedly.
 
         Raises:
-            UnavailableError: One did.
+            UnavailableError: A node exited.
         """
         while all(node.running for node in self.nodes):  # noqa: ASYNC110 - a process is not an event
             await asyncio.sleep(_WATCH_SECONDS)
         ended = next(node for node in self.nodes if not node.running)
         raise UnavailableError(
-            f"The mongod on {ended.address} ended by itself ({ended.how_it_ended()}).",
-            hint=f"Its log is {data.log_file(ended.data_dir)}.",
+            f"The mongod on {ended.address} exited unexpectedly ({ended.how_it_ended()}).",
+            hint=f"See its log: {data.log_file(ended.data_dir)}.",
         )
 
     @property
@@ -102,13 +102,13 @@ class ReplicaSet:
         return [node.address for node in self.nodes]
 
     def _check_directory(self) -> None:
-        """Refuse a directory that was made with another number of nodes: its data would seem to be gone."""
+        """Reject a directory that was created with a different number of nodes: its data would seem to be lost."""
         data.prepare(self.data_dir)
         several = len(list(self.data_dir.glob("node[0-9]")))
         found = several or int((self.data_dir / "WiredTiger").exists())
         if found not in {0, len(self.nodes)}:
             raise self._other_size(found)
-        # All before the first start, so that one that is interrupted does not look like a smaller set.
+        # Create all directories before the first start: an interrupted start must not look like a smaller set.
         for node in self.nodes:
             data.prepare(node.data_dir)
 
@@ -117,11 +117,11 @@ class ReplicaSet:
             f"The data directory {self.data_dir} belongs to a replica set of {found}, not of {len(self.nodes)}.",
             hint=f"Open it with replicas={found}, or choose another directory."
             if found in _SIZES
-            else "Some of its nodes' directories are gone: choose another directory.",
+            else "Some of the directories of its nodes are missing: choose another directory.",
         )
 
     async def _start_nodes(self) -> None:
-        # All are waited for also when one fails: a start that went on in the background would leave a process behind.
+        # Wait for all of them even if one fails: a start in the background would leave a process behind.
         results = await asyncio.gather(*(node.start() for node in self.nodes), return_exceptions=True)
         for result in results:
             if result is not None:
@@ -137,7 +137,7 @@ class ReplicaSet:
                 await asyncio.sleep(TICK)
 
     async def _configure(self, client: AsyncMongoClient[dict[str, Any]]) -> None:
-        """Introduce the nodes to each other: all of them the first time, later those whose address has changed."""
+        """Initiate the replica set the first time; later, update the addresses that have changed."""
         try:
             config = (await client.admin.command("replSetGetConfig"))["config"]
         except OperationFailure as error:
@@ -160,32 +160,32 @@ class ReplicaSet:
             for member, host in zip(members, self._hosts, strict=True):
                 member["host"] = host
             config["version"] += 1
-            # By force: under the old addresses there is no majority that could agree.
+            # Forced, because no majority is reachable under the old addresses.
             await client.admin.command("replSetReconfig", config, force=True)
 
     def _check_progress(self, deadline: float) -> None:
         for node in self.nodes:
             if not node.running:
                 raise ServerStartError(
-                    f"The mongod on {node.address} ended ({node.how_it_ended()}).",
-                    hint=f"Its log is {data.log_file(node.data_dir)}.",
+                    f"The mongod on {node.address} exited ({node.how_it_ended()}).",
+                    hint=f"See its log: {data.log_file(node.data_dir)}.",
                 )
         if time.monotonic() > deadline:
             raise ServerStartError(
-                f"The replica set had no primary, or not all of its members, within {START_SECONDS} s.",
-                hint=f"The log is {data.log_file(self.nodes[0].data_dir)}.",
+                f"After {START_SECONDS} s, the replica set still had no primary, or not all of its members.",
+                hint=f"See the log: {data.log_file(self.nodes[0].data_dir)}.",
             )
 
 
 async def _are_ready(clients: Sequence[AsyncMongoClient[dict[str, Any]]]) -> bool:
-    """Whether one is the primary, all others follow it, and what it writes reaches a majority."""
+    """Return whether one node is the primary, all others are secondaries, and a write reaches a majority."""
     try:
         roles = [await client.admin.command("hello") for client in clients]
         if not all(role["isWritablePrimary"] or role["secondary"] for role in roles):
             return False
         for client, role in zip(clients, roles, strict=True):
             if role["isWritablePrimary"]:
-                # Secondaries begin to fetch up to a second after they have their role: so one entry is written that
+                # Secondaries begin to replicate up to a second after they get their role. So write an entry that
                 # changes no data.
                 await client.admin.command("appendOplogNote", data={"datalayer": "ready"}, writeConcern=_MAJORITY)
                 return True

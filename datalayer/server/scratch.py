@@ -1,4 +1,4 @@
-"""Temporary data directories, which are removed also where the process that made them was killed."""
+"""Temporary data directories, which are removed even if their process was killed."""
 
 import contextlib
 import os
@@ -15,10 +15,10 @@ _OWNED = "owner.lock"
 
 @contextlib.contextmanager
 def scratch_directory() -> Generator[Path]:
-    """A temporary directory that is removed at the end of the block.
+    """Create a temporary directory that is removed at the end of the block.
 
-    The process holds a lock in it. The kernel releases that when the process ends, however it ends, and whoever makes
-    the next directory removes those without an owner.
+    The process holds a lock in the directory. The kernel releases it when the process ends, however it ends. Creating
+    the next directory removes those whose lock is free.
     """
     with tempfile.TemporaryDirectory(prefix=_PREFIX, ignore_cleanup_errors=True) as name:
         folder = Path(name)
@@ -28,14 +28,14 @@ def scratch_directory() -> Generator[Path]:
         _sweep(folder.parent)
         unnamed = folder / f"{_OWNED}.new"
         with unnamed.open("wb") as file:
-            # It gets its name when it is locked: nobody finds it without its owner.
+            # Lock the file before renaming it, so that no other process finds it unlocked.
             _lock(file)
             unnamed.rename(folder / _OWNED)
             yield folder
 
 
 def _sweep(parent: Path) -> None:
-    """Remove the user's directories whose process was killed. What cannot be looked at stays."""
+    """Remove the user's directories whose process was killed. Directories that cannot be read are kept."""
     for folder in parent.glob(f"{_PREFIX}*"):
         with contextlib.suppress(OSError):
             status = folder.lstat()
@@ -48,13 +48,13 @@ def _has_no_owner(folder: Path) -> bool:
         with (folder / _OWNED).open("rb") as file:
             _lock(file)
     except OSError:
-        # Somebody holds it; or it is not there, and the directory is new, or was not made here.
+        # The lock is held; or there is no lock file: the directory is new, or was not created by this library.
         return False
     return True
 
 
 def _lock(file: IO[bytes]) -> None:
-    """Lock the file, or raise at once."""
+    """Lock the file, or raise immediately."""
     import fcntl  # noqa: PLC0415 - Windows has no such module
 
     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,4 +1,4 @@
-"""What tests of code on top of the library need; the fixtures are in `datalayer.testing.plugin`.
+"""Helpers for testing applications that use the library. The pytest fixtures are in `datalayer.testing.plugin`.
 
 ```python
 from datalayer.testing import Factories, count_commands
@@ -49,7 +49,7 @@ _MODULES = {
 
 
 def __getattr__(name: str) -> object:
-    """Import what is asked for: pytest loads this package in every run, for the plugin."""
+    """Import on first access: every pytest run loads this package for the plugin."""
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)

@@ -1,34 +1,34 @@
-"""Time that a test is in charge of."""
+"""A clock that tests control."""
 
 from datalayer.engine.clock import system_clock
 
 
 class FrozenClock:
-    """A clock that stands still until it is told to move; it is a `Clock`, so databases take it.
+    """A clock that stands still until a test moves it. It is a `Clock`: pass it to `connect` or `over`.
 
     Attributes:
-        now: The time, in Unix milliseconds.
+        now: The current time, in Unix milliseconds.
     """
 
     def __init__(self, now: int | None = None) -> None:
-        """Stop the time.
+        """Create a clock that stands still.
 
         Args:
-            now: At which moment, in Unix milliseconds; at this one by default.
+            now: The time, in Unix milliseconds. Defaults to the system time.
         """
         self.now = system_clock() if now is None else now
 
     def __call__(self) -> int:
-        """The time, in Unix milliseconds."""
+        """Return the current time, in Unix milliseconds."""
         return self.now
 
     def __repr__(self) -> str:
         return f"FrozenClock({self.now})"
 
     def advance(self, milliseconds: int) -> None:
-        """Let time pass: `datalayer_clock.advance(3 * DAY)`, with the units of `datalayer.engine.clock`."""
+        """Advance the clock: `datalayer_clock.advance(3 * DAY)`, with the units of `datalayer.engine.clock`."""
         self.now += milliseconds
 
     def set(self, now: int) -> None:
-        """Go to a moment, which may be in the past."""
+        """Set the clock, also to a time in the past."""
         self.now = now

@@ -1,4 +1,4 @@
-"""What a database sends to the server."""
+"""Records the commands that a database sends to the server."""
 
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
@@ -14,12 +14,12 @@ from datalayer.errors import DataLayerError, NotSupportedInMemory
 
 @dataclass(frozen=True)
 class Command:
-    """A command as it was sent: a round trip.
+    """A command as it was sent; each command is one round trip.
 
     Attributes:
-        name: What it does, as the server calls it: `find`, `insert`, `commitTransaction`, ...
-        collection: The collection that it is about, if it is about one.
-        document: The whole command, with everything that the driver adds.
+        name: The name of the command: `find`, `insert`, `commitTransaction`, ...
+        collection: The collection, if the command concerns one.
+        document: The whole command, including what the driver adds.
     """
 
     name: str
@@ -28,13 +28,13 @@ class Command:
 
 
 class CommandLog(CommandListener):
-    """Lets `count_commands` see what a client sends: `AsyncMongoClient(uri, event_listeners=[CommandLog()])`."""
+    """Records what a client sends, for `count_commands`: `AsyncMongoClient(uri, event_listeners=[CommandLog()])`."""
 
     def __init__(self) -> None:
         self._recordings: list[list[Command]] = []
 
     def started(self, event: CommandStartedEvent) -> None:
-        """A command is on its way."""
+        """Record a command that is being sent."""
         if not self._recordings:
             return
         document = dict(event.command)
@@ -44,26 +44,28 @@ class CommandLog(CommandListener):
             recording.append(command)
 
     def succeeded(self, event: CommandSucceededEvent) -> None:
-        """Of no interest."""
+        """Do nothing."""
 
     def failed(self, event: CommandFailedEvent) -> None:
-        """Of no interest."""
+        """Do nothing."""
 
     @contextmanager
     def recorded(self) -> Generator[list[Command]]:
-        """The commands that are sent inside the block, in their order."""
+        """Yield a list of the commands that are sent inside the block, in order."""
         recording: list[Command] = []
         self._recordings.append(recording)
         try:
             yield recording
         finally:
-            # By identity: two blocks may have seen the same.
+            # Compare by identity: two blocks may have recorded equal commands.
             self._recordings = [other for other in self._recordings if other is not recording]
 
 
 @contextmanager
 def count_commands(database: Database) -> Generator[list[Command]]:
-    """The commands that the database's client sends inside the block, in their order; the list grows as they are sent.
+    """Yield a list of the commands that the database's client sends inside the block, in order.
+
+    The list grows while the block runs.
 
     ```python
     with count_commands(community) as commands:
@@ -71,32 +73,32 @@ def count_commands(database: Database) -> Generator[list[Command]]:
     assert [command.name for command in commands] == ["find"]
     ```
 
-    It costs no round trip. All that shares the client is counted; an attempt of the driver to send a command again is
-    one more command.
+    Recording costs no round trip. Commands of everything that shares the client are counted. A retry by the driver
+    counts as another command.
 
     Raises:
-        DataLayerError: The client has no `CommandLog`; one has to be given to it when it is made.
-        NotSupportedInMemory: There is no server that anything would be sent to.
+        DataLayerError: The client has no `CommandLog`. Pass one when you create the client.
+        NotSupportedInMemory: A database in memory sends no commands.
     """
     with command_log(database).recorded() as commands:
         yield commands
 
 
 def command_log(database: Database) -> CommandLog:
-    """The log of the database's client.
+    """Return the log of the database's client.
 
     Raises:
-        DataLayerError: It has none.
-        NotSupportedInMemory: It is no client of a server.
+        DataLayerError: The client has no log.
+        NotSupportedInMemory: The database is in memory.
     """
     client = database.database.client
-    if not isinstance(client, AsyncMongoClient):  # pyright: ignore[reportUnnecessaryIsInstance] - a mock is none
-        raise NotSupportedInMemory("Nothing is sent to a server by a database in memory.")
+    if not isinstance(client, AsyncMongoClient):  # pyright: ignore[reportUnnecessaryIsInstance] - a mock is not one
+        raise NotSupportedInMemory("A database in memory sends no commands to a server.")
     for listener in client.options.event_listeners:
         if isinstance(listener, CommandLog):
             return listener
     raise DataLayerError(
-        "The client of this database was made without a CommandLog, and a client takes none later.",
-        hint="AsyncMongoClient(uri, event_listeners=[datalayer.testing.CommandLog()]); "
-        "what the fixtures and open_database() give has one.",
+        "The client of this database was created without a CommandLog, and none can be added later.",
+        hint="Use AsyncMongoClient(uri, event_listeners=[datalayer.testing.CommandLog()]). "
+        "The clients of the fixtures and of open_database() have one.",
     )

@@ -1,4 +1,4 @@
-"""What the server says about the plan of a command that was sent."""
+"""Explains commands: asks the server for the plan of a command that was sent."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -7,9 +7,9 @@ from typing import Any
 from pymongo.asynchronous.database import AsyncDatabase
 
 PLANNED = {"find", "aggregate", "count", "distinct", "update", "delete", "findAndModify"}
-"""The commands that the server makes a plan for."""
+"""The commands that have a query plan."""
 
-# What the driver adds for the session, the transaction and the deadline: a plan cannot be asked for with it.
+# Fields that the driver adds for the session, the transaction and the deadline, and that `explain` does not accept.
 _ENVELOPE = {
     *("lsid", "$clusterTime", "$db", "$readPreference", "txnNumber", "autocommit", "startTransaction"),
     *("readConcern", "writeConcern", "maxTimeMS"),
@@ -21,18 +21,19 @@ _WRITTEN = ("nMatched", "nWouldDelete")
 
 @dataclass
 class Plan:
-    """A plan, and what it cost.
+    """A query plan and its cost.
 
     Attributes:
-        stages: The stages of the query, and of an aggregation's pipeline, as the server calls them.
-        indexes: The indexes that it goes by.
-        of_tables: The same, each with its table; but without those of lookups, where the server does not tell.
-        scans: Where it scans a collection.
-        sorts: Whether it sorts documents in memory.
-        keys: How many index keys it examined, those of lookups included.
-        returned: How many documents it returned, changed or removed; where it groups or counts, how many it did so of.
-        groups: Whether it groups or counts documents.
-        sorts_groups: Whether it sorts the groups that it made.
+        stages: The stages of the query and of the aggregation pipeline, by the server's names.
+        indexes: The indexes that it uses.
+        of_tables: The indexes with their collections, without those of lookups, which the server does not report.
+        scans: The collection scans.
+        sorts: True if it sorts documents in memory.
+        keys: The number of index keys examined, including those of lookups.
+        returned: The number of documents returned, changed or removed. If it groups or counts: the number of documents
+            grouped or counted.
+        groups: True if it groups or counts documents.
+        sorts_groups: True if it sorts groups.
     """
 
     stages: list[str] = field(default_factory=list[str])
@@ -47,12 +48,12 @@ class Plan:
 
     @property
     def faults(self) -> list[str]:
-        """What should not be in a plan."""
+        """The properties that a plan should not have."""
         return [*self.scans, *(["sorts documents"] if self.sorts else [])]
 
 
 def statements(command: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Each part of a command that has a plan of its own, as a command of its own; none where nothing is looked for."""
+    """Split a command into statements, each with its own query plan. Empty if the command has no query."""
     kind = next(iter(command))
     if kind not in PLANNED:
         return []
@@ -62,7 +63,7 @@ def statements(command: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 async def explain(database: AsyncDatabase[dict[str, Any]], statement: Mapping[str, Any]) -> Plan:
-    """The plan of a statement; it is run for that, but changes nothing."""
+    """Return the plan of a statement. The server runs the statement for that, without changing anything."""
     explained = await database.command("explain", statement, verbosity="executionStats")
     plan = Plan()
     if "stages" in explained:
@@ -73,7 +74,7 @@ async def explain(database: AsyncDatabase[dict[str, Any]], statement: Mapping[st
 
 
 def _read_stages(stages: Sequence[Mapping[str, Any]], plan: Plan) -> None:
-    """The stages of an aggregation, one after the other."""
+    """Read the stages of an aggregation."""
     into = 0
     for stage in stages:
         name = next(key for key in stage if key.startswith("$"))
@@ -110,7 +111,7 @@ def _read_sort(plan: Plan) -> None:
 
 
 def _read_query(explained: Mapping[str, Any], plan: Plan) -> None:
-    """The plan of a find, an update or a delete, or of as much of an aggregation as the server has made one plan."""
+    """Read the plan of a find, update or delete, or of the part of an aggregation that the server made one plan of."""
     winning = explained["queryPlanner"]["winningPlan"]
     table = explained["queryPlanner"]["namespace"].partition(".")[2]
     tree = list(_nodes(winning.get("queryPlan", winning)))

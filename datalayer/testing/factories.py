@@ -1,4 +1,4 @@
-"""Documents of a community for tests, made by its repositories, so that every rule holds."""
+"""Creates documents of a community for tests, through its repositories, so that every rule holds."""
 
 import html
 
@@ -44,11 +44,11 @@ from datalayer.testing.references import Numbers, document_of, id_of, stored
 
 
 class Factories:
-    """Makes documents of a community: `make = Factories(community)`, then `post = await make.post(author=ada)`.
+    """Creates documents of a community: `make = Factories(community)`, then `post = await make.post(author=ada)`.
 
-    There is a method for each kind of document. What has to be there is made where it is left out: a post gets a space
-    and an author of its own. What may be left out stays absent. Documents are referred to by themselves or by their
-    ids; names are numbered, and nothing is random.
+    There is one method for each collection. Required documents that you omit are created: a post gets its own space and
+    author. Optional fields that you omit stay absent. Pass other documents either as documents or as ids. Names are
+    numbered, and nothing is random.
     """
 
     def __init__(self, community: Community) -> None:
@@ -67,7 +67,7 @@ class Factories:
         role: Role = "member",
         avatar_storage_id: StorageId | None = None,
     ) -> User:
-        """A user."""
+        """Create a user."""
         return await self._community.users.create(
             name=self._named("User") if isinstance(name, Unset) else name,
             auth_user_id=auth_user_id,
@@ -78,7 +78,7 @@ class Factories:
         )
 
     async def follow(self, *, follower: User | UserId | None = None, following: User | UserId | None = None) -> Follow:
-        """Somebody who follows somebody."""
+        """Create a follow."""
         follower_id, following_id = await id_of(follower, self.user), await id_of(following, self.user)
         return (await self._community.follows.follow(follower_id, following_id)).follow
 
@@ -92,7 +92,7 @@ class Factories:
         customer_id: str | None = None,
         subscription_id: str | None = None,
     ) -> Membership:
-        """A user's membership: a free one, or with a tier one that Stripe has told of."""
+        """Create a user's membership: free, or, with a tier, as a Stripe event reports it."""
         user_id, memberships = await id_of(user, self.user), self._community.memberships
         if tier is not None:
             await memberships.apply_stripe_event(
@@ -115,18 +115,18 @@ class Factories:
         actor: User | UserId | None = None,
         data: Json = None,
     ) -> Notification:
-        """What a user is told, by an actor if there is one."""
+        """Create a notification for a user, optionally with an actor."""
         user_id = await id_of(user, self.user)
         actor_id = None if actor is None else await id_of(actor, self.user)
         notification = await self._community.notifications.notify(user_id, type, actor_id=actor_id, data=data)
         if notification is None:
-            raise InvalidInputError("actor", "is the user, who is told nothing of it")
+            raise InvalidInputError("actor", "is the recipient: users get no notifications about their own acts")
         return notification
 
     async def conversation(
         self, *, user: User | UserId | None = None, other: User | UserId | None = None
     ) -> Conversation:
-        """The conversation of two users."""
+        """Create the conversation of two users, or return the existing one."""
         return await self._community.conversations.open(await id_of(user, self.user), await id_of(other, self.user))
 
     async def message(
@@ -136,7 +136,7 @@ class Factories:
         sender: User | UserId | None = None,
         content: str | None = None,
     ) -> Message:
-        """A message; by the first of the two, where no sender is given."""
+        """Create a message. The sender defaults to the first participant."""
         conversation = conversation or await self.conversation(user=sender)
         between = await document_of(conversation, self._community.conversations)
         sender_id = await id_of(sender or between.participant_ids[0], self.user)
@@ -154,7 +154,7 @@ class Factories:
         icon: str | None = None,
         required_tier: str | None = None,
     ) -> Space:
-        """A space, behind all others."""
+        """Create a space, the last in order."""
         return await self._community.spaces.create(
             name=self._named("Space", name),
             visibility=visibility,
@@ -167,7 +167,7 @@ class Factories:
     async def space_visit(
         self, *, user: User | UserId | None = None, space: Space | SpaceId | None = None
     ) -> SpaceVisit:
-        """A user's visit to a space."""
+        """Record a user's visit to a space."""
         return await self._community.space_visits.record(await id_of(user, self.user), await id_of(space, self.space))
 
     async def post(
@@ -180,7 +180,7 @@ class Factories:
         title: str | None = None,
         media_ids: list[StorageId] | None = None,
     ) -> Post:
-        """A post; its HTML is a paragraph with its content."""
+        """Create a post. Its HTML defaults to a paragraph with the content."""
         content = self._named("Post", content)
         return await self._community.posts.create(
             await id_of(space, self.space),
@@ -199,7 +199,7 @@ class Factories:
         content: str | None = None,
         parent: Comment | CommentId | None = None,
     ) -> Comment:
-        """A comment; with a parent a reply, on the parent's post."""
+        """Create a comment; with a parent, a reply on the parent's post."""
         above = None if parent is None else await document_of(parent, self._community.comments)
         if post is None and above is not None:
             post = above.post_id
@@ -217,7 +217,7 @@ class Factories:
         post: Post | PostId | None = None,
         comment: Comment | CommentId | None = None,
     ) -> Like:
-        """A like of a comment, or of a post."""
+        """Create a like of a comment or of a post."""
         user_id = await id_of(user, self.user)
         if comment is None:
             type, id = "post", await id_of(post, self.post)
@@ -235,7 +235,7 @@ class Factories:
         user: User | UserId | None = None,
         reason: str | None = None,
     ) -> Report:
-        """A pending report of a user, of a comment, or of a post."""
+        """Create a pending report of a user, comment or post."""
         reporter_id, reason = await id_of(reporter, self.user), self._named("Reason", reason)
         if user is not None:
             return await self._community.reports.file(reporter_id, "user", await id_of(user, self.user), reason)
@@ -258,7 +258,7 @@ class Factories:
         thumbnail_storage_id: StorageId | None = None,
         required_tier: str | None = None,
     ) -> Course:
-        """A course without lessons: published, so that users can enroll."""
+        """Create a course without lessons. Published by default, so that users can enroll."""
         course = await self._community.courses.create(
             title=self._named("Course", title),
             visibility=visibility,
@@ -270,7 +270,7 @@ class Factories:
         return await self._community.courses.publish(course.id) if status == "published" else course
 
     async def module(self, *, course: Course | CourseId | None = None, title: str | None = None) -> Module:
-        """A module, the last of its course."""
+        """Create a module, the last of its course."""
         return await self._community.modules.create(await id_of(course, self.course), self._named("Module", title))
 
     async def lesson(
@@ -283,7 +283,7 @@ class Factories:
         video_url: str | None = None,
         attachment_ids: list[StorageId] | None = None,
     ) -> Lesson:
-        """A lesson, the last of its module."""
+        """Create a lesson, the last of its module."""
         return await self._community.lessons.create(
             await id_of(module, self.module),
             self._named("Lesson", title),
@@ -296,14 +296,14 @@ class Factories:
     async def enrollment(
         self, *, user: User | UserId | None = None, course: Course | CourseId | None = None
     ) -> Enrollment:
-        """A user's enrollment in a course."""
+        """Enroll a user in a course."""
         user_id, course_id = await id_of(user, self.user), await id_of(course, self.course)
         return (await self._community.enrollments.enroll(user_id, course_id)).enrollment
 
     async def lesson_progress(
         self, *, user: User | UserId | None = None, lesson: Lesson | LessonId | None = None
     ) -> LessonProgress:
-        """A lesson that a user has done; who is not enrolled in its course is enrolled first."""
+        """Complete a lesson for a user, after enrolling the user in its course if needed."""
         user_id, lesson_id = await id_of(user, self.user), await id_of(lesson, self.lesson)
         module = await self._community.modules.get((await self._community.lessons.get(lesson_id)).module_id)
         await self._community.enrollments.enroll(user_id, module.course_id)
@@ -325,7 +325,7 @@ class Factories:
         cover_storage_id: StorageId | None = None,
         recurrence: Recurrence | None = None,
     ) -> Event:
-        """An event: an hour, a day from now."""
+        """Create an event. Defaults to a one-hour event that starts in a day."""
         start_time = self._community.clock() + DAY if start_time is None else start_time
         return await self._community.events.create(
             title=self._named("Event", title),
@@ -342,22 +342,23 @@ class Factories:
     async def rsvp(
         self, *, user: User | UserId | None = None, event: Event | EventId | None = None, status: RsvpStatus = "going"
     ) -> Rsvp:
-        """A user's answer to an event."""
+        """Create a user's RSVP to an event."""
         user_id, event_id = await id_of(user, self.user), await id_of(event, self.event)
         return (await self._community.rsvps.set(user_id, event_id, status)).rsvp
 
     # Points, and the settings
 
     async def gamification_rule(self, *, action: str | None = None, point_value: int = 10) -> GamificationRule:
-        """What an action gives."""
+        """Set the points for an action."""
         return await self._community.gamification_config.set(self._named("action", action), point_value)
 
     async def points_entry(
         self, *, user: User | UserId | None = None, action: str = "post", amount: int | None = None
     ) -> PointsEntry:
-        """Points that a user was given for a cause of its own.
+        """Award points to a user, each time for a new cause.
 
-        The amount is what the action gives: with an amount that is changed to it, and where there is no rule it is 10.
+        The amount is that of the action's rule. If an amount is given, the rule is set to it first. If the action
+        awards no points yet, its rule is set to 10.
         """
         user_id, reference_id = await id_of(user, self.user), self._named("cause")
         if amount is not None or await self._community.gamification_config.value_of(action) == 0:
@@ -366,7 +367,7 @@ class Factories:
         return await stored(self._community, PointsEntry, userId=user_id, action=action, referenceId=reference_id)
 
     async def level(self, *, name: str | None = None, threshold: int | None = None, color: str | None = None) -> Level:
-        """A level above those that there are; the first is the third, since there are never fewer."""
+        """Create a level above the existing ones. The first call creates the third level: there are at least two."""
         levels = await self._community.levels.list()
         top = levels[-1].threshold if levels else DEFAULT_LEVELS[1]["threshold"]
         new: LevelFields = {
@@ -386,7 +387,7 @@ class Factories:
         custom_domain: str | Unset | None = UNSET,
         stripe_connected_account_id: str | Unset | None = UNSET,
     ) -> CommunitySettings:
-        """The settings, of which there is one document."""
+        """Set the community settings, a single document."""
         return await self._community.community_settings.update(
             name=self._named("Community", name),
             logo_storage_id=logo_storage_id,

@@ -1,4 +1,4 @@
-"""A database on a server that each test finds empty."""
+"""A database on a server that is emptied before each test."""
 
 import asyncio
 import re
@@ -25,22 +25,22 @@ _OF_THE_SERVER = {"admin", "config", "local"}
 
 
 class IsolatedDatabase:
-    """A database whose schema is made once, and from which the documents are removed before each test.
+    """A database whose schema is created once, and whose documents are removed before each test.
 
-    A client of pymongo belongs to the event loop that it was used in first, and the next test may have another one: so
-    each test has a client of its own. What happens between tests is done by one that needs no loop.
+    A pymongo client belongs to the first event loop that uses it, and the next test may have another loop. So each test
+    gets its own client. Work between tests is done by a synchronous client.
 
     Attributes:
-        uri: Where it is.
+        uri: The URI of the database.
     """
 
     def __init__(self, server: str, runner: asyncio.Runner, *, is_ours: bool) -> None:
-        """Choose a name that nobody else has; nothing is made yet.
+        """Choose a unique name. Nothing is created yet.
 
         Args:
             server: The URI of the server.
-            runner: Makes the schema.
-            is_ours: Whether nobody else uses the server: then other databases that a test writes to are dropped, too.
+            runner: Runs the creation of the schema.
+            is_ours: Nobody else uses the server: then other databases that a test writes to are dropped, too.
         """
         self._name = f"datalayer_{uuid.uuid4().hex[:12]}"
         self.uri = _with_database(server, self._name)
@@ -57,20 +57,20 @@ class IsolatedDatabase:
 
     @contextmanager
     def opened(self, kind: type[D], clock: Clock) -> Generator[D]:
-        """An empty database of this kind, for one test in whichever event loop."""
-        # Not when the test before is over: what it left under way may write a moment later. And what else this test has
-        # open was empty when it was opened.
+        """Open an empty database of this kind for one test, in any event loop."""
+        # Not at the end of the previous test: operations that it left running may write later. Databases that this test
+        # already has open were emptied when they were opened.
         self._clear([table for idle in self._ready - self._open for table in _tables(idle)])
         if kind not in self._ready:
             self._runner.run(_make(kind, self.uri))
             self._ready.add(kind)
         watch = _Watch(self._name, set(_tables(kind)))
         listeners = [CommandLog(), watch]
-        # Polling saves a connection; a test's client does not live long enough to need news faster.
+        # Polling saves a connection; a test's client does not live long enough to need faster updates.
         client = AsyncMongoClient[dict[str, Any]](self.uri, event_listeners=listeners, serverMonitoringMode="poll")
         watch.client = client
         database = client[self._name]
-        # Beanie was initialized when the schema was made.
+        # Beanie was initialized when the schema was created.
         bind(database, kind.documents)
         self._open.add(kind)
         try:
@@ -82,7 +82,7 @@ class IsolatedDatabase:
             self._drop(watch.changed)
 
     def _drop(self, changed: set[str]) -> None:
-        """Drop the databases in which more has changed than documents of the tables."""
+        """Drop the databases in which something other than documents of the collections has changed."""
         for name in changed:
             if name == self._name:
                 self._ready.clear()
@@ -90,7 +90,7 @@ class IsolatedDatabase:
                 self._client.drop_database(name)
 
     def _clear(self, tables: list[str]) -> None:
-        """Remove all documents, whoever wrote them: one query finds the tables that have any."""
+        """Remove all documents, whoever wrote them. One query finds the collections that have any."""
         if not tables:
             return
         first, *others = [[{"$limit": 1}, {"$project": {"_id": {"$literal": table}}}] for table in tables]
@@ -99,17 +99,17 @@ class IsolatedDatabase:
         ]
         filled = [row["_id"] for row in self._database[tables[0]].aggregate([*first, *unions])]
         for table in filled:
-            # Only the last one waits for the journal, which has those before it then.
+            # Only the last one waits for the journal, which then contains the earlier ones too.
             concern = WriteConcern("majority" if table == filled[-1] else 1)
             self._database.get_collection(table, write_concern=concern).delete_many({})
 
 
 class _Watch(CommandListener):
-    """Closes a test's client in the loop that it was used in, and sees what else than documents the client changes.
+    """Closes a test's client in the loop that used it, and tracks which other changes the client makes.
 
     Attributes:
         client: The client.
-        changed: The databases in which it wrote to collections that are no tables, or changed definitions.
+        changed: The databases in which it wrote to undeclared collections, or changed the schema.
     """
 
     client: AsyncMongoClient[dict[str, Any]]
@@ -120,9 +120,9 @@ class _Watch(CommandListener):
         self._closing: asyncio.Task[None] | None = None
 
     def started(self, event: CommandStartedEvent) -> None:
-        """A command is on its way."""
+        """Inspect a command that is being sent."""
         if self._closing is None:
-            # In a context of its own: the first command may be one in a transaction, under a deadline.
+            # In its own context: the first command may be part of a transaction with a deadline.
             closing = self._close_with_the_loop()
             self._closing = asyncio.get_running_loop().create_task(closing, context=Context())
         name, about = event.command_name, str(event.command.get(event.command_name))
@@ -133,19 +133,19 @@ class _Watch(CommandListener):
             self.changed.add(database)
 
     def succeeded(self, event: CommandSucceededEvent) -> None:
-        """Of no interest."""
+        """Do nothing."""
 
     def failed(self, event: CommandFailedEvent) -> None:
-        """Of no interest."""
+        """Do nothing."""
 
     def close(self) -> None:
-        """Close the client; where its loop is over it has been closed already."""
+        """Close the client. If its loop has ended, the client is already closed."""
         if self._closing is not None and not self._closing.get_loop().is_closed():
             self._closing.cancel()
             self._closing.get_loop().run_until_complete(asyncio.wait([self._closing]))
 
     async def _close_with_the_loop(self) -> None:
-        """Wait for the end of the loop, which cancels the tasks that are left."""
+        """Close the client at the end of the loop, which cancels the remaining tasks."""
         try:
             await asyncio.get_running_loop().create_future()
         finally:
@@ -166,12 +166,12 @@ async def _make(kind: type[Database], uri: str) -> None:
 
 
 def _with_database(uri: str, name: str) -> str:
-    """The URI with another database in it."""
+    """Return the URI with another database name."""
     match = re.fullmatch(r"(?P<server>mongodb(?:\+srv)?://[^/?]+)(?:/(?P<path>[^?]*))?(?:\?(?P<options>.*))?", uri)
     if match is None:
         raise InvalidInputError("uri", "must begin with mongodb:// or mongodb+srv://")
     options = match["options"] or ""
     if "@" in match["server"] and "authsource=" not in options.lower():
-        # Where the user is known is the path's other meaning.
+        # The path also sets the default authentication database.
         options = f"authSource={match['path'] or 'admin'}" + (f"&{options}" if options else "")
     return f"{match['server']}/{name}" + (f"?{options}" if options else "")

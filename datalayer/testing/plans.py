@@ -1,4 +1,4 @@
-"""Which indexes serve the queries of a piece of code."""
+"""Checks which indexes the queries of a block of code use."""
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -15,20 +15,21 @@ Planned = tuple[dict[str, Any], Plan]
 
 @asynccontextmanager
 async def assert_uses_index(database: Database, index: str) -> AsyncGenerator[None]:
-    """Fail where no query that is sent inside the block goes by the index, or where one scans a collection.
+    """Fail if no query inside the block uses the index, or if a query scans a collection.
 
     ```python
     async with assert_uses_index(community, "by_spaceId_and_createdAt"):
         await community.posts.in_space(space.id)
     ```
 
-    Finds, aggregations with their lookups, updates and deletions are explained by the server when the block is over, on
-    the data of that moment; so a query costs another two round trips.
+    When the block ends, the server explains its finds, aggregations (with their lookups), updates and deletes on the
+    current data. This costs two more round trips per query.
 
     Raises:
-        AssertionError: It is so; the message shows the queries, with the stages and the indexes of their plans.
-        DataLayerError: The client has no `CommandLog`; one has to be given to it when it is made.
-        NotSupportedInMemory: There is no server that would make a plan.
+        AssertionError: No query uses the index, or one scans a collection. The message shows the queries, with the
+            stages and indexes of their plans.
+        DataLayerError: The client has no `CommandLog`. Pass one when you create the client.
+        NotSupportedInMemory: A database in memory has no query plans.
     """
     with command_log(database).recorded() as commands:
         yield
@@ -39,14 +40,14 @@ async def assert_uses_index(database: Database, index: str) -> AsyncGenerator[No
     ]
     scanning = [planned for planned in found if planned[1].scans]
     if scanning:
-        raise AssertionError(_message("A collection is scanned.", scanning))
+        raise AssertionError(_message("A query scans a collection.", scanning))
     if not any(index in plan.indexes for _, plan in found):
-        raise AssertionError(_message(f"No query goes by {index}.", found))
+        raise AssertionError(_message(f"No query uses the index {index}.", found))
 
 
 def _message(fault: str, found: list[Planned]) -> str:
     if not found:
-        return f"{fault} Nothing was looked for at all."
+        return f"{fault} The block sent no query."
     return "\n".join((fault, *(_shown(*planned) for planned in found)))
 
 

@@ -1,22 +1,22 @@
-"""The pytest plugin: databases that are empty when a test begins.
+"""The pytest plugin: a fresh, empty database for each test.
 
-It is there wherever the library is installed, and costs nothing before a test asks for one of its fixtures:
+The plugin is active wherever the library is installed, and costs nothing until a test uses one of its fixtures:
 
-- `community` and `stories`: open databases, empty for each test whoever wrote what before;
-- `datalayer_clock`: the clock of both, which stands still until the test moves it. A fixture of this name in a
-  `conftest.py` that gives `datalayer.engine.clock.system_clock` lets time pass;
-- `datalayer_uri`: where they are, for an application that opens its own connection.
+- `community` and `stories`: open databases, empty at the start of each test;
+- `datalayer_clock`: the clock of both databases, which stands still until the test moves it. To use the system time,
+  define a fixture of this name in `conftest.py` that returns `datalayer.engine.clock.system_clock`;
+- `datalayer_uri`: the URI of the databases, for an application that opens its own connection.
 
-The databases are on a real server that the run starts itself; with pytest-xdist, each worker has one. The tests are
-async, so a plugin that runs them is needed: pytest-asyncio, in either mode and with loops of any scope, or anyio's with
+The databases are on a real server that the test run starts itself; with pytest-xdist, one per worker. The tests are
+async, so they need a plugin that runs them: pytest-asyncio, in either mode and with loops of any scope, or anyio with
 asyncio.
 
-`--datalayer-uri`, or `datalayer_uri` in the configuration file, names a server to use instead; each process makes a
-database of its own there, and drops it. With `--datalayer-memory`, or `datalayer_memory = true`, there is no server at
-all, and no proof of any rule: see `datalayer.testing.open_database`.
+To use another server, set `--datalayer-uri`, or `datalayer_uri` in the configuration file. Each process then creates
+its own database there, and drops it at the end. With `--datalayer-memory`, or `datalayer_memory = true`, there is no
+server, and the tests prove no rule of the data: see `datalayer.testing.open_database`.
 """
 
-# Nothing of the library is imported here: every run of pytest in the environment would wait for it.
+# Import nothing of the library here: every pytest run in the environment would wait for it.
 from collections.abc import Generator
 from typing import TYPE_CHECKING
 
@@ -40,30 +40,30 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.fixture(scope="session")
 def _datalayer_sandbox(pytestconfig: pytest.Config) -> "Generator[Sandbox]":
-    """Where the databases of this process are."""
+    """The sandbox that provides the databases of this process."""
     from datalayer.testing.sandbox import open_sandbox  # noqa: PLC0415 - see above
 
     uri = pytestconfig.getoption("datalayer_uri") or pytestconfig.getini("datalayer_uri") or None
     memory = pytestconfig.getoption("datalayer_memory") or pytestconfig.getini("datalayer_memory")
     if uri and memory:
-        raise pytest.UsageError("datalayer: a server and databases in memory are asked for at once")
+        raise pytest.UsageError("datalayer: a server URI and databases in memory cannot be combined")
     with open_sandbox(uri, memory=memory) as sandbox:
         yield sandbox
 
 
 @pytest.fixture(scope="session")
 def datalayer_uri(_datalayer_sandbox: "Sandbox") -> str:
-    """The URI of the one database that both `community` and `stories` are in.
+    """The URI of the database that both `community` and `stories` use.
 
-    What is written there by others is removed with the rest, before the next test that asks for `community` or
-    `stories`. The server may be used for other databases, too, which are nobody's matter but the tests'.
+    Documents that others write there are removed too, before the next test that uses `community` or `stories`. Tests
+    may also use other databases on the server.
     """
     return _datalayer_sandbox.uri
 
 
 @pytest.fixture
 def datalayer_clock() -> "Clock":
-    """A `FrozenClock`, which stands still at the moment when the test begins."""
+    """A `FrozenClock`, set to the time at which the test starts."""
     from datalayer.testing.clock import FrozenClock  # noqa: PLC0415 - see above
 
     return FrozenClock()

@@ -1,4 +1,4 @@
-"""What factories are given: documents or their ids, or nothing."""
+"""The arguments of factories: documents, ids, or nothing."""
 
 import itertools
 from collections import defaultdict
@@ -26,19 +26,19 @@ class HasId(Protocol[I_co]):
 
 
 async def id_of(reference: HasId[I] | I | None, make: Callable[[], Awaitable[HasId[I]]]) -> I:
-    """The id of a document, or the id itself; of a document that is made now where there is neither."""
+    """Return the id of a document, or the id itself. Creates a document if neither is given."""
     if reference is None:
         reference = await make()
     return reference if isinstance(reference, ObjectId) else reference.id
 
 
 async def document_of(reference: D | I, repository: Repository[D, I]) -> D:
-    """The document, read where only its id is given."""
+    """Return the document. Reads it if only its id is given."""
     return await repository.get(reference) if isinstance(reference, ObjectId) else reference
 
 
 async def stored(database: Database, document: type[D], **filter: Any) -> D:  # noqa: ANN401
-    """The document with these fields, by their names in MongoDB, of a method that does not give it."""
+    """Return the stored document with these fields (by their names in MongoDB), for methods that do not return it."""
     wire = await database.database[document.Settings.name].find_one(filter)
     if wire is None:
         raise not_found(document, filter)
@@ -46,11 +46,11 @@ async def stored(database: Database, document: type[D], **filter: Any) -> D:  # 
 
 
 class Numbers:
-    """Counts what is made of each kind, for the names."""
+    """Numbers the names of created documents, by kind."""
 
     def __init__(self) -> None:
         self._counts: defaultdict[str, itertools.count[int]] = defaultdict(lambda: itertools.count(1))
 
     def name(self, kind: str, given: str | None = None) -> str:
-        """The name that is given, or one that nothing else of the kind has: `Post 1`, `Post 2`, ..."""
+        """Return the given name, or a new one for the kind: `Post 1`, `Post 2`, ..."""
         return f"{kind} {next(self._counts[kind])}" if given is None else given

@@ -1,4 +1,4 @@
-"""Where the databases of tests are: on an embedded server, on one that runs already, or in memory."""
+"""Provides databases for tests: on an embedded server, on a running server, or in memory."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Generator
@@ -26,31 +26,31 @@ T = TypeVar("T")
 
 
 class Sandbox(Protocol):
-    """What gives each test databases that are empty."""
+    """Provides empty databases for each test."""
 
     @property
     def uri(self) -> str:
-        """Where they are: who else connects there works on the same data."""
+        """The URI of the databases. Every client that connects to it works on the same data."""
         ...
 
     def opened(self, kind: type[D], clock: Clock) -> AbstractContextManager[D]:
-        """An empty database of this kind, for one test."""
+        """Open an empty database of this kind for one test."""
         ...
 
 
 class _Memory:
-    """Databases in memory, one for each time that one is asked for."""
+    """Databases in memory, a new one for each request."""
 
     def __init__(self, runner: asyncio.Runner) -> None:
         self._runner = runner
 
     @property
     def uri(self) -> str:
-        """There is none."""
+        """Raise an error: there is no URI."""
         raise NotSupportedInMemory("Databases in memory have no URI: there is no server to connect to.")
 
     def opened(self, kind: type[D], clock: Clock) -> AbstractContextManager[D]:
-        """A database in memory."""
+        """Open a database in memory."""
         from datalayer.testing.memory import open_in_memory  # noqa: PLC0415 - it needs the `memory` extra
 
         return _entered(open_in_memory(kind, clock), self._runner)
@@ -58,13 +58,13 @@ class _Memory:
 
 @contextmanager
 def open_sandbox(uri: str | None = None, *, memory: bool = False) -> Generator[Sandbox]:
-    """A sandbox in memory, on the server at the URI, or on an embedded server. No event loop may run.
+    """Open a sandbox in memory, on the server at the URI, or on an embedded server. No event loop may be running.
 
     Raises:
-        ServerNotFoundError: There is no `mongod` program; the hint says how to get one.
-        ServerStartError: It did not start; the message says why.
+        ServerNotFoundError: No `mongod` program was found; the hint says how to get one.
+        ServerStartError: The server did not start; the message says why.
     """
-    # It never becomes the thread's current loop, which is the test's.
+    # This loop never becomes the current loop of the thread, which belongs to the test.
     with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
         if memory:
             yield _Memory(runner)
@@ -87,26 +87,27 @@ def _entered(context: AbstractAsyncContextManager[T], runner: asyncio.Runner) ->
 
 @asynccontextmanager
 async def open_database(kind: type[D], *, memory: bool = False, clock: Clock | None = None) -> AsyncGenerator[D]:
-    """An empty database of its own, for as long as the block lasts.
+    """Open a new, empty database for the block.
 
     ```python
     async with open_database(Community) as community:
         ...
     ```
 
-    On an embedded server of its own, which takes about a second to start: the pytest plugin's fixtures share one. In
-    memory it takes milliseconds; but that is a mock in which nothing conflicts, so it serves tests of code that reads
-    and writes plainly, and proves no rule. What it cannot do as a server does is refused.
+    By default it runs on its own embedded server, which takes about a second to start (the fixtures of the pytest
+    plugin share one). A database in memory takes milliseconds, but it is a mock without conflicts: it suits tests of
+    code that simply reads and writes, and proves no rule of the data. Operations that it cannot do like a server are
+    rejected.
 
     Args:
         kind: `Community` or `Stories`.
-        memory: In memory (the extra `memory`), or on a server (the extra `embedded`).
-        clock: Gives Unix milliseconds; the system's time by default.
+        memory: Use a database in memory (extra `memory`) instead of a server (extra `embedded`).
+        clock: Returns the current time in Unix milliseconds. Defaults to the system time.
 
     Raises:
-        ServerNotFoundError: There is no `mongod` program; the hint says how to get one.
-        ServerStartError: It did not start; the message says why.
-        NotSupportedInMemory: From anything that the mock cannot do rightly.
+        ServerNotFoundError: No `mongod` program was found; the hint says how to get one.
+        ServerStartError: The server did not start; the message says why.
+        NotSupportedInMemory: Raised by any call that the mock cannot run correctly.
     """
     clock = clock or system_clock
     if memory:

@@ -1,4 +1,4 @@
-"""The application: where the database is, and what answers."""
+"""The application: opens the database and registers the routes."""
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager

@@ -1,4 +1,4 @@
-"""What the routes ask for."""
+"""The dependencies of the routes."""
 
 from typing import Annotated, cast
 
@@ -37,7 +37,7 @@ OwnPost = Annotated[Post, Depends(_own_post)]
 
 
 class Paging(BaseModel):
-    """Which page of a list; `after` is the `next` of the page before. The library checks both."""
+    """The page of a list to return; `after` is the `next` of the previous page. The library validates both."""
 
     limit: int = 20
     after: str | None = None

@@ -15,13 +15,13 @@ STATUS = {
     "not_a_participant": 403,
     "unavailable": 503,
 }
-"""By the error's code; a kind that is not here has the status of the kind above it, at last 500."""
+"""The HTTP status by error code. Other errors get the status of their base class, ultimately 500."""
 
 HIDDEN = {
     "unavailable": "The service is not available. Nothing has changed; try again.",
-    "outcome_unknown": "The change was not confirmed. Look whether it has happened before you ask for it again.",
+    "outcome_unknown": "The change was not confirmed. Check whether it was applied before you try again.",
 }
-"""What is said instead of a message that is for operators, since it may name hosts."""
+"""Replaces messages that are for operators, because they may name hosts."""
 
 logger = logging.getLogger(__name__)
 

@@ -1,4 +1,4 @@
-"""What goes in and out.
+"""The request and response models.
 
 The documents hold more than clients should see (`authUserId`, `revision`), so each response names its fields. They are
 read from the documents' attributes, and written in camelCase. The limits of the input are the library's.
@@ -16,13 +16,13 @@ T = TypeVar("T")
 
 
 class Input(BaseModel):
-    """A request's body; unknown fields are refused."""
+    """A request body; unknown fields are rejected."""
 
     model_config = ConfigDict(alias_generator=to_camel, extra="forbid")
 
 
 class NewSpace(Input):
-    """A space to be made."""
+    """A space to create."""
 
     name: str
     description: str | None = None
@@ -30,21 +30,21 @@ class NewSpace(Input):
 
 
 class NewPost(Input):
-    """A post to be written."""
+    """A post to create."""
 
     content: str
     title: str | None = None
 
 
 class PostChanges(Input):
-    """What is left out stays; a title that is null is removed."""
+    """Changes to a post. Omitted fields stay unchanged; a null title is removed."""
 
     content: str = ""
     title: str | None = None
 
 
 class NewComment(Input):
-    """A comment, or with a parent a reply, to be written."""
+    """A comment to create; with a parent, a reply."""
 
     content: str
     parent_id: CommentId | None = None
@@ -107,7 +107,7 @@ class ThreadOut(Output):
 
 
 class LikeOut(Output):
-    """What a like has come to."""
+    """The state after a like or unlike."""
 
     liked: bool
     like_count: int

@@ -225,5 +225,5 @@ async def test_the_command_says_what_it_left_out(
     monkeypatch.setenv("MONGODB_URI", target[0])
     status, output, errors = await called(main, str(path))
     assert status == 1
-    assert output.splitlines() == ["spaces: 0 rows", "drafts: not a table of this library, left out"]
+    assert output.splitlines() == ["spaces: 0 rows", "drafts: not a collection of this library, skipped"]
     assert errors.startswith("spaces k1: name: ")

@@ -97,6 +97,6 @@ async def test_the_user_for_deployments_may_do_every_step(address: str) -> None:
 
 async def test_without_its_auth_source_the_uri_lets_nobody_in(address: str) -> None:
     """As the guide says."""
-    with pytest.raises(AuthenticationError, match="it looked in the database opentribe"):
+    with pytest.raises(AuthenticationError, match="the database opentribe has no such user"):
         async with Community.connect(guided(address).replace("&authSource=admin", "")):
             pass

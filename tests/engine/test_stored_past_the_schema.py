@@ -85,7 +85,7 @@ async def test_a_missing_field_is_named(community: Community, table: str, field:
     """Also where only a part of the document is read: no `KeyError` leaves a method."""
     call = await world(community)
     await _write(community, table, {}, {"$unset": {field: ""}})
-    with pytest.raises(InvalidDocumentError, match=f"has no field '{field}'"):
+    with pytest.raises(InvalidDocumentError, match=f"lacks the field '{field}'"):
         await call()
 
 

@@ -48,7 +48,7 @@ async def waiting(*arguments: str) -> asyncio.subprocess.Process:
     finally:
         signal.signal(signal.SIGINT, before)
     assert process.stderr is not None
-    assert b"waiting for another process that changes the schema" in await process.stderr.readline()
+    assert b"waiting for another process that is changing the schema" in await process.stderr.readline()
     return process
 
 
@@ -82,7 +82,7 @@ async def test_apply_ends_well_only_where_an_application_starts(empty: Database,
     await empty.posts.create_index("title", name="by_spaceId")
     for dry_run in (["--dry-run"], []):
         status, output, _ = await run("apply", *dry_run, "--only", "community", "--uri", uri)
-        assert (status, "an application of this release does not start" in output) == (DRIFT, True)
+        assert (status, "an application of this release cannot start" in output) == (DRIFT, True)
     assert (await run("apply", "--dry-run", "--drop", "--only", "community", "--uri", uri))[0] == AS_DECLARED
     assert (await run("apply", "--drop", "--only", "community", "--uri", uri))[0] == AS_DECLARED
 
@@ -105,7 +105,7 @@ async def test_errors_for_people_and_for_machines(command: str) -> None:
     uri = "mongodb://user:secret@127.0.0.1:9/?serverSelectionTimeoutMS=50"
     status, output, errors = await run(command, "--uri", uri)
     assert (status, output, errors.count("\n")) == (COULD_NOT_LOOK, "", 1)
-    assert errors.startswith("error: The server does not answer: 127.0.0.1:9")
+    assert errors.startswith("error: The server is not available: 127.0.0.1:9")
     status, output, quiet = await run(command, "--json", "--uri", uri)
     assert (status, quiet, json.loads(output)["error"]["code"]) == (COULD_NOT_LOOK, "", "unavailable")
     assert "secret" not in output + errors
@@ -142,7 +142,7 @@ async def test_a_product_that_is_not_used(empty: Database, uri: str) -> None:
     status, output, _ = await run("check", "--uri", uri)
     assert (status, output.splitlines()[-1]) == (
         DRIFT,
-        "stories: none of its collections is there; without it: --only community",
+        "stories: none of its collections exists; to leave it out, use --only community",
     )
     assert (await run("apply", "--only", "community", "--uri", uri))[0] == AS_DECLARED
     assert "chapters" not in await empty.list_collection_names()
@@ -157,7 +157,8 @@ async def test_who_holds_the_lock(empty: Database, uri: str) -> None:
     async with lock.schema_lock(empty):
         status, output, errors = await run("apply", "--lock-timeout", "0", *arguments)
         assert (status, output) == (COULD_NOT_LOOK, "")
-        assert f"Another process changes the schema: {os.uname().nodename}, process {os.getpid()}, since 20" in errors
+        holder = f"{os.uname().nodename}, process {os.getpid()}, since 20"
+        assert f"Another process is changing the schema: {holder}" in errors
         status, output, _ = await run("apply", "--lock-timeout", "0", "--json", *arguments)
         assert (status, json.loads(output)["error"]["code"]) == (COULD_NOT_LOOK, "schema_locked")
         assert (await run("apply", "--dry-run", "--lock-timeout", "0", *arguments))[0] == AS_DECLARED
@@ -172,7 +173,7 @@ async def test_an_interrupted_run_gives_the_lock_back(empty: Database, uri: str)
         process = await waiting("apply", "--uri", uri)
         process.send_signal(signal.SIGINT)
         _, errors = await process.communicate()
-        assert (process.returncode, b"run it again" in errors) == (130, True)
+        assert (process.returncode, b"run the command again" in errors) == (130, True)
     assert await empty[lock.COLLECTION].count_documents({}) == 0
 
 

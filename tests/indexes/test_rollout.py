@@ -228,7 +228,7 @@ async def test_the_lock_of_a_run_that_died_ends(deployed: Database, monkeypatch:
         patch.setattr(lock, "LEASE", -lock.LEASE)
         assert await died.take() is None
     async with asyncio.timeout(5), lock.schema_lock(deployed):
-        with pytest.raises(SchemaLockedError, match="was lost to another process"):
+        with pytest.raises(SchemaLockedError, match="Another process has taken over the schema lock"):
             await died.confirm()
 
 

@@ -40,7 +40,7 @@ async def test_foreign_data_is_one_line_of_error(
     monkeypatch.setenv("MONGODB_URI", at(server_uri, "seedforeign"))
     status, output, errors = await called(main, "small")
     assert (status, output) == (1, "")
-    assert errors.startswith("error: seedforeign.levels holds documents")
+    assert errors.startswith("error: seedforeign.levels contains documents")
     assert errors.count("\n") == 1
     await seed_client.drop_database("seedforeign")
 

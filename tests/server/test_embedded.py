@@ -217,7 +217,7 @@ async def test_a_data_directory_that_is_a_file_is_refused(tmp_path: Path) -> Non
     with pytest.raises(ServerStartError, match=f"{file} is a file"):
         async with embedded_server(file):
             pass
-    with pytest.raises(ServerStartError, match="cannot be made: Not a directory"):
+    with pytest.raises(ServerStartError, match="cannot be created: Not a directory"):
         async with embedded_server(file / "below"):
             pass
 
@@ -239,7 +239,7 @@ async def test_damaged_data_ends_with_what_mongod_says(tmp_path: Path) -> None:
     (tmp_path / "storage.bson").write_bytes(b"junk")
     (tmp_path / "WiredTiger").touch()
     (tmp_path / "WiredTiger.turtle").write_bytes(b"junk")
-    with pytest.raises(ServerStartError, match=r"ended as it started \((exit status|signal) \d+: \w+") as raised:
+    with pytest.raises(ServerStartError, match=r"exited during start-up \((exit status|signal) \d+: \w+") as raised:
         async with embedded_server(tmp_path):
             pass
     assert str(tmp_path / "mongod.log") in str(raised.value.hint)
@@ -368,7 +368,7 @@ def test_the_command_says_what_is_wrong_in_one_line(tmp_path: Path) -> None:
         check=False,
     )
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == f"error: The data directory {file} is a file. Name a directory.\n"
+    assert done.stderr == f"error: The data directory {file} is a file. Choose a directory.\n"
 
 
 def test_the_command_without_its_extra_says_how_to_install_it() -> None:

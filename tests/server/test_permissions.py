@@ -75,7 +75,7 @@ async def test_who_may_not_read(address: str, name: str, what: str) -> None:
             await READING[what](community)
     assert (error.value.action, error.value.role, error.value.code) == ("find", "read", "permission_denied")
     assert f"{name}.{error.value.collection}" in told(error.value)
-    assert f"the role read on {name} has" in told(error.value)
+    assert f"the role read on {name} grants" in told(error.value)
 
 
 @pytest.mark.parametrize("what", ["insert", "update", "remove"])
@@ -126,7 +126,7 @@ async def test_who_may_not_change_the_schema(address: str, name: str) -> None:
             error = translate(raised.value)
             assert isinstance(error, PermissionDeniedError)
             assert (error.action, error.role, error.collection) == (action, "dbAdmin", next(iter(command.values())))
-            assert f"the role dbAdmin on {name} has" in told(error)
+            assert f"the role dbAdmin on {name} grants" in told(error)
 
 
 async def test_a_deployment_that_lacks_rights(address: str, name: str) -> None:
@@ -147,9 +147,9 @@ async def test_where_a_user_is_looked_up(address: str, name: str) -> None:
     """In the database of the path, where the URI does not say; or the password is another one; or there is no user."""
     somebody = await user(address, {"role": "readWrite", "db": name})
     wrong = {
-        uri(address, somebody, name, ""): f"it looked in the database {name}, and found no such user",
-        uri(address, somebody.replace("s3cret", "s3crets"), name): "it looked in the database admin, and",
-        f"mongodb://{address}/{name}?replicaSet=rs0": "there is none in the URI",
+        uri(address, somebody, name, ""): f"the database {name} has no such user",
+        uri(address, somebody.replace("s3cret", "s3crets"), name): "the database admin has no such user, or the",
+        f"mongodb://{address}/{name}?replicaSet=rs0": "the URI has no user name",
     }
     for place, message in wrong.items():
         with pytest.raises(AuthenticationError, match=message) as error:

@@ -153,4 +153,4 @@ def test_a_server_and_memory_are_not_asked_for_at_once(pytester: pytest.Pytester
     pytester.makepyfile("async def test_it(community): pass")
     result = pytester.runpytest_inprocess("--datalayer-memory", "--datalayer-uri=mongodb://localhost")
     result.assert_outcomes(errors=1)
-    result.stdout.fnmatch_lines(["*a server and databases in memory are asked for at once*"])
+    result.stdout.fnmatch_lines(["*a server URI and databases in memory cannot be combined*"])

@@ -35,8 +35,8 @@ def test_every_kind_has_a_code_of_its_own() -> None:
 
 
 def test_an_error_without_a_message_says_what_its_class_is() -> None:
-    assert str(PinLimitError()) == "The space has its three pinned posts already."
-    assert str(PinLimitError(hint="Unpin one.")) == "The space has its three pinned posts already. Unpin one."
+    assert str(PinLimitError()) == "The space already has three pinned posts."
+    assert str(PinLimitError(hint="Unpin one.")) == "The space already has three pinned posts. Unpin one."
 
 
 def test_a_server_that_is_starting_is_no_matter_of_the_uri() -> None:

@@ -1,1 +1,1 @@
-"""A module for each family of tables: what its documents are, and how many."""
+"""One module for each family of collections: generates its documents."""

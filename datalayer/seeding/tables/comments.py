@@ -1,4 +1,4 @@
-"""The comments, which follow from the numbers of the posts."""
+"""Comments, computed from the numbers of the posts."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,14 +15,14 @@ from datalayer.seeding.world import World
 _TEXTS = 499
 _EDITED = Every(29, 11)
 
-# The shape of a thread: two comments, an answer to the second one, another answer to it, and a comment. The
-# numbers say how far back the comment is that is answered.
+# The shape of a thread: two comments, two replies to the second comment, and another comment. The numbers say how far
+# back the parent comment is.
 _ANSWERS = (0, 0, 1, 2, 0)
 
 
 @dataclass(frozen=True, slots=True)
 class Remark:
-    """A comment by its number: who wrote it when, and what it answers."""
+    """A comment by its number: its author, time and parent."""
 
     number: int
     id: ObjectId
@@ -33,12 +33,12 @@ class Remark:
 
     @property
     def deleted(self) -> bool:
-        """Whether it is deleted."""
+        """True if it is deleted."""
         return self.number in DELETED_COMMENTS
 
 
 class Comments:
-    """The comments of each post, and the documents."""
+    """The comments of all posts, and their documents."""
 
     def __init__(self, world: World, people: People, posts: Posts) -> None:
         random = source(world, "comments")
@@ -52,7 +52,7 @@ class Comments:
         self._replies = _texts(writer, phrases("comments", "reply"))
 
     def of(self, post: int) -> Iterator[Remark]:
-        """The comments of the post of this number, oldest first."""
+        """Return the comments of the post with this number, oldest first."""
         posts = self._posts
         total = posts.comments[post]
         if not total:
@@ -96,5 +96,5 @@ class Comments:
 
 
 def _texts(writer: Writer, templates: list[str]) -> list[str]:
-    """All templates in turn, so that neighbours say different things."""
+    """Use all templates in turn, so that consecutive texts differ."""
     return [writer.fresh().fill(templates[number % len(templates)]) for number in range(_TEXTS)]

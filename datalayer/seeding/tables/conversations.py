@@ -1,4 +1,4 @@
-"""Conversations of two, and their messages."""
+"""Conversations between two users, and their messages."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -16,7 +16,7 @@ _DELETED = Every(23, 9)
 
 
 class Conversations:
-    """The pairs of people who talk; what they say follows from the number of the conversation."""
+    """The pairs of users who talk. The messages are computed from the number of the conversation."""
 
     def __init__(self, world: World, people: People) -> None:
         self._world, self._people = world, people
@@ -31,7 +31,7 @@ class Conversations:
 
     def _make_pairs(self) -> list[tuple[int, int]]:
         random, total = source(self._world, "conversations"), self._people.count
-        # A dict, since a set has no order.
+        # A dict, because a set has no order.
         pairs: dict[tuple[int, int], None] = {}
         while len(pairs) < self.count:
             one, other = int(total * random.random() ** 2), random.randrange(total)
@@ -45,7 +45,7 @@ class Conversations:
         return met + int(draw * (self._world.now - met))
 
     def _talk(self, number: int, first: int, conversation: ObjectId, opened: int) -> list[dict[str, Any]]:
-        """The messages of a conversation; `first` is how many messages all conversations before it have."""
+        """Return the messages of a conversation; `first` is the number of messages in all earlier conversations."""
         random = source(self._world, f"talk {number}")
         writer = Writer(random)
         total = self._of(number)

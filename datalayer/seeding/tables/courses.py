@@ -1,4 +1,4 @@
-"""The courses, their modules and lessons."""
+"""Courses with their modules and lessons."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ _DRAFTS, _DELETED = Every(6, 4), Every(9, 8)
 
 @dataclass(frozen=True, slots=True)
 class Curriculum:
-    """A course with all that belongs to it; the documents are complete but for `enrollmentCount`."""
+    """A course with its modules and lessons. The documents are complete except for `enrollmentCount`."""
 
     row: dict[str, Any]
     modules: list[dict[str, Any]]
@@ -26,17 +26,17 @@ class Curriculum:
 
     @property
     def id(self) -> ObjectId:
-        """The course's id."""
+        """The id of the course."""
         return self.row["_id"]
 
     @property
     def published(self) -> bool:
-        """Whether anybody could ever enroll."""
+        """True if users could enroll."""
         return self.row["status"] == "published"
 
 
 class Courses:
-    """All courses; there are so few of them that they are made at once."""
+    """All courses; few enough to be held in memory."""
 
     def __init__(self, world: World) -> None:
         self._world = world

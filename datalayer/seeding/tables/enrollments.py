@@ -1,4 +1,4 @@
-"""Who takes which course, and how far they are."""
+"""Enrollments and the progress in them."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from datalayer.seeding.world import World
 
 @dataclass(frozen=True, slots=True)
 class Study:
-    """A user's way through a course: the times at which the first lessons were done, in order."""
+    """A user's progress in a course: the completion times of the first lessons, in order."""
 
     number: int
     user: int
@@ -25,11 +25,11 @@ class Study:
 
     @property
     def completed(self) -> int | None:
-        """When the last lesson was done, if it was."""
+        """The completion time of the course, or `None`."""
         return self.done[-1] if len(self.done) == len(self.course.lessons) else None
 
     def lessons(self) -> Iterator[tuple[ObjectId, int]]:
-        """The lessons that are done, with the times."""
+        """Return the completed lessons with their times."""
         for lesson, moment in zip(self.course.lessons, self.done, strict=False):
             yield lesson["_id"], moment
 
@@ -46,11 +46,11 @@ class Enrollments:
         self.progress_count = sum(len(study.done) for study in self.studies())
 
     def _of(self, course: int) -> int:
-        """Some courses are liked better than others."""
+        """Return the number of enrollments: some courses are more popular than others."""
         return self._world.enrollments_per_course * (2 + course * 3 % 5) // 6
 
     def studies(self) -> Iterator[Study]:
-        """All of them, course by course."""
+        """Return all studies, course by course."""
         random, people, world = source(self._world, "enrollments"), self._people, self._world
         number = 0
         for course, total in zip(self._courses.all, self.per_course, strict=True):
@@ -94,6 +94,6 @@ class Enrollments:
                 sequence += 1
 
     def course_rows(self) -> Iterator[dict[str, Any]]:
-        """The courses with their counter."""
+        """Return the documents of the courses, with their counters."""
         for course, total in zip(self._courses.all, self.per_course, strict=True):
             yield course.row | {"enrollmentCount": total}

@@ -1,4 +1,4 @@
-"""Events, and who comes."""
+"""Events and their RSVPs."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from datalayer.seeding.tables.users import People
 from datalayer.seeding.world import World
 
 _PAST = 0.8
-"""This part of the events is over."""
+"""The share of events that are over."""
 
 _STATUSES = ("going",) * 7 + ("maybe", "maybe", "notGoing")
 _DELETED = Every(13, 11)
@@ -21,7 +21,7 @@ _DELETED = Every(13, 11)
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A user's answer to an event."""
+    """A user's RSVP to an event."""
 
     user: int
     status: str
@@ -29,7 +29,7 @@ class Answer:
 
 
 class Events:
-    """The events by number, with the answers to each."""
+    """The events by number, with their RSVPs."""
 
     def __init__(self, world: World, people: People) -> None:
         self._world, self._people = world, people
@@ -69,12 +69,12 @@ class Events:
         going = sum(answer.status == "going" for answer in self._answers(number, row))
         row["rsvpCount"] = going
         if number % 3 == 0:
-            # Every other one of these is full.
+            # Every second event with a limit is full.
             row["capacity"] = max(1, going + 5 * (number % 2))
         return row
 
     def _of(self, number: int) -> int:
-        # Never more than were there from the first day.
+        # Never more than the number of founders.
         return min(self._world.founders, self._world.rsvps_per_event * (1 + number % 4) // 3)
 
     def _answers(self, number: int, row: dict[str, Any]) -> Iterator[Answer]:
@@ -85,13 +85,13 @@ class Events:
             yield Answer(user, random.choice(_STATUSES), row["createdAt"] + int(random.random() * window))
 
     def answers(self) -> Iterator[tuple[dict[str, Any], Answer]]:
-        """Each event's row with each answer to it."""
+        """Return the document of each event with each RSVP to it."""
         for number, row in enumerate(self.rows):
             for answer in self._answers(number, row):
                 yield row, answer
 
     def rsvp_rows(self) -> Iterator[dict[str, Any]]:
-        """The documents of the answers."""
+        """Return the documents of the RSVPs."""
         for sequence, (row, answer) in enumerate(self.answers()):
             yield {
                 "_id": self._rsvps.make(answer.moment, sequence),

@@ -1,4 +1,4 @@
-"""Who follows whom."""
+"""Follows."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -9,7 +9,7 @@ from datalayer.seeding.world import World
 
 
 class Follows:
-    """Everybody follows some others, more often those who have been there longest."""
+    """Every user follows some others, with a preference for the oldest accounts."""
 
     def __init__(self, world: World, people: People) -> None:
         self._world, self._people = world, people
@@ -22,7 +22,7 @@ class Follows:
         return number * 7 % most if most else 0
 
     def pairs(self) -> Iterator[tuple[int, int, int, int]]:
-        """The sequence number, the one who follows, the one who is followed, and the time."""
+        """Return for each follow its number, the follower, the followed user, and the time."""
         people, random = self._people, source(self._world, "follows")
         sequence = 0
         for number in range(people.count):

@@ -1,4 +1,4 @@
-"""The likes of posts and comments."""
+"""Likes of posts and comments."""
 
 from collections.abc import Iterator
 from typing import Any, Literal, TypeAlias
@@ -15,7 +15,7 @@ Kind: TypeAlias = Literal["post", "comment"]
 
 
 class Likes:
-    """Who likes what. The same user never comes twice for one target, since the steps between them are a prime."""
+    """The likes. No user likes a target twice, because the steps between the users are a prime."""
 
     def __init__(self, world: World, people: People, posts: Posts, comments: Comments) -> None:
         self._world, self._people, self._posts, self._comments = world, people, posts, comments
@@ -26,11 +26,11 @@ class Likes:
         self._salt = source(world, "likes").randrange(PRIME)
 
     def of_post(self, post: int) -> list[tuple[int, int]]:
-        """Who likes the post: the number of the user, and the time."""
+        """Return the likes of the post: the number of the user, and the time."""
         return self._of(self._posts.likes[post], self._posts.created(post), self._posts.readers(post), post)
 
     def of_comment(self, remark: Remark) -> list[tuple[int, int]]:
-        """Who likes the comment."""
+        """Return the likes of the comment."""
         salt = remark.number + self._posts.count
         return self._of(self._comments.likes[remark.number], remark.created, self._posts.readers(remark.post), salt)
 
@@ -40,7 +40,7 @@ class Likes:
         return [((first + step * PRIME) % readers, created + step * window) for step in range(1, total + 1)]
 
     def rows(self) -> Iterator[dict[str, Any]]:
-        """The documents: those of the posts, then those of the comments."""
+        """Return the documents: likes of posts, then likes of comments."""
         number = 0
         for post in range(self._posts.count):
             if likers := self.of_post(post):

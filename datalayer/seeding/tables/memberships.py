@@ -1,4 +1,4 @@
-"""What people pay for."""
+"""Memberships."""
 
 from collections.abc import Iterator
 from random import Random
@@ -15,7 +15,7 @@ _STATUSES = ("active",) * 7 + ("trialing", "past_due", "canceled")
 
 
 class Memberships:
-    """One for each user; some of them pay."""
+    """One membership per user; some are paid."""
 
     def __init__(self, world: World, people: People) -> None:
         self._world, self._people = world, people

@@ -1,4 +1,4 @@
-"""What people are told."""
+"""Notifications."""
 
 from collections.abc import Iterator
 from functools import cached_property
@@ -18,7 +18,7 @@ _FOLLOWS_EVERY = 4
 
 
 class Notice(NamedTuple):
-    """Somebody is told what somebody else did."""
+    """A notification of one user about an act of another."""
 
     user: int
     type: str
@@ -28,7 +28,7 @@ class Notice(NamedTuple):
 
 
 class Notifications:
-    """The comments on the newest posts are told to those whom they answer, and some of the follows."""
+    """Notifications about the comments on the newest posts, and about some of the follows."""
 
     def __init__(self, world: World, people: People, posts: Posts, comments: Comments, follows: Follows) -> None:
         self._world, self._people, self._posts, self._comments = world, people, posts, comments
@@ -38,7 +38,7 @@ class Notifications:
 
     @cached_property
     def count(self) -> int:
-        """How many there are."""
+        """The number of notifications."""
         return sum(1 for _ in self._notices())
 
     def _notices(self) -> Iterator[Notice]:

@@ -1,4 +1,4 @@
-"""Points, what they are given for, and the levels they lead to."""
+"""Points, the rules for awarding them, and levels."""
 
 from bisect import bisect_right
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ _THRESHOLDS = [level["threshold"] for level in DEFAULT_LEVELS]
 
 
 class Award(NamedTuple):
-    """Points for a user; `cause` is the type of the reference, then its parts."""
+    """Points for a user; `cause` is the type of the reference, followed by its parts."""
 
     user: int
     action: str
@@ -32,7 +32,7 @@ class Award(NamedTuple):
 
 
 class Points:
-    """What happened around the newest posts, in courses and at events is rewarded."""
+    """Awards for activity around the newest posts, in courses and at events."""
 
     def __init__(
         self,
@@ -53,7 +53,7 @@ class Points:
 
     @cached_property
     def totals(self) -> list[int]:
-        """Each user's points, by number."""
+        """The points of each user, by number."""
         totals = [0] * self._people.count
         for award in self._awards():
             totals[award.user] += DEFAULT_VALUES[award.action]
@@ -61,12 +61,12 @@ class Points:
 
     @property
     def levels(self) -> list[int]:
-        """Each user's level, by number."""
+        """The level of each user, by number."""
         return [bisect_right(_THRESHOLDS, points) for points in self.totals]
 
     @cached_property
     def count(self) -> int:
-        """How many entries there are."""
+        """The number of entries."""
         return sum(1 for _ in self._awards())
 
     def _awards(self) -> Iterator[Award]:
@@ -92,7 +92,7 @@ class Points:
 
     def _for_likes(self, author: int, kind: str, target: ObjectId, likers: list[tuple[int, int]]) -> Iterator[Award]:
         for user, moment in likers:
-            # Who likes their own words gets nothing for it.
+            # Likes of one's own posts and comments earn nothing.
             if user != author:
                 yield Award(author, "like_received", ("like", kind, target, self._people.ids[user]), moment)
 
@@ -111,7 +111,7 @@ class Points:
             }
 
     def rule_rows(self) -> Iterator[dict[str, Any]]:
-        """What each action gives."""
+        """Return the documents of the rules: the points for each action."""
         for number, (action, value) in enumerate(DEFAULT_VALUES.items()):
             yield {"_id": self._rules.make(self._world.start, number), "action": action, "pointValue": value}
 

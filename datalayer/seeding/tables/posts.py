@@ -1,4 +1,4 @@
-"""The posts. Everything about a post follows from its number, so that no list of them is needed."""
+"""Posts. Everything about a post is computed from its number, so no list of posts is needed."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,9 +15,9 @@ from datalayer.seeding.tables.users import People
 from datalayer.seeding.world import World
 
 DELETED_COMMENTS = Every(61, 7)
-"""The numbers of the comments that are deleted."""
+"""The numbers of the deleted comments."""
 
-# Prime lengths, and no two the same: the combinations of what is drawn take long to come back.
+# Distinct primes, so that combinations of draws repeat only after a long time.
 _PLACES, _AUTHORS, _TEXTS, _CLOSINGS = 997, 10_007, 211, 401
 _DELETED, _EDITED, _ILLUSTRATED, _ARCHIVED = Every(89, 17), Every(13, 5), Every(11, 3), Every(37, 5)
 _PINS = 3
@@ -25,7 +25,7 @@ _PINS = 3
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A post's words."""
+    """The texts of a post."""
 
     title: str | None
     content: str
@@ -33,7 +33,7 @@ class Text:
 
 
 class Posts:
-    """What is known of each post by its number, and the documents."""
+    """The properties of each post by its number, and the documents."""
 
     def __init__(self, world: World, people: People, spaces: Spaces) -> None:
         random = source(world, "posts")
@@ -50,7 +50,7 @@ class Posts:
         weights = [spaces.places[number].weight for number in living]
         self._places = random.choices(living, weights, k=_PLACES)
         self._archived = [number for number, place in enumerate(spaces.places) if place.archived]
-        # The square makes those who came first write the most.
+        # Squaring makes the oldest accounts write the most.
         self.authors = [random.random() ** 2 for _ in range(_AUTHORS)]
         writer = Writer(random)
         kinds = {place.kind for place in spaces.places}
@@ -61,35 +61,35 @@ class Posts:
         self._pins = self._pinned()
 
     def created(self, number: int) -> int:
-        """When the post was written."""
+        """Return the creation time of the post."""
         return self._world.at((number + 0.5) / self.count)
 
     def id(self, number: int) -> ObjectId:
-        """The post's id."""
+        """Return the id of the post."""
         return self._ids.make(self.created(number), number)
 
     def readers(self, number: int) -> int:
-        """How many users had come when the post was written."""
+        """Return how many users had joined when the post was written."""
         return self._people.joined((number + 0.5) / self.count)
 
     def author(self, number: int) -> int:
-        """The number of the user who wrote it; news come from those who look after the community."""
+        """Return the number of the author; news are written by admins and moderators."""
         if self.place(number) in self._closed:
             return number % (self._world.admins + self._world.moderators)
         return int(self.readers(number) * self.authors[number % _AUTHORS])
 
     def place(self, number: int) -> int:
-        """The number of the space that it is in."""
+        """Return the number of the space of the post."""
         if number in _ARCHIVED and number < self.count * self._spaces.ARCHIVED_AT - 1:
             return self._archived[0]
         return self._places[number % _PLACES]
 
     def deleted(self, number: int) -> bool:
-        """Whether it is deleted."""
+        """Return whether the post is deleted."""
         return number in _DELETED
 
     def rows(self) -> Iterator[dict[str, Any]]:
-        """The documents, oldest first."""
+        """Return the documents, oldest first."""
         world, people = self._world, self._people
         places = [(place.id, self._texts[place.kind]) for place in self._spaces.places]
         closings = [("\n\n" + paragraphs(texts), markup(texts)) for texts in self._closings]
@@ -125,7 +125,7 @@ class Posts:
             yield row
 
     def _pinned(self) -> dict[int, int]:
-        """The time of pinning for the posts that are pinned: the first ones of each living space, up to three."""
+        """Return the pinned posts with their pin times: up to three of the first posts of each space not archived."""
         pins: dict[int, int] = {}
         taken = dict.fromkeys(self._places, 0)
         for number in range(min(self.count, 2_000)):

@@ -1,4 +1,4 @@
-"""What people reported to the moderators."""
+"""Reports to the moderators."""
 
 from collections.abc import Iterator
 from random import Random
@@ -18,7 +18,7 @@ _KINDS = ("user", "comment", "comment", "post", "post", "post", "post")
 
 
 class Reports:
-    """One to three reports of a target each, by different people."""
+    """One to three reports per target, by different users."""
 
     def __init__(self, world: World, people: People, posts: Posts, comments: Comments) -> None:
         self._world, self._people, self._posts, self._comments = world, people, posts, comments
@@ -38,7 +38,7 @@ class Reports:
                 continue
             used.add(target)
             together = min(1 + len(used) % 3, self.count - sequence)
-            # One more than needed, since nobody reports themselves.
+            # One more than needed, because users do not report themselves.
             drawn = random.sample(range(people.there_at(moment)), together + 1)
             for reporter in [user for user in drawn if user != owner][:together]:
                 created = moment + int(random.random() * self._world.between(moment, 2))
@@ -54,7 +54,7 @@ class Reports:
                 sequence += 1
 
     def _target(self, random: Random) -> tuple[str, ObjectId, int, int]:
-        """Its type, its id, the user whom it is about, and the time from which on it may be reported."""
+        """Return the target's type and id, the number of the user it concerns, and its earliest time for a report."""
         kind = random.choice(_KINDS)
         if kind == "user":
             user = random.randrange(self._world.admins, self._world.founders)
@@ -66,7 +66,7 @@ class Reports:
         return "post", self._posts.id(post), self._posts.author(post), self._posts.created(post)
 
     def _outcome(self, created: int, number: int) -> dict[str, Any]:
-        """Every third case waits for the moderators."""
+        """Return the decision; every third report is pending."""
         if number % 3 == 0:
             return {"status": "pending"}
         return {

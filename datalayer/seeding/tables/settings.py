@@ -1,4 +1,4 @@
-"""The community's own settings."""
+"""The settings of the community."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -8,7 +8,7 @@ from bson import ObjectId
 from datalayer.seeding.world import World
 
 SETTINGS = ObjectId("000000000000000000000001")
-"""There is one document, so its id is a fixed one."""
+"""The fixed id of the only document."""
 
 
 def settings_rows(world: World) -> Iterator[dict[str, Any]]:

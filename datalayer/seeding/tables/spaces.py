@@ -1,4 +1,4 @@
-"""The spaces, and who has been there when."""
+"""Spaces and visits to them."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ _PLAIN = ("name", "description", "icon")
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A space: `kind` is what people write there, `weight` how much, and `row` its document."""
+    """A space: `kind` is the kind of its posts, `weight` their share, and `row` its document."""
 
     id: ObjectId
     kind: str
@@ -26,12 +26,12 @@ class Place:
 
     @property
     def archived(self) -> bool:
-        """Whether the space is deleted."""
+        """True if the space is deleted."""
         return "deletedAt" in self.row
 
 
 class Spaces:
-    """All spaces of the phrase book; the last one was archived when a third of everything had happened."""
+    """All spaces in `phrases.toml`. The last one was archived when a third of everything had happened."""
 
     ARCHIVED_AT = 0.33
 
@@ -65,7 +65,7 @@ def _place(world: World, ids: Ids, order: int, entry: dict[str, Any]) -> Place:
 
 
 class Visits:
-    """Everybody has been in one to four spaces."""
+    """Every user has visited one to four spaces."""
 
     def __init__(self, world: World, people: People, spaces: Spaces) -> None:
         self._world, self._people = world, people
@@ -84,7 +84,7 @@ class Visits:
         for number, user in enumerate(self._people.ids):
             came = self._people.created[number]
             for step in range(self._of(number)):
-                # Most look in often, so the last time is not long ago.
+                # Most users visit often, so the last visit is recent.
                 last = world.now - int((world.now - came) * random.random() ** 3)
                 yield {
                     "_id": self._ids.make(came + step, sequence),

@@ -1,4 +1,4 @@
-"""The stories with their chapters, scenes and characters."""
+"""Stories with their chapters, scenes and characters."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ _CAST = 6
 
 @dataclass(frozen=True, slots=True)
 class Tale:
-    """A story's documents."""
+    """The documents of a story."""
 
     story: dict[str, Any]
     chapters: list[dict[str, Any]]
@@ -28,7 +28,7 @@ class Tale:
 
 
 class Tales:
-    """The stories by number, in all states between the first outline and the last page."""
+    """The stories by number, in all states from the first outline to the last page."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -42,7 +42,7 @@ class Tales:
         self.character_count = sum(_cast_of(number) for number in range(self.count))
 
     def rows(self, part: Callable[[Tale], list[dict[str, Any]]]) -> Iterator[dict[str, Any]]:
-        """The documents of one of the tables: `part` takes them from a tale."""
+        """Return the documents of one of the collections; `part` extracts them from a tale."""
         for number in range(self.count):
             yield from part(self._tale(number))
 
@@ -96,7 +96,7 @@ class Tales:
         state: dict[str, Any] = {"status": status}
         if status == "complete" or (status != "draft" and happens(random, 0.5)):
             state["prose"] = paragraphs(writer.several(random.randrange(3, 7), "stories", "prose"))
-            # A run that is under way over a text, or that failed over one, was a further one.
+            # A scene that has a text and whose run is pending or failed is being regenerated.
             state["regenerationCount"] = random.choice((0, 0, 1, 2)) if status == "complete" else 1
         if status == "error":
             state["errorMessage"] = writer.write("stories", "error")
@@ -123,12 +123,12 @@ class Tales:
 
 
 def _progress(number: int) -> int:
-    """How many chapters are finished."""
+    """Return the number of finished chapters."""
     return (5 + number * 11) % (CHAPTERS + 1)
 
 
 def _scenes_of(number: int, at: int) -> int:
-    """How many scenes the chapter has; two chapters ahead of the last finished one are outlined."""
+    """Return the number of scenes of the chapter; two chapters after the last finished one are outlined."""
     return 1 + (number + at) % _SCENES if at <= _progress(number) + 2 else 0
 
 

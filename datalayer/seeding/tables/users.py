@@ -1,4 +1,4 @@
-"""The people of the world."""
+"""Users."""
 
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
@@ -12,14 +12,14 @@ from datalayer.seeding.phrases import Writer, phrases
 from datalayer.seeding.world import BEFORE_START, World
 
 MEMBER = "Member"
-"""What a user without a name is called in copies."""
+"""The name of a user without a name in copies."""
 
 _PREFERENCES = ("Comments", "Replies", "Followers", "Events", "Courses", "DMs")
 _DIGESTS = ("immediate", "daily", "weekly", "off")
 
 
 class People:
-    """The users by number, in the order in which they came. Number 0 is an admin."""
+    """The users by number, in the order in which they joined. Number 0 is an admin."""
 
     def __init__(self, world: World) -> None:
         random = source(world, "people")
@@ -40,22 +40,22 @@ class People:
         ]
 
     def joined(self, part: float) -> int:
-        """How many users had come when this part of everything had happened."""
+        """Return how many users had joined when this share of everything had happened."""
         founders = self.world.founders
         return founders + int(part * (self.count - founders))
 
     def there_at(self, moment: int) -> int:
-        """How many users had come at this time."""
+        """Return how many users had joined by this time."""
         return bisect_right(self.created, moment)
 
     def author(self, number: int) -> dict[str, Any]:
-        """The copies of the user's profile that posts and comments hold."""
+        """Return the copies of the user's profile in posts and comments."""
         avatar = self.avatars[number]
         copies: dict[str, Any] = {"authorId": self.ids[number], "authorName": self.names[number]}
         return copies if avatar is None else {**copies, "authorAvatar": avatar}
 
     def rows(self, points: Sequence[int], levels: Sequence[int]) -> Iterator[dict[str, Any]]:
-        """The documents, with these points and levels by number."""
+        """Return the documents, with the given points and levels by number."""
         world = self.world
         random = source(world, "profiles")
         writer = Writer(random)
@@ -82,18 +82,18 @@ class People:
             yield row
 
     def role(self, number: int) -> str:
-        """What the user may do: the first ones are the admins, then come the moderators."""
+        """Return the role: the first users are admins, the next ones moderators."""
         if number < self.world.admins:
             return "admin"
         return "moderator" if number < self.world.admins + self.world.moderators else "member"
 
     def a_moderator(self, draw: int) -> ObjectId:
-        """One of those who look after the community."""
+        """Return one of the admins and moderators."""
         return self.ids[draw % (self.world.admins + self.world.moderators)]
 
 
 def _came(world: World, number: int) -> int:
-    """The founders within the week before the start, the others as the community grows."""
+    """Return the join time: founders in the week before the opening, the others as the community grows."""
     if number < world.founders:
         return world.start - BEFORE_START + 6 * DAY * number // world.founders
     return world.at((number - world.founders + 0.5) / (world.users - world.founders))

@@ -1,12 +1,12 @@
-"""The databases in memory: for quick unit tests of code that uses the repositories.
+"""Databases in memory, for fast unit tests of code that uses the repositories.
 
-mongomock-motor does the work. It differs silently from MongoDB in much, so what is asked of it is held against a list
-first: what is not on it raises `NotSupportedInMemory`, before anything is written. So a call has the result that it has
-on a server, or that error: a test makes every example call of every method on both.
+They are based on mongomock-motor, which silently differs from MongoDB in many ways. So every operation is first checked
+against a list of supported ones: any other raises `NotSupportedInMemory`, before anything is written. A call therefore
+either has the same result as on a server or raises that error; a test runs every example call of every method on both.
 
-What differs: there are no round trips and no conflicts; transactions run one after the other; documents are checked by
-their classes, which also refuse the blank strings that the server's validators let through; and Beanie's own queries
-(`Post.find(...)`) are refused while such a database is the one that was opened last.
+Differences: there are no round trips and no conflicts. Transactions run one after another. Documents are validated by
+their classes, which also reject the blank strings that the server's validators accept. Beanie's own queries
+(`Post.find(...)`) are rejected while such a database is the most recently opened one.
 """
 
 from collections.abc import AsyncGenerator, Sequence
@@ -27,11 +27,11 @@ D = TypeVar("D", bound=database.Database)
 
 @asynccontextmanager
 async def open_in_memory(kind: type[D], clock: Clock | None = None) -> AsyncGenerator[D]:
-    """An empty database whose data is in this process, and gone at the end.
+    """Open an empty database in memory. Its data is gone when the block ends.
 
     Args:
         kind: `Community` or `Stories`.
-        clock: Gives Unix milliseconds; every timestamp that is written comes from it.
+        clock: Returns the current time in Unix milliseconds. Every written timestamp comes from it.
 
     Raises:
         NotSupportedInMemory: mongomock-motor is not installed.
@@ -48,14 +48,14 @@ async def open_in_memory(kind: type[D], clock: Clock | None = None) -> AsyncGene
 
 
 class Nothing(Refusing):
-    """A collection that no document declares: there is nothing in it, and nothing gets in."""
+    """A collection that no document declares: always empty, and not writable."""
 
     async def find_one(self, *_arguments: object, **_options: object) -> None:
         """No document."""
 
 
 class Database(Refusing):
-    """The collections of the documents, in the driver's terms."""
+    """The collections of the documents, with the interface of the driver's database."""
 
     def __init__(self, name: str, documents: Sequence[type[Document]], engine: Any) -> None:  # noqa: ANN401
         self.name = name
@@ -66,12 +66,12 @@ class Database(Refusing):
             self._collections[table] = Collection(document, engine[table], self.client, self._collections)
 
     def with_options(self, **_options: object) -> Self:
-        """The same: what is written is there at once, and for everybody."""
+        """Return the same database: writes are immediately visible to everyone."""
         return self
 
     def __getitem__(self, name: str) -> Collection | Nothing:
         return self._collections.get(name) or Nothing()
 
     def __getattr__(self, name: str) -> object:
-        """A collection: the driver lets it be an attribute too."""
+        """Return a collection; the driver also allows attribute access."""
         return self[name] if name in self.__dict__.get("_collections", ()) else super().__getattr__(name)

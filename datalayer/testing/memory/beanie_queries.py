@@ -1,4 +1,4 @@
-"""What Beanie's own queries find while a database in memory is open: an error that says so."""
+"""Rejects Beanie's own queries while a database in memory is open."""
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
@@ -12,13 +12,13 @@ from datalayer.testing.memory.language import unsupported
 
 
 class _Collection(Refusing):
-    """A collection that answers nothing."""
+    """A collection that rejects every operation."""
 
     def __init__(self, name: str) -> None:
         self.name = name
 
     def __getattr__(self, name: str) -> object:
-        raise unsupported(f"queries of Beanie's own, such as {name}")
+        raise unsupported(f"Beanie's own queries, such as {name}")
 
 
 class _Client:
@@ -26,16 +26,16 @@ class _Client:
 
 
 class _Database:
-    """A database that lets Beanie initialize the classes, and answers no query."""
+    """A database that lets Beanie initialize the classes, and rejects every query."""
 
     client = _Client()
 
     async def command(self, _: object) -> dict[str, str]:
-        """The server's version, the only thing that Beanie asks for."""
+        """Return the server's version, the only thing that Beanie requests."""
         return {"version": "6.0.0"}
 
     async def list_collection_names(self, **_: object) -> list[str]:
-        """None: Beanie makes no collection here."""
+        """Return no names: Beanie creates no collections here."""
         return []
 
     def __getitem__(self, name: str) -> _Collection:
@@ -44,7 +44,7 @@ class _Database:
 
 @asynccontextmanager
 async def beanie_queries_refused(documents: Sequence[type[Document]]) -> AsyncGenerator[None]:
-    """A block in which the queries of these classes raise `NotSupportedInMemory`."""
+    """Make Beanie's queries of these classes raise `NotSupportedInMemory` inside the block."""
     database = cast("Any", _Database())
     if not all(map(is_initialized, documents)):
         await initialize_beanie(database, documents)

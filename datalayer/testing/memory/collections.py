@@ -30,29 +30,29 @@ _VALIDATION_FAILURE = 121
 
 
 class Refusing:
-    """Refuses every method that its subclasses do not have."""
+    """Rejects every method that the subclass does not define."""
 
     def __getattr__(self, name: str) -> object:
-        """Refuse it; what begins with an underscore is Python's own matter."""
+        """Reject the attribute. For names with an underscore, raise the usual `AttributeError`."""
         if name.startswith("_"):
             raise AttributeError(name)
         raise unsupported(f"{type(self).__name__.lower()}.{name}")
 
 
 class Cursor(Refusing):
-    """What a query gives."""
+    """The result of a query."""
 
     def __init__(self, fetch: Callable[..., Awaitable[list[Wire]]]) -> None:
         self._fetch = fetch
         self._bounds: dict[str, Bound] = {}
 
     def min(self, low: Bound) -> Self:
-        """Begin at this position of the index."""
+        """Begin at this position in the index."""
         self._bounds["low"] = low
         return self
 
     def max(self, high: Bound) -> Self:
-        """End before this position of the index."""
+        """End before this position in the index."""
         self._bounds["high"] = high
         return self
 
@@ -66,9 +66,9 @@ class Cursor(Refusing):
 
 
 class Collection(Refusing):
-    """A collection: what is asked of it is checked, and then done by the engine, a collection of mongomock-motor.
+    """A collection that checks every operation, and passes it to the engine, a collection of mongomock-motor.
 
-    What a write leaves is validated, and is taken back where it breaks a rule.
+    The result of a write is validated. If it violates a rule, the write is rolled back.
     """
 
     def __init__(
@@ -96,7 +96,7 @@ class Collection(Refusing):
         hint: str | None = None,
         **options: object,
     ) -> Cursor:
-        """The documents that the filter finds."""
+        """Return the documents that the filter finds."""
         language.check_options(options)
         language.check_projection(projection, self._kinds)
 
@@ -118,22 +118,22 @@ class Collection(Refusing):
         projection: Filter | None = None,
         **options: Any,  # noqa: ANN401
     ) -> Wire | None:
-        """The first document that the filter finds."""
+        """Return the first document that the filter finds."""
         return next(iter(await self.find(filter, projection, limit=1, **options).to_list()), None)
 
     async def count_documents(self, filter: Filter, *, limit: int = 0, hint: str | None = None) -> int:
-        """How many documents the filter finds, up to the limit."""
+        """Return the number of documents that the filter finds, up to the limit."""
         return len(await self.find(filter, {"_id": 1}, limit=limit, hint=hint).to_list())
 
     async def aggregate(self, pipeline: Sequence[Filter], *, hint: str | None = None, **options: object) -> Cursor:
-        """What the pipeline gives."""
+        """Return the result of the pipeline."""
         language.check_options(options)
         head, lookups = language.without_lookups(sent(pipeline))
         stages = language.checked_pipeline(head, self._kinds)
         filter: Filter = stages[0].get("$match", {}) if stages else {}
         async with self._client.turn():
             order = [{"$sort": dict(sort)} for sort in [(await self._query(filter, None, hint))["sort"]] if sort]
-            # Behind the filter, which says what of the index's fields is given.
+            # After the filter, which fixes the leading fields of the index.
             at = 1 if filter else 0
             wires = await self._engine.aggregate([*stages[:at], *order, *stages[at:]]).to_list()
             for lookup in lookups:
@@ -146,7 +146,7 @@ class Collection(Refusing):
         return Cursor(fetch)
 
     async def _looked_up(self, lookup: Wire, wire: Wire) -> list[Wire]:
-        """What a lookup finds for a document: its pipeline, behind the equality of the two fields."""
+        """Return what a lookup finds for a document: its pipeline, after the match of the two fields."""
         equal: list[Wire] = []
         if "localField" in lookup:
             if lookup["localField"] not in wire:
@@ -176,7 +176,7 @@ class Collection(Refusing):
         return_document: bool = ReturnDocument.BEFORE,
         **options: Any,  # noqa: ANN401
     ) -> Wire | None:
-        """Change the first document that the filter finds, and give it as it was, or as it is then."""
+        """Update the first document that the filter finds, and return it as it was before or after the update."""
         language.check_projection(projection, self._kinds, needs_id=True)
         arguments = {"projection": _copy(projection), "return_document": return_document}
         return await self._modify("find_one_and_update", filter, update, arguments, **options)
@@ -187,12 +187,12 @@ class Collection(Refusing):
         projection: Filter | None = None,
         **options: Any,  # noqa: ANN401
     ) -> Wire | None:
-        """Delete the first document that the filter finds, and give it."""
+        """Delete the first document that the filter finds, and return it."""
         language.check_projection(projection, self._kinds, needs_id=True)
         return await self._modify("find_one_and_delete", filter, None, {"projection": _copy(projection)}, **options)
 
     async def bulk_write(self, requests: Sequence[Any], **options: object) -> BulkWriteResult:
-        """Insert, update and delete one document after the other."""
+        """Run inserts, updates and deletes one after another."""
         language.check_options(options)
         inserted = [cast("Any", request)._doc for request in requests if isinstance(request, InsertOne)]  # noqa: SLF001
         writes = [self._requested(request) for request in requests]
@@ -210,7 +210,7 @@ class Collection(Refusing):
         return await self._write(write_all, inserted, many=True)
 
     def _requested(self, request: Any) -> Callable[[], Awaitable[Any]]:  # noqa: ANN401
-        """What a request asks of the engine; mongomock's own way of reading the driver's does not fit them any more."""
+        """Translate a request for the engine; mongomock's own translation no longer fits the driver's requests."""
         given: dict[str, Any] = {name: getattr(request, name, None) for name in _OF_REQUESTS}
         filter, document, upsert = (given.pop(name) for name in ("_filter", "_doc", "_upsert"))
         language.check_options(given)
@@ -236,7 +236,7 @@ class Collection(Refusing):
         upsert: bool = False,
         **options: object,
     ) -> Any:  # noqa: ANN401
-        """Let the engine change or delete what the filter finds; the first of it, in the order that a find has."""
+        """Let the engine update or delete the first document that the filter finds, in the order of a find."""
         language.check_options(options)
         update = sent(update)
         if update is not None:
@@ -256,7 +256,7 @@ class Collection(Refusing):
     delete_many = partialmethod(_modify, "delete_many")
 
     async def _query(self, filter: Filter, sort: Order | None, hint: str | None) -> dict[str, Any]:
-        """The filter, checked, with the order asked for, and behind it that of the index that serves it."""
+        """Return the checked filter with the requested order, followed by the order of the index that is used."""
         filter = sent(filter)
         language.check_filter(filter, self._kinds)
         if hint is not None and hint not in self._indexes:
@@ -273,7 +273,7 @@ class Collection(Refusing):
     async def _write(
         self, change: Callable[[], Awaitable[Any]], inserted: Sequence[Wire] = (), *, many: bool = False
     ) -> Any:  # noqa: ANN401
-        """Let the engine change documents, and take it back where that breaks a rule."""
+        """Let the engine change documents, and roll that back if it violates a rule."""
         async with self._client.turn():
             before = {wire["_id"]: wire for wire in await self._engine.find().to_list()}
             transaction = current_transaction()
@@ -282,7 +282,7 @@ class Collection(Refusing):
                 result = await change()
                 after = {wire["_id"]: wire for wire in await self._engine.find().to_list()}
                 for id, wire in after.items():
-                    # As they are stored: in Python, `True` is 1 and 1.0.
+                    # Compare the stored forms: in Python, `True` equals 1 and 1.0.
                     if id not in before or encode(before[id]) != encode(wire):
                         self._validate(sent(wire))
                 await self._refuse_duplicates()
@@ -307,13 +307,13 @@ class Collection(Refusing):
                 raise self._duplicate(_BY_ID, wire)
 
     async def restore(self, wires: Sequence[Wire]) -> None:
-        """Let these be the documents."""
+        """Replace all documents with these."""
         await self._engine.delete_many({})
         if wires:
             await self._engine.insert_many(wires)
 
     def _validate(self, wire: Wire) -> None:
-        """Let the class decide, and not let it take a null for what is missing."""
+        """Validate the document by its class, but do not accept a null for a missing field."""
         field: object = ""
         try:
             if self._document.model_validate(wire).to_wire() == wire:
@@ -329,7 +329,7 @@ class Collection(Refusing):
             seen: set[object] = set()
             for wire in await self._engine.find(index.where or {}).to_list():
                 values: list[Any] = [language.value_at(wire, name) for name in index.fields]
-                # An array has a key for each of its items.
+                # An array has one key per item.
                 keys = set(
                     product(*[cast("list[Any]", value) if isinstance(value, list) else [value] for value in values])
                 )
@@ -338,7 +338,7 @@ class Collection(Refusing):
                 seen |= keys
 
     def _duplicate(self, index: Index, wire: Wire) -> DuplicateKeyError:
-        """The error of the server for a second document with the key in the index."""
+        """Return the server's error for a second document with the same key in the index."""
         key = {name: language.value_at(wire, name) for name in index.fields}
         message = f"E11000 duplicate key error collection: {self.name} index: {index.name} dup key: {key}"
         details = {"code": _DUPLICATE_KEY, "errmsg": message, "keyPattern": dict(index.keys), "keyValue": key}
@@ -346,17 +346,17 @@ class Collection(Refusing):
 
 
 def _copy(projection: Filter | None) -> Wire | None:
-    # mongomock changes it.
+    # mongomock modifies the projection.
     return dict(projection) if projection else None
 
 
 def _without_locks(wires: Mapping[Any, Wire]) -> dict[Any, Wire]:
-    """The documents without what only locks them."""
+    """Return the documents without the field that only locks them."""
     return {id: {name: value for name, value in wire.items() if name != "revision"} for id, wire in wires.items()}
 
 
 def _is_within(wire: Wire, low: Bound, high: Bound, index: Index) -> bool:
-    """Whether the document lies between two positions in the index: `low` inclusive, `high` exclusive."""
+    """Return whether the document lies between two positions in the index: `low` inclusive, `high` exclusive."""
     return not (low and _is_before(wire, low, index)) and not (high and not _is_before(wire, high, index))
 
 
@@ -371,6 +371,6 @@ def _is_before(wire: Wire, bound: Bound, index: Index) -> bool:
 
 
 def _order_of(value: object) -> tuple[int, Any]:
-    """Makes the values of one field comparable with each other, and with what is before and behind all of them."""
+    """Return a sort key for the values of a field, including `MinKey` and `MaxKey`."""
     ranks: Mapping[type, int] = {MinKey: 0, type(None): 1, MaxKey: 3}
     return (ranks[type(value)], None) if type(value) in ranks else (2, value)

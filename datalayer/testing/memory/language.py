@@ -1,7 +1,7 @@
-"""What mongomock does as MongoDB does it, for the documents of this library; everything else is refused.
+"""The part of MongoDB's query language that mongomock evaluates correctly; everything else is rejected.
 
-mongomock differs silently in much: it takes `True` for 1, nothing for an array, a missing field for an error. What is
-listed here it does rightly where the values have the kinds that their fields have.
+mongomock silently differs from MongoDB in many ways: it treats `True` as 1, nothing as an array, and a missing field as
+an error. It evaluates everything listed here correctly, if values have the kinds that their fields have.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,13 +16,13 @@ from datalayer.errors import NotSupportedInMemory
 from datalayer.schema.validators import validator
 
 Wire: TypeAlias = dict[str, Any]
-"""A document, a filter or an update, as the driver has it."""
+"""A document, a filter or an update, in the driver's form."""
 
 Kinds: TypeAlias = Mapping[str, str]
-"""The paths of a collection's documents, each with the kind of value that is there where it is not missing."""
+"""The paths of a collection's documents, each with the kind of its values."""
 
 WITHOUT_EFFECT = {"batch_size", "batchSize", "comment", "ordered", "session"}
-"""Options that change nothing of a result. `ordered` would, where a write of many breaks a rule: that is refused."""
+"""Options without effect on a result. `ordered` has one when a write of many violates a rule; that is rejected."""
 
 FILTERS: Mapping[str, str] = {
     "$eq": "value or null",
@@ -35,10 +35,10 @@ FILTERS: Mapping[str, str] = {
     "$exists": "bool",
     "$not": "operators",
 }
-"""The operators of a field with a scalar, and what they are compared with; `$and` and `$or` of such filters."""
+"""The operators for scalar fields, with the kind of their operands; also `$and` and `$or` of such filters."""
 
 OF_ARRAYS = {"$eq", "$ne", "$in"}
-"""Those of them that ask for an item of an array."""
+"""The operators that match an item of an array."""
 
 UPDATES: Mapping[str, str] = {
     "$set": "anything",
@@ -47,10 +47,10 @@ UPDATES: Mapping[str, str] = {
     "$max": "value",
     "$inc": "number",
 }
-"""The operators of updates, of whole fields."""
+"""The update operators, for whole fields."""
 
 ACCUMULATORS: Mapping[str, str] = {"$sum": "number", "$push": "scalar"}
-"""What `$group` computes of a field."""
+"""The accumulators of `$group`, with the kind of their fields."""
 
 _KINDS: Mapping[type, str] = {str: "string", bool: "bool", int: "number", Int64: "number", ObjectId: "objectId"}
 _SCALARS = {*_KINDS.values()}
@@ -60,19 +60,19 @@ _MAX_BYTES = 16 * 1024 * 1024
 
 
 def unsupported(what: str) -> NotSupportedInMemory:
-    """The error that says what cannot be done, and where it can."""
+    """Return the error for an unsupported operation, with a hint."""
     return NotSupportedInMemory(
         f"The in-memory database does not support {what}.",
-        hint="The embedded server does: open_database(..., memory=False), or pytest without --datalayer-memory.",
+        hint="Use the embedded server: open_database(..., memory=False), or pytest without --datalayer-memory.",
     )
 
 
 def sent(value: Any) -> Any:  # noqa: ANN401
-    """A copy of a value as the server would get it.
+    """Return a copy of a value as the server would receive it.
 
     Raises:
-        BSONError, OverflowError: It cannot be sent.
-        DocumentTooLarge: It is larger than a document may be.
+        BSONError, OverflowError: The value cannot be encoded.
+        DocumentTooLarge: The value is larger than a document may be.
     """
     encoded = bson.encode({"": value})
     if len(encoded) > _MAX_BYTES:
@@ -82,15 +82,15 @@ def sent(value: Any) -> Any:  # noqa: ANN401
 
 
 def kinds_of(document: type[Document]) -> Kinds:
-    """The kinds of a collection's fields, as its validator has them."""
+    """Return the kinds of a collection's fields, according to its validator."""
     schema: Any = validator(document)["$jsonSchema"]
     return dict(_kinds_in(schema["properties"]))
 
 
 def value_at(value: Any, path: str) -> Any:  # noqa: ANN401
-    """What is at a path; the number of an array's item may be its end.
+    """Return the value at a path, which may end in the number of an array item.
 
-    Behind an array it is a list: what each of its items has there.
+    A path through an array gives a list with the value of each item.
     """
     for name in path.split("."):
         if value is None:
@@ -104,14 +104,14 @@ def value_at(value: Any, path: str) -> Any:  # noqa: ANN401
 
 
 def check_options(options: Mapping[str, object]) -> None:
-    """Refuse options that would change the result."""
+    """Reject options that would change the result."""
     for name, value in options.items():
         if name not in WITHOUT_EFFECT and value is not None:
             raise unsupported(f"the option {name}")
 
 
 def check_filter(filter: Mapping[str, Any], kinds: Kinds) -> None:
-    """Refuse a filter that mongomock may apply otherwise."""
+    """Reject a filter that mongomock may evaluate differently."""
     for name, condition in filter.items():
         if name in ("$and", "$or") and condition:
             for part in condition:
@@ -124,7 +124,7 @@ def check_filter(filter: Mapping[str, Any], kinds: Kinds) -> None:
 
 
 def check_update(update: Any, kinds: Kinds, upserted: Mapping[str, Any] | None = None) -> None:  # noqa: ANN401
-    """Refuse an update that mongomock may make otherwise; `upserted` is the filter where that may be inserted."""
+    """Reject an update that mongomock may apply differently; `upserted` is the filter of an upsert."""
     if any("." in name or name.startswith("$") or is_operators(value) for name, value in (upserted or {}).items()):
         raise unsupported("an upsert by more than equal fields")
     if not isinstance(update, dict):
@@ -144,18 +144,18 @@ def check_update(update: Any, kinds: Kinds, upserted: Mapping[str, Any] | None =
 
 
 def check_projection(projection: Mapping[str, Any] | None, kinds: Kinds, *, needs_id: bool = False) -> None:
-    """Refuse a projection by more than names."""
+    """Reject a projection of anything but names."""
     if "_id" not in _project(projection or {"_id": 1}, kinds) and (needs_id or projection == {"_id": 0}):
         raise unsupported("a projection without the _id")
 
 
 def check_order(order: Mapping[str, Any], kinds: Kinds) -> None:
-    """Refuse an order by anything but scalars."""
+    """Reject an order by anything but scalars."""
     _sort(order, kinds)
 
 
 def checked_pipeline(pipeline: Sequence[Wire], kinds: Kinds) -> list[Wire]:
-    """The stages in the words in which mongomock does them rightly; refused where there are none."""
+    """Rewrite the stages so that mongomock evaluates them correctly, or reject them."""
     stages = [plain for stage in pipeline for plain in _in_plain_words(stage)]
     for stage in stages:
         ((name, operand),) = stage.items()
@@ -166,7 +166,7 @@ def checked_pipeline(pipeline: Sequence[Wire], kinds: Kinds) -> list[Wire]:
 
 
 def without_lookups(pipeline: Sequence[Wire]) -> tuple[list[Wire], list[Wire]]:
-    """The stages, and the lookups with a pipeline at their end, which mongomock does not have."""
+    """Split off the lookups with a pipeline at the end, which mongomock does not support."""
     head, lookups = list(pipeline), list[Wire]()
     while head and _LOOKUP >= head[-1].get("$lookup", {}).keys() >= {"pipeline"}:
         lookups.insert(0, head.pop()["$lookup"])
@@ -174,7 +174,7 @@ def without_lookups(pipeline: Sequence[Wire]) -> tuple[list[Wire], list[Wire]]:
 
 
 def is_operators(condition: object) -> bool:
-    """Whether a filter's value is made of operators."""
+    """Return whether a filter's value consists of operators."""
     return isinstance(condition, dict) and any(name.startswith("$") for name in cast("Wire", condition))
 
 
@@ -192,7 +192,7 @@ def _kind_in(schema: Mapping[str, Any]) -> str:
 
 
 def _kind_at(kinds: Kinds, path: str) -> str:
-    """The kind of what is at a path, which may end in the number of an array's item."""
+    """Return the kind of the value at a path, which may end in the number of an array item."""
     name, _, number = path.rpartition(".")
     if number.isdigit() and name in kinds:
         return kinds[name].removeprefix(_ARRAY)
@@ -204,7 +204,7 @@ def _kind_at(kinds: Kinds, path: str) -> str:
 def _scalar_at(kinds: Kinds, path: str, use: str) -> str:
     kind = _kind_at(kinds, path)
     if kind not in _SCALARS:
-        raise unsupported(f"{use} by {path}: it is no scalar")
+        raise unsupported(f"{use} by {path}, which is not a scalar")
     return kind
 
 
@@ -232,7 +232,7 @@ def _check_operators(path: str, operators: Mapping[str, Any], kind: str) -> None
 
 
 def _in_plain_words(stage: Wire) -> list[Wire]:
-    """MongoDB's own definition of what mongomock does otherwise where there are no documents."""
+    """Replace a stage that mongomock evaluates differently without documents by MongoDB's definition of it."""
     if "$count" in stage:
         counted = {"$group": {"_id": None, stage["$count"]: {"$sum": 1}}}
         return [*_in_plain_words(counted), {"$project": {"_id": 0}}]
@@ -290,7 +290,7 @@ def _kind_of_field(expression: object, kinds: Kinds, use: str) -> str:
     if not isinstance(expression, str) or not expression.startswith("$") or expression.startswith("$$"):
         raise unsupported(f"{use} of the expression {expression!r}")
     if expression[-1].isdigit():
-        raise unsupported(f"{use} of {expression}, which is no array's item in an expression")
+        raise unsupported(f"{use} of {expression}, which does not refer to an array item in an expression")
     return _scalar_at(kinds, expression[1:], use)
 
 
@@ -303,4 +303,4 @@ STAGES: Mapping[str, Callable[[Any, Kinds], Kinds]] = {
     "$project": _project,
     "$group": _group,
 }
-"""The stages of pipelines: each checks its operand, and gives the kinds of the documents that it lets through."""
+"""The stages of pipelines. Each checks its operand, and returns the kinds of its output documents."""

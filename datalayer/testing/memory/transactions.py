@@ -1,4 +1,4 @@
-"""Sessions and transactions: they run one after the other, and what one has written can be taken back."""
+"""Sessions and transactions: they run one after another, and can be rolled back."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -9,18 +9,18 @@ from typing import Protocol, Self
 from datalayer.testing.memory.language import Wire, unsupported
 
 WAIT_SECONDS = 30.0
-"""How long an operation waits for the transaction of another task; as long as a transaction is tried again."""
+"""How long an operation waits for the transaction of another task; as long as transactions are retried."""
 
 
 class Written(Protocol):
-    """A collection whose documents can be taken back."""
+    """A collection whose documents can be restored."""
 
     async def restore(self, wires: list[Wire]) -> None:
-        """Let these be the documents."""
+        """Replace all documents with these."""
 
 
 class Client:
-    """Who may read and write at the moment: one operation, or a transaction or snapshot from its first one on."""
+    """Serializes access: one operation at a time, or a transaction or snapshot from its first operation on."""
 
     def __init__(self) -> None:
         self.in_transaction = False
@@ -28,13 +28,13 @@ class Client:
         self._lock = asyncio.Lock()
 
     def start_session(self, *, snapshot: bool = False) -> "Session":
-        """A session; the same moment is seen by all that is read in one for a snapshot."""
+        """Return a session. All reads in a snapshot session see the same state."""
         return Session(self, lasts=snapshot)
 
     @asynccontextmanager
     async def turn(self) -> AsyncGenerator[None]:
-        """For one operation: as a part of the one that it is made of, of a transaction or snapshot, or by itself."""
-        # Nothing here waits for a network: without this, who works on and on would let nobody else do anything.
+        """Run one operation: as part of an enclosing operation, transaction or snapshot, or on its own."""
+        # Nothing here waits for a network: without this, a busy task would never yield to the others.
         await asyncio.sleep(0)
         session = _bound.get()
         if session is None or session.client is not self or not session.lasts:
@@ -46,7 +46,7 @@ class Client:
         yield
 
     async def acquire(self) -> None:
-        """Have the data to oneself."""
+        """Acquire exclusive access to the data."""
         try:
             async with asyncio.timeout(WAIT_SECONDS):
                 await self._lock.acquire()
@@ -54,12 +54,12 @@ class Client:
             raise unsupported(f"waiting more than {WAIT_SECONDS} s for the transaction of another task") from None
 
     def wrote(self, collection: Written, before: list[Wire]) -> None:
-        """Remember the documents that the transaction found in a collection."""
+        """Remember the documents that a collection had before the transaction wrote to it."""
         if self.in_transaction:
             self._before.setdefault(collection, before)
 
     async def release(self, *, undo: bool) -> None:
-        """Let others have it."""
+        """Release the data."""
         for collection, wires in self._before.items():
             if undo:
                 await collection.restore(wires)
@@ -68,7 +68,7 @@ class Client:
 
 
 class Session:
-    """What the driver calls a session, as far as the data layer uses it."""
+    """A session, with the part of the driver's interface that the data layer uses."""
 
     def __init__(self, client: Client, *, lasts: bool) -> None:
         self.client = client
@@ -77,27 +77,27 @@ class Session:
         self._has_begun = False
 
     async def begin(self) -> None:
-        """Have the data to itself, from its first operation on."""
+        """Acquire exclusive access, at the first operation."""
         if not self._has_begun:
             await self.client.acquire()
             self._has_begun = True
             self.client.in_transaction = self.in_transaction
 
     async def start_transaction(self, *_concerns: object) -> None:
-        """What follows is a transaction."""
+        """Start a transaction."""
         self.in_transaction = self.lasts = True
 
     async def commit_transaction(self) -> None:
-        """What was written stays."""
+        """Keep what was written."""
         await self._end(undo=False)
 
     async def abort_transaction(self) -> None:
-        """What was written is undone."""
+        """Undo what was written."""
         await self._end(undo=True)
 
     @asynccontextmanager
     async def bind(self) -> AsyncGenerator[None]:
-        """What this task does inside belongs to the session."""
+        """Run this task's operations inside the block in the session."""
         token = _bound.set(self)
         try:
             yield
@@ -108,7 +108,7 @@ class Session:
         return self
 
     async def __aexit__(self, *_error: object) -> None:
-        """End the snapshot; a transaction has ended already."""
+        """End the snapshot; a transaction has already ended."""
         await self._end(undo=True)
 
     async def _end(self, *, undo: bool) -> None:

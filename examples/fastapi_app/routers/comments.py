@@ -14,13 +14,13 @@ router = APIRouter(prefix="/posts/{post_id}/comments", tags=["comments"])
 
 @router.get("", response_model=PageOut[ThreadOut])
 async def thread(post_id: PostId, page: Paged, community: Data) -> Page[CommentThread]:
-    """The comments with their replies, newest first."""
+    """Return the comments with their replies, newest first."""
     return await community.comments.thread(post_id, limit=page.limit, after=page.after)
 
 
 @router.post("", response_model=CommentOut, status_code=status.HTTP_201_CREATED)
 async def create_comment(post_id: PostId, new: NewComment, community: Data, user: CurrentUser) -> Comment:
-    """Write a comment or a reply."""
+    """Create a comment or a reply."""
     return await community.comments.create(
         post_id, user.id, new.content, parent_id=new.parent_id, reward=True, notify=True
     )

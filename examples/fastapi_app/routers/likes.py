@@ -1,4 +1,4 @@
-"""Likes of posts and comments. `PUT` and `DELETE` are safe to repeat, as the repository's methods are."""
+"""Likes of posts and comments. `PUT` and `DELETE` are idempotent, like the methods of the repository."""
 
 from fastapi import APIRouter
 
@@ -18,7 +18,7 @@ async def like_post(post_id: PostId, community: Data, user: CurrentUser) -> Like
 
 @router.delete("/posts/{post_id}/like", response_model=LikeOut)
 async def unlike_post(post_id: PostId, community: Data, user: CurrentUser) -> LikeResult:
-    """Take the like of a post back."""
+    """Unlike a post."""
     return await community.likes.unlike(user.id, "post", post_id)
 
 
@@ -30,5 +30,5 @@ async def like_comment(comment_id: CommentId, community: Data, user: CurrentUser
 
 @router.delete("/comments/{comment_id}/like", response_model=LikeOut)
 async def unlike_comment(comment_id: CommentId, community: Data, user: CurrentUser) -> LikeResult:
-    """Take the like of a comment back."""
+    """Unlike a comment."""
     return await community.likes.unlike(user.id, "comment", comment_id)

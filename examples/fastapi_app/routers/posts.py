@@ -19,7 +19,7 @@ async def read_post(post_id: PostId, community: Data) -> Post:
 
 @router.patch("", response_model=PostOut)
 async def edit_post(post: OwnPost, changes: PostChanges, community: Data) -> Post:
-    """Change what is given."""
+    """Change the given fields."""
     given = changes.model_dump(exclude_unset=True)
     if "content" in given:
         given["content_html"] = html_of(changes.content)
@@ -34,5 +34,5 @@ async def delete_post(post: OwnPost, community: Data) -> None:
 
 @router.put("/pin", response_model=PostOut)
 async def pin_post(post: OwnPost, community: Data) -> Post:
-    """Put the post on top of its space; safe to repeat."""
+    """Pin the post to the top of its space. Idempotent."""
     return await community.posts.pin(post.id)

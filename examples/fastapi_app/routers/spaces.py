@@ -15,13 +15,13 @@ router = APIRouter(prefix="/spaces", tags=["spaces"])
 
 @router.get("", response_model=list[SpaceOut])
 async def list_spaces(community: Data) -> list[Space]:
-    """All spaces, in their order."""
+    """Return all spaces, in order."""
     return await community.spaces.list()
 
 
 @router.post("", response_model=SpaceOut, status_code=status.HTTP_201_CREATED)
 async def create_space(new: NewSpace, community: Data, _user: CurrentUser) -> Space:
-    """Make a space; it goes last in the order."""
+    """Create a space, the last in order."""
     return await community.spaces.create(name=new.name, description=new.description, visibility=new.visibility)
 
 
@@ -41,5 +41,5 @@ async def create_post(space_id: SpaceId, new: NewPost, community: Data, user: Cu
 
 
 def html_of(content: str) -> str:
-    """The HTML is made here, and never taken from a client."""
+    """Generate the HTML here; never accept it from a client."""
     return f"<p>{escape(content)}</p>"
