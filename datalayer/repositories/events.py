@@ -201,9 +201,11 @@ class Events(SoftDeletingRepository[Event, EventId]):
         return page_of(wires, limit, query, _BY_START, Event.from_wires)
 
     async def past(self, *, limit: Limit = 20, after: Cursor | None = None) -> Page[Event]:
-        """The events that are over, the last one to end first; of a series its last occurrence counts.
+        """Return a page of the events that are over, the latest end first.
 
-        2 round trips, by_endTime_and_startTime and by_seriesEndTime_and_startTime.
+        Of a recurring event, the end of the last occurrence counts.
+
+        Cost: 2 round trips; indexes by_endTime_and_startTime and by_seriesEndTime_and_startTime.
         """
         query = ("events", "past")
         # An event is over at the instant of its end.
@@ -239,7 +241,10 @@ class Events(SoftDeletingRepository[Event, EventId]):
                 raise InvalidInputError("capacity", f"must not be below the number of people going, {going}")
 
     async def _around(self, start: int, starts: Mapping[str, Any], limit: int = 0) -> list[_Wire]:
-        """The events that begin like this and are not over at `start`; of those that do not repeat, `limit` at most."""
+        """Return the events that start like this and are not over at `start`.
+
+        At most `limit` of those that do not recur.
+        """
         single = {**_SINGLE, "endTime": {"$gt": start}, "startTime": starts}
         # Includes series without an end.
         series = {**_SERIES, "seriesEndTime": {"$not": {"$lte": start}}, "startTime": starts}

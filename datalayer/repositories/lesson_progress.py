@@ -185,7 +185,7 @@ class Progress(Repository[LessonProgress, LessonProgressId]):
 
 
 def _completed(now: int) -> list[dict[str, Any]]:
-    """The same lock, with `completedAt` where it is absent: a course that was completed before stays as it was."""
+    """Return an update that locks like `LOCK`, and sets `completedAt` unless it is set already."""
     revision = {"$add": [{"$ifNull": ["$revision", 0]}, 1]}
     return [{"$set": {"revision": revision, "completedAt": {"$ifNull": ["$completedAt", now]}}}]
 

@@ -182,7 +182,12 @@ class Likes(Repository[Like, LikeId]):
         limit: Limit = 20,
         after: Cursor | None = None,
     ) -> Page[Like]:
-        """The target's likes, newest first; none while it or its post is deleted. 2 round trips, by_target."""
+        """Return a page of the likes of a post or comment, newest first.
+
+        It is empty while the target or its post is deleted.
+
+        Cost: 2 round trips; index by_target.
+        """
 
         async def is_seen() -> bool:
             target = [{"$match": {"_id": target_id}}, *_SEEN[target_type]]
