@@ -232,7 +232,7 @@ class Enrollments(Repository[Enrollment, EnrollmentId]):
     async def _state(
         self, course_id: CourseId, user_ids: Sequence[UserId]
     ) -> tuple[str | None, dict[UserId, dict[str, Any] | None]]:
-        """The course's status, if it is there; which of the users exist, and their enrollments in it."""
+        """Return the course's status, or `None` if it is missing, and the existing users with their enrollments."""
         enrollment = {
             "from": "enrollments",
             "localField": "_id",

@@ -247,7 +247,7 @@ class Likes(Repository[Like, LikeId]):
     async def _state(
         self, key: _Key, user_ids: set[UserId]
     ) -> tuple[dict[UserId, dict[str, Any]], dict[str, Any] | None]:
-        """Those of the users who exist, each with the like of the target in a list; and the target, if it is there."""
+        """Return the existing users with their likes of the target, and the target, or `None` if it is missing."""
         target_type, target_id = key
         # A lookup takes no hint. The sort changes nothing, but makes the server choose by_userId_and_target.
         on_target = {"targetType": target_type, "targetId": target_id}

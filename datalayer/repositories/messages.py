@@ -217,7 +217,10 @@ class Messages(SoftDeletingRepository[Message, MessageId]):
         )
 
     async def _put_last(self, conversation_id: ConversationId, messages: Sequence[Message]) -> None:
-        """Make the messages newer than those of their millisecond: another process's ids may be greater."""
+        """Make the messages newer than the others of their millisecond.
+
+        Ids of that millisecond that another process made may be greater.
+        """
         at_once = {"conversationId": conversation_id, "createdAt": messages[0].created_at}
         greater = await self._collection.find_one(
             {**at_once, "_id": {"$gt": messages[0].id}, **ALIVE}, {"_id": 1}, hint="by_conversationId_and_createdAt"

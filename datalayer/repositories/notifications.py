@@ -71,13 +71,13 @@ class Notifications(Repository[Notification, NotificationId]):
 
         Args:
             user_id: The recipient.
-            type: The type of the notification, as the application names it.
+            type: The type of the notification; the application names it.
             actor_id: The user who acted.
-            data: Any JSON-like value of the application.
+            data: Data of the application.
             gather: What the act was about, such as `post:<id>`. While the recipient has an unread notification with
-                this type and key, the call is counted in it: `gather_count` grows by 1, the actor, `created_at` and,
-                unless it is `None`, `data` are replaced. So "5 people liked your post" is one notification, however
-                many processes add to it. After it was read, the next call starts a new one.
+                this type and key, the call is counted in it: `gather_count` grows by 1, the actor and `created_at` are
+                replaced, and so is `data` unless it is `None`. So "5 people liked your post" is one notification,
+                however many processes add to it. After it was read, the next call starts a new one.
 
         Returns:
             The notification as it is after this call, or `None` if the user is the actor.
@@ -112,13 +112,13 @@ class Notifications(Repository[Notification, NotificationId]):
         the remaining users. A call takes up to 500,000 users; for a million, call it twice with the same `once`.
 
         Each user gets a notification of their own. A single shared one would have to be merged, with a record of who
-        has read it, into every `recent`, `unread` and `unread_count`, which are one indexed query now.
+        has read it, into every `recent`, `unread` and `unread_count`. Those stay one indexed query.
 
         Args:
             user_ids: The recipients.
-            type: The type of the notification, as the application names it.
+            type: The type of the notification; the application names it.
             actor_id: The user who acted.
-            data: Any JSON-like value of the application.
+            data: Data of the application.
             once: A name for this announcement. Each user gets at most one notification with this name, however many
                 calls there are and wherever they come from. Users who have deleted theirs get another one.
 
