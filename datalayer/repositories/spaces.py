@@ -214,7 +214,7 @@ class SpaceVisits(Repository[SpaceVisit, SpaceVisitId]):
         return SpaceVisit.from_wire(wire or {})
 
     async def unread(self, user_id: UserId) -> dict[SpaceId, int]:
-        """Count, for every space, the posts by other users since the user's last visit, up to 100.
+        """Count, for every space, the posts by other users since the user's last visit, up to 100 per space.
 
         In a space that the user never visited, posts since the user's `createdAt` count.
 

@@ -83,7 +83,7 @@ class Users(Repository[User, UserId]):
         Raises:
             AlreadyExistsError: A user with this `auth_user_id` already exists.
 
-        Cost: 1 round trip; the unique index by_authUserId is checked.
+        Cost: 1 round trip.
         """
         now = self._now()
         return await self._insert(
@@ -145,7 +145,7 @@ class Users(Repository[User, UserId]):
         A new name or avatar is also copied to the user's posts, comments and messages, in one transaction that writes
         each copy once: readers see either the old or the new profile everywhere. If a collection has more than 500
         copies, or others keep writing to them (posts that are being liked), the profile is changed first and the copies
-        follow in batches. Readers can then see both versions. Meanwhile, others can write as the same user.
+        follow in batches. Readers may then see both versions for a while, and the user can keep writing.
 
         Raises:
             NotFoundError: The user does not exist.
@@ -222,9 +222,9 @@ class Users(Repository[User, UserId]):
     async def delete(self, id: UserId) -> None:
         """Delete the user, the membership and the points entries, permanently.
 
-        Everything else that the user wrote or that refers to the user is kept: posts, likes, RSVPs, enrollments,
-        follows. If there are too many points entries for one transaction, the user is deleted first and they follow in
-        batches.
+        What the user wrote, and everything else that refers to the user, is kept: posts, likes, RSVPs, enrollments,
+        follows. If there are too many points entries for one transaction, the user is deleted first and the entries
+        follow in batches.
 
         Raises:
             LastAdminError: The community would have no admin left.

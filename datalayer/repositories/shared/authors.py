@@ -1,4 +1,4 @@
-"""The copies of a user's name and avatar that are kept with what the user wrote."""
+"""The copies of a user's name and avatar in the documents that the user wrote."""
 
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
@@ -21,13 +21,13 @@ from datalayer.engine.repository import AT_ONCE, not_found
 from datalayer.ids import UserId
 
 MANY_COPIES = 500
-"""More copies than this in a table are changed in batches."""
+"""With more copies than this in one collection, the copies are changed in batches."""
 
 COPIES_AT_ONCE = 200
-"""How many copies a batch changes: what the user writes meanwhile waits for no more."""
+"""The number of copies that one batch changes. The user's concurrent writes wait for one batch at most."""
 
 NAMELESS = "Member"
-"""What a user without a name is called."""
+"""The name shown for a user without a name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +41,14 @@ class _Copies:
     avatar: str | None
 
     def stale(self, id: UserId, author: "Author") -> dict[str, Any]:
-        """The filter of the user's copies that are not what they should be."""
+        """Return the filter of the user's copies that are out of date."""
         other_name = {self.name: {"$ne": author.name}}
         if self.avatar is None:
             return {self.owner: id, **other_name}
         return {self.owner: id, "$or": [other_name, {self.avatar: {"$ne": author.avatar}}]}
 
     def update(self, author: "Author") -> dict[str, Any]:
-        """The update that mends them."""
+        """Return the update that fixes them."""
         if self.avatar is None:
             return {"$set": {self.name: author.name}}
         if author.avatar is None:
@@ -65,22 +65,22 @@ _COPIES = (
 
 @dataclass(frozen=True, slots=True)
 class Author:
-    """What is copied."""
+    """The name and avatar that are copied."""
 
     name: str
     avatar: StorageId | None
 
     @classmethod
     def of(cls, user: Mapping[str, Any]) -> "Author":
-        """The copies of a user, as MongoDB has it."""
+        """Return the copies for a user document, as MongoDB stores it."""
         return cls(user.get("name", NAMELESS), user.get("avatarStorageId"))
 
 
 async def lock_authors(users: Collection, ids: AbstractSet[UserId]) -> dict[UserId, Author]:
-    """What to copy from those of the users who exist, in a transaction that conflicts with a change of it.
+    """Lock the existing users by a write, and return what to copy from each. Runs in a transaction.
 
-    Reading alone would let a document with the old name be written while the copies are being changed. One round trip
-    for one user, 2 for several.
+    The write conflicts with a change of the user. A read alone would allow a document with the old name to be inserted
+    while the copies are being changed. 1 round trip for one user, 2 for several.
     """
     copied = {"name": 1, "avatarStorageId": 1}
     if len(ids) == 1:
@@ -93,7 +93,7 @@ async def lock_authors(users: Collection, ids: AbstractSet[UserId]) -> dict[User
 
 
 async def has_many_copies(connection: Connection, id: UserId) -> bool:
-    """Whether one transaction for all copies of the user would take long. At most 3 round trips."""
+    """Return whether one transaction for all copies of the user would take long. At most 3 round trips."""
     for copies in _COPIES:
         collection = connection.collection(copies.document)
         if await collection.count_documents({copies.owner: id}, limit=MANY_COPIES + 1, hint=copies.index) > MANY_COPIES:
@@ -102,7 +102,7 @@ async def has_many_copies(connection: Connection, id: UserId) -> bool:
 
 
 async def update_copies(connection: Connection, id: UserId, author: Author) -> None:
-    """Make all copies of the user what they should be. 3 round trips, by_authorId and by_senderId."""
+    """Update all copies of the user. 3 round trips; indexes by_authorId and by_senderId."""
     for copies in _COPIES:
         stale = copies.stale(id, author)
         await connection.collection(copies.document).update_many(stale, copies.update(author), hint=copies.index)
