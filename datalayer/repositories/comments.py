@@ -329,7 +329,7 @@ def _top_level(
         return not_found(Comment, parent_id)
     parent = alive[parent_id]
     if parent["postId"] != post_id:
-        return InvalidInputError("parent_id", "is a comment on another post")
+        return InvalidInputError("parent_id", "belongs to another post")
     top: CommentId = parent.get("parentId", parent_id)
     return top if top in alive else not_found(Comment, top)
 

@@ -170,7 +170,7 @@ class Events(SoftDeletingRepository[Event, EventId]):
         schedules = [(event, schedule := Schedule.of(event), schedule.overlapping(start, end)) for event in events]
         # Not `len`: it overflows for very long ranges.
         if sum(max(0, numbers.stop - numbers.start) for _, _, numbers in schedules) > MAX_OCCURRENCES:
-            raise InvalidInputError("end", f"must be earlier: there are more than {MAX_OCCURRENCES:,} occurrences")
+            raise InvalidInputError("end", f"must be earlier: the range has more than {MAX_OCCURRENCES:,} occurrences")
         occurrences = [
             Occurrence(event, begins := schedule.start_of(number), begins + event.end_time - event.start_time)
             for event, schedule, numbers in schedules

@@ -134,7 +134,7 @@ class Lessons(OrderedRepository[Lesson, LessonId]):
                 if wanted not in courses:
                     raise not_found(Module, wanted)
             if courses[module_id] != courses[lesson.module_id]:
-                raise InvalidInputError("module_id", "is a module of another course")
+                raise InvalidInputError("module_id", "belongs to another course")
             await self._of(Module).update_many(among, LOCK)
             others: dict[LessonId, int] = {}
             for module in dict.fromkeys([lesson.module_id, module_id]):

@@ -181,12 +181,12 @@ async def level_of(levels: Collection, points: int) -> int:
 def _checked(levels: Sequence[Level | LevelFields]) -> list[Level]:
     fields: list[Any] = [dict(level) if isinstance(level, Level) else level for level in levels]
     if not MIN_LEVELS <= len(fields) <= MAX_LEVELS:
-        raise InvalidInputError("levels", f"must be {MIN_LEVELS} to {MAX_LEVELS}, not {len(fields)}")
+        raise InvalidInputError("levels", f"must have {MIN_LEVELS} to {MAX_LEVELS} levels, not {len(fields)}")
     if fields[0]["threshold"] != 0:
         raise InvalidInputError("levels[0].threshold", "must be 0")
     for number, (lower, higher) in enumerate(pairwise(fields), start=1):
         if higher["threshold"] <= lower["threshold"]:
-            raise InvalidInputError(f"levels[{number}].threshold", "must be above the one before")
+            raise InvalidInputError(f"levels[{number}].threshold", "must be greater than the previous threshold")
     # A level that exists already keeps its document and id.
     return [Level.model_validate({**level, "order": order}) for order, level in enumerate(fields, start=1)]
 

@@ -135,7 +135,7 @@ class Memberships(Repository[Membership, MembershipId]):
             if before is None:
                 if user_id is None:
                     whose = customer_id or subscription_id
-                    raise NotFoundError(f"There is no membership of {whose}, and no user was given.")
+                    raise NotFoundError(f"No membership has the customer or subscription {whose}, and no user_id was given.")
                 await lock_user(self._of(User), user_id)
                 await self._insert(_after(_free(user_id, self._now()), event, customer_id))
                 return True
@@ -205,7 +205,7 @@ def _owner(user_id: UserId | None, customer_id: str | None, subscription_id: str
         # An imported membership has only the first of these fields.
         known = ("stripeSubscriptionId", "stripeSubscriptions.subscriptionId")
         return {"$or": [{field: subscription_id} for field in known]}
-    raise InvalidInputError("user_id", "is needed, or else customer_id or subscription_id")
+    raise InvalidInputError("user_id", "is required unless customer_id or subscription_id is given")
 
 
 def _difference(before: Membership, after: Membership) -> dict[str, dict[str, object]]:
@@ -278,7 +278,7 @@ def _merged(known: StripeSubscription, event: StripeSubscription) -> StripeSubsc
         return known.model_copy(update={"began_at": began_at})
     ids = known.event_ids if known.event_at == event.event_at else []
     if len(ids) == MAX_EVENTS_AT_ONCE:
-        raise InvalidInputError("created", f"is the time of {MAX_EVENTS_AT_ONCE} events that were applied already")
+        raise InvalidInputError("created", f"is the time of {MAX_EVENTS_AT_ONCE} events that were already applied")
     end = known.current_period_end if event.current_period_end is None else event.current_period_end
     return StripeSubscription(
         subscription_id=event.subscription_id or known.subscription_id,

@@ -138,7 +138,7 @@ class Notifications(Repository[Notification, NotificationId]):
         if not fits and self._connection.transaction_is_open():
             raise InvalidInputError("user_ids", f"must be at most {MAX_AT_ONCE:,} inside a transaction")
         if not fits and once is None:
-            raise InvalidInputError("once", f"is missing; more than {MAX_AT_ONCE:,} users are told in batches")
+            raise InvalidInputError("once", f"is required to notify more than {MAX_AT_ONCE:,} users")
         wish = _Wish(type, actor_id, data, gather=None)
         if fits:
             return await self._connection.transaction(partial(self._tell_at_once, told, wish, once))

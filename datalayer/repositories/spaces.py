@@ -149,7 +149,7 @@ class Spaces(SoftDeletingRepository[Space, SpaceId]):
             behind = await self._lock_order()
             spaces = {space.id: space for space in await self._all(ALIVE, hint=_ALIVE_INDEX)}
             if len(ids) != len(spaces) or spaces.keys() != set(ids):
-                raise InvalidInputError("ids", "must be all spaces that are not deleted, each once")
+                raise InvalidInputError("ids", "must contain all spaces that are not deleted, each exactly once")
             places = {id: order for order, id in enumerate(ids) if spaces[id].order != order}
             # Move them out of the way first, because positions must be unique at every moment.
             await self._place({id: order + behind for id, order in places.items()})

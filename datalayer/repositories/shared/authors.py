@@ -32,7 +32,7 @@ NAMELESS = "Member"
 
 @dataclass(frozen=True, slots=True)
 class _Copies:
-    """A table with copies: whose they are, the index on that, and what the name and the avatar are copied to."""
+    """A collection with copies: the owner's field and its index, and the fields with the copied name and avatar."""
 
     document: type[Document]
     owner: str
@@ -109,7 +109,7 @@ async def update_copies(connection: Connection, id: UserId, author: Author) -> N
 
 
 def copy_batches(connection: Connection, id: UserId) -> list[Batch]:
-    """The same in many short transactions, each of which conflicts with less; readers see them happen one by one."""
+    """Return batches that do the same in many short transactions, which conflict less; readers see them one by one."""
     return [partial(_update_batch, connection, id, copies) for copies in _COPIES]
 
 

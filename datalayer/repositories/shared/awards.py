@@ -23,7 +23,7 @@ class Award:
     """The points that a user was awarded, and the user's new totals.
 
     Attributes:
-        amount: The points of this award; negative for a revocation.
+        amount: The points of this award.
         points: The user's points.
         level: The user's level.
         levelled_up: `True` if the award led to a higher level.

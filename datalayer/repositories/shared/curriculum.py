@@ -90,9 +90,10 @@ async def course_with(connection: Connection, lesson_id: LessonId, *, include_de
 
 
 async def curricula_of(connection: Connection, course_ids: Collection[CourseId]) -> list[Curriculum]:
-    """The lessons of those courses that there are. 3 round trips; by_courseId_and_order and by_moduleId_and_order.
+    """Return the lessons of those courses that exist.
 
-    Faster for many courses than to have the server look up the modules and lessons of each.
+    3 round trips; indexes by_courseId_and_order and by_moduleId_and_order. For many courses this is faster than
+    server-side lookups of the modules and lessons of each.
     """
     among = {"_id": {"$in": list(course_ids)}, **ALIVE}
     courses = await connection.collection(Course).find(among, {"_id": 1}, batch_size=AT_ONCE).to_list()

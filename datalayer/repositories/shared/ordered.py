@@ -69,5 +69,5 @@ class OrderedRepository(Repository[D, I]):
         places = await self._places(parent_id)
         if len(ids) != len(places) or places.keys() != set(ids):
             what = f"{self.document.Settings.name} of the {self.parent.removesuffix('Id')}"
-            raise InvalidInputError("ids", f"must be all {what}, each once")
+            raise InvalidInputError("ids", f"must contain all {what}, each exactly once")
         await self._put_in_order(places, ids)

@@ -138,7 +138,7 @@ class RemovalFromCourse:
 
 
 def _complete(filter: Mapping[str, Any], lesson_ids: Sequence[LessonId]) -> Stages:
-    """Those of the enrollments that are not completed, of users who have done all these lessons."""
+    """Return a pipeline for those open enrollments whose users have done all of the lessons."""
     progress = {"from": "lessonProgress", "localField": "userId", "foreignField": "userId"}
     # Few users with an open course have done its last lesson: only their progress is counted.
     last = progress | {"pipeline": [{"$match": {"lessonId": lesson_ids[-1]}}, {"$project": {"_id": 1}}], "as": "last"}
