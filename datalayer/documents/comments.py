@@ -32,5 +32,5 @@ class Comment(Document):
             Index("by_postId", "postId"),
             Index("by_authorId", "authorId"),
             Index("by_parentId", "parentId"),
-            Index("by_postId_and_parentId", "postId", "parentId", why="the top-level comments of a thread, newest first"),
+            Index("by_postId_and_parentId", "postId", "parentId", why="top-level comments, newest first"),
         )

@@ -201,9 +201,9 @@ class Comments(SoftDeletingRepository[Comment, CommentId]):
 
     async def _apply(self, post_id: PostId, drafts: Sequence[_Draft]) -> Sequence[Comment | Exception]:
         """Write comments on one post, in order. Runs in a transaction."""
-        # The post is the document that these transactions contend for, so a group adds its size to the counter first and
-        # subtracts the refused comments later. A single comment may be refused inside a transaction that goes on, so it
-        # must not write anything before it is accepted.
+        # These transactions contend for the post, so a group adds its size to the counter first and subtracts the refused
+        # comments later. A single comment may be refused inside a transaction that goes on, so it must not write
+        # anything before it is accepted.
         counted = len(drafts) if len(drafts) > 1 else 0
         is_alive = counted == 0 or await self._count(post_id, counted, only_alive=True)
         places = await self._places(post_id, drafts)

@@ -161,8 +161,8 @@ class Courses(SoftDeletingRepository[Course, CourseId]):
         Raises:
             NotFoundError: The course does not exist or is deleted.
 
-        Cost: 3 round trips, and another for each 16 MB of lessons; indexes by_courseId_and_order and
-        by_moduleId_and_order.
+        Cost: 3 round trips; indexes by_courseId_and_order and by_moduleId_and_order. One more for each 16 MB of
+        lessons.
         """
         async with self._connection.snapshot():
             course = self._found(await self._one({"_id": id, **ALIVE}), id)

@@ -135,7 +135,7 @@ class Memberships(Repository[Membership, MembershipId]):
             if before is None:
                 if user_id is None:
                     whose = customer_id or subscription_id
-                    raise NotFoundError(f"No membership has the customer or subscription {whose}, and no user_id was given.")
+                    raise NotFoundError(f"No membership has the Stripe id {whose}, and no user_id was given.")
                 await lock_user(self._of(User), user_id)
                 await self._insert(_after(_free(user_id, self._now()), event, customer_id))
                 return True

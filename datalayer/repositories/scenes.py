@@ -208,7 +208,7 @@ class Scenes(GenerationRepository):
             await self._lock_chapter(scene.chapter_id)
             scenes = await self._in_order(scene.chapter_id)
             if position > len(scenes):
-                raise InvalidInputError("position", f"must be from 1 to {len(scenes)}, the number of scenes in the chapter")
+                raise InvalidInputError("position", f"must be from 1 to {len(scenes)}, the size of the chapter")
             others = [other for other in scenes if other.id != id]
             order = [*others[: position - 1], scene, *others[position - 1 :]]
             before = {other.id: other.scene_number for other in scenes}
