@@ -55,13 +55,13 @@ class Event(Document):
                 "by_endTime_and_startTime",
                 *("endTime", "startTime"),
                 where={"deletedAt": None, "recurrence": None},
-                why="single events in a range, and past single events",
+                why="non-recurring events in a range, and past ones",
             ),
             Index(
                 "by_seriesEndTime_and_startTime",
                 *("seriesEndTime", "startTime"),
                 where={"deletedAt": None, "recurrence.frequency": {"$exists": True}},
-                why="recurring events in a range, and past recurring events",
+                why="recurring events in a range, and past ones",
             ),
         )
 

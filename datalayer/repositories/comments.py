@@ -201,7 +201,7 @@ class Comments(SoftDeletingRepository[Comment, CommentId]):
 
     async def _apply(self, post_id: PostId, drafts: Sequence[_Draft]) -> Sequence[Comment | Exception]:
         """Write comments on one post, in order. Runs in a transaction."""
-        # These transactions contend for the post, so a group adds its size to the counter first and subtracts the refused
+        # These transactions contend for the post, so a group adds its size to the counter first, and subtracts refused
         # comments later. A single comment may be refused inside a transaction that goes on, so it must not write
         # anything before it is accepted.
         counted = len(drafts) if len(drafts) > 1 else 0
@@ -211,7 +211,7 @@ class Comments(SoftDeletingRepository[Comment, CommentId]):
         if is_alive and accepted != counted:
             is_alive = await self._count(post_id, accepted - counted, only_alive=True)
         now = self._now()
-        # Made while the post is locked, so that the order of their ids is that of their transactions.
+        # Created while the post is locked, so that their ids are in the order of their transactions.
         answers = [
             place
             if isinstance(place, Exception)

@@ -181,7 +181,7 @@ class Enrollments(Repository[Enrollment, EnrollmentId]):
             done = await done_among(self._connection, user_id, course.lesson_ids)
         last = enrollment.last_lesson_id
         if last not in course.lesson_ids:
-            # The lesson is being removed right now.
+            # The lesson was just removed, and this enrollment is not updated yet.
             last = None
         if last is not None and last not in done:
             return last

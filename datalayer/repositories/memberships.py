@@ -141,7 +141,7 @@ class Memberships(Repository[Membership, MembershipId]):
                 return True
             after = _after(before, event, customer_id)
             if after is not before:
-                # The membership may be newer than this event's timestamp.
+                # The membership may have been written after the time was taken: `updatedAt` never decreases.
                 after.updated_at = max(before.updated_at, self._now())
                 await self._collection.update_one({"_id": before.id}, _difference(before, after))
             return _newest(after) != _newest(before)

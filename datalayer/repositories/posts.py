@@ -129,7 +129,7 @@ class Posts(SoftDeletingRepository[Post, PostId]):
             post = self._found(await self._one({"_id": id, **ALIVE}), id)
             if post.pinned_at is not None:
                 return post
-            # Concurrent pins in one space must conflict, because neither sees the other.
+            # Concurrent pins in one space must conflict, because neither sees the other's pin.
             await self._of(Space).update_one({"_id": post.space_id}, LOCK)
             pinned = {"spaceId": post.space_id, **ALIVE, "pinnedAt": {"$gte": 0}}
             index = "by_spaceId_and_pinnedAt_and_createdAt"
