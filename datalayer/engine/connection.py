@@ -51,7 +51,7 @@ class Connection:
         self._durable = self.database.with_options(read_concern=_DURABLE)
         self._clock = clock
         self._collections: dict[tuple[str, bool, bool], Collection] = {}
-        self._lockable: set[str] = set()
+        self._lockable: dict[str, type[Document]] = {}
         self._retries = Retries(self._in_transaction, self._lock)
         self._shutdown = Shutdown()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -88,7 +88,7 @@ class Connection:
             collection = RecordingCollection(database, name) if is_server else database[name]
             self._collections[name, in_transaction, durable] = collection
             if "revision" in document.model_fields:
-                self._lockable.add(name)
+                self._lockable[name] = document
         return collection
 
     def transaction_is_open(self) -> bool:
@@ -184,7 +184,7 @@ class Connection:
         for name, group in groupby(keys, key=itemgetter(0)):
             if name in self._lockable:
                 ids = [id for _, id in group]
-                await RecordingCollection(self._in_transaction, name).update_many({"_id": {"$in": ids}}, LOCK)
+                await self.collection(self._lockable[name]).update_many({"_id": {"$in": ids}}, LOCK)
 
 
 def _described(value: object) -> str:

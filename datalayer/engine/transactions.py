@@ -134,6 +134,8 @@ async def wait_for_turns(turns: HeldTurns, keys: Collection[Key]) -> None:
     Raises:
         UnavailableError: Those who have them did not end in time.
     """
+    if not turns.missing(keys):
+        return
     try:
         async with asyncio.timeout(time_left()):
             await turns.wait(keys)

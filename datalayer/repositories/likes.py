@@ -17,7 +17,7 @@ from datalayer.engine.group_commit import GroupCommit
 from datalayer.engine.pages import Page
 from datalayer.engine.repository import ALIVE, AT_ONCE, Repository, lookup_alive, not_found
 from datalayer.ids import CommentId, LikeId, NotificationId, PostId, UserId
-from datalayer.repositories.shared.authors import Author
+from datalayer.repositories.shared.authors import COPIED, Author
 from datalayer.repositories.shared.awards import Cause
 from datalayer.repositories.shared.consequences import NOTHING, Act, Wanted, bring_about
 from datalayer.repositories.shared.telling import Actor, Notice, take_back_likes
@@ -265,7 +265,7 @@ class Likes(Repository[Like, LikeId]):
             "pipeline": [{"$match": {"_id": target_id, **ALIVE}}, {"$project": {"likeCount": 1, "authorId": 1}}],
             "as": "target",
         }
-        users = [{"$match": {"_id": {"$in": list(user_ids)}}}, {"$project": {"name": 1, "avatarStorageId": 1}}]
+        users = [{"$match": {"_id": {"$in": list(user_ids)}}}, {"$project": COPIED}]
         cursor = await self._of(User).aggregate([*users, {"$lookup": like}, {"$lookup": target}], batchSize=AT_ONCE)
         found = await cursor.to_list()
         return {user["_id"]: user for user in found}, next((wire for user in found for wire in user["target"]), None)

@@ -19,7 +19,7 @@ from datalayer.engine.repository import AT_ONCE, Repository, not_found
 from datalayer.engine.translation import translate
 from datalayer.errors import DataLayerError, IncompleteError, InvalidInputError, NotFoundError
 from datalayer.ids import NotificationId, UserId
-from datalayer.repositories.shared.authors import Author
+from datalayer.repositories.shared.authors import Author, authors_of
 from datalayer.repositories.shared.telling import Actor, Notice, tell
 
 BATCH = 1_000
@@ -208,9 +208,7 @@ class Notifications(Repository[Notification, NotificationId]):
         ]
 
     async def _authors(self, ids: set[UserId | None]) -> dict[UserId, Author]:
-        some = {"_id": {"$in": [id for id in ids if id is not None]}}
-        users = self._of(User).find(some, {"name": 1, "avatarStorageId": 1}, batch_size=AT_ONCE)
-        return {user["_id"]: Author.of(user) for user in await users.to_list()}
+        return await authors_of(self._of(User), {id for id in ids if id is not None})
 
     async def _template(self, user_ids: Sequence[UserId], wish: _Wish, once: str | None) -> dict[str, Any]:
         """Return the notification without its id and recipient. Checks that the users and the actor exist."""

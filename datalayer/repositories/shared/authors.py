@@ -29,6 +29,9 @@ COPIES_AT_ONCE = 200
 NAMELESS = "Member"
 """The name shown for a user without a name."""
 
+COPIED = {"name": 1, "avatarStorageId": 1}
+"""The projection of what is copied from a user."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Copies:
@@ -82,14 +85,17 @@ async def lock_authors(users: Collection, ids: AbstractSet[UserId]) -> dict[User
     The write conflicts with a change of the user. A read alone would allow a document with the old name to be inserted
     while the copies are being changed. 1 round trip for one user, 2 for several.
     """
-    copied = {"name": 1, "avatarStorageId": 1}
-    if len(ids) == 1:
-        found = [await users.find_one_and_update({"_id": id}, LOCK, copied) for id in ids]
-    else:
-        among = {"_id": {"$in": list(ids)}}
-        await users.update_many(among, LOCK)
-        found = await users.find(among, copied, batch_size=AT_ONCE).to_list()
+    if len(ids) != 1:
+        await users.update_many({"_id": {"$in": list(ids)}}, LOCK)
+        return await authors_of(users, ids)
+    found = [await users.find_one_and_update({"_id": id}, LOCK, COPIED) for id in ids]
     return {user["_id"]: Author.of(user) for user in found if user is not None}
+
+
+async def authors_of(users: Collection, ids: AbstractSet[UserId]) -> dict[UserId, Author]:
+    """The names and avatars of those of the users who exist. One round trip."""
+    found = await users.find({"_id": {"$in": list(ids)}}, COPIED, batch_size=AT_ONCE).to_list()
+    return {user["_id"]: Author.of(user) for user in found}
 
 
 async def has_many_copies(connection: Connection, id: UserId) -> bool:

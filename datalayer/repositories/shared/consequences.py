@@ -9,7 +9,7 @@ from datalayer.documents.users import User
 from datalayer.engine.connection import Connection
 from datalayer.engine.repository import not_found
 from datalayer.ids import UserId
-from datalayer.repositories.shared.authors import Author
+from datalayer.repositories.shared.authors import authors_of
 from datalayer.repositories.shared.awards import Cause, change_points
 from datalayer.repositories.shared.telling import Actor, Notice, tell
 
@@ -57,10 +57,10 @@ async def actor_of(connection: Connection, id: UserId) -> Actor:
     Raises:
         NotFoundError: The user does not exist.
     """
-    user = await connection.collection(User).find_one({"_id": id}, {"name": 1, "avatarStorageId": 1})
-    if user is None:
+    authors = await authors_of(connection.collection(User), {id})
+    if id not in authors:
         raise not_found(User, id)
-    return Actor(id, Author.of(user))
+    return Actor(id, authors[id])
 
 
 async def bring_about(

@@ -14,7 +14,7 @@ from datalayer.engine.connection import Connection
 from datalayer.engine.fields import Json
 from datalayer.engine.repository import AT_ONCE
 from datalayer.ids import CommentId, NotificationId, PostId, UserId
-from datalayer.repositories.shared.authors import Author
+from datalayer.repositories.shared.authors import COPIED, Author
 
 _Key: TypeAlias = tuple[UserId, str, str | None]
 
@@ -159,7 +159,7 @@ async def _newest_liker(
         "from": "users",
         "localField": "userId",
         "foreignField": "_id",
-        "pipeline": [{"$project": {"name": 1, "avatarStorageId": 1}}],
+        "pipeline": [{"$project": COPIED}],
         "as": "user",
     }
     counted = {"targetType": target_type, "targetId": target_id, "notificationId": id}
