@@ -30,7 +30,7 @@ NAMELESS = "Member"
 """The name shown for a user without a name."""
 
 COPIED = {"name": 1, "avatarStorageId": 1}
-"""The projection of what is copied from a user."""
+"""The projection of the fields that are copied from a user."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,7 @@ async def lock_authors(users: Collection, ids: AbstractSet[UserId]) -> dict[User
 
 
 async def authors_of(users: Collection, ids: AbstractSet[UserId]) -> dict[UserId, Author]:
-    """The names and avatars of those of the users who exist. One round trip."""
+    """Return the names and avatars of the existing users. 1 round trip."""
     found = await users.find({"_id": {"$in": list(ids)}}, COPIED, batch_size=AT_ONCE).to_list()
     return {user["_id"]: Author.of(user) for user in found}
 
