@@ -10,7 +10,6 @@ The methods are called in a filled database, and what they send is explained by 
   is that of some example. The commit of a transaction is one of them.
 """
 
-import inspect
 import re
 
 import pytest
@@ -44,7 +43,7 @@ def test_higher_costs_have_a_reason() -> None:
 @pytest.mark.parametrize("method", METHODS)
 def test_the_docstring_ends_with_the_cost(method: str) -> None:
     """One last paragraph "Cost: ..."; neither indexes nor round trips are named before it."""
-    before, _, last = inspect.cleandoc(METHODS[method].__doc__ or "").rpartition("\n\n")
+    before, last = docstrings.split(METHODS[method])
     assert last.startswith("Cost: ")
     assert [word for word in ("Cost:", "round trip", " by_") if word in before] == []
 
