@@ -141,7 +141,7 @@ class Progress(Repository[LessonProgress, LessonProgressId]):
         await self._connection.transaction(work)
 
     async def of_course(self, user_id: UserId, course_id: CourseId) -> CourseProgress:
-        """Return the user's progress in the course. Without an enrollment nothing is done.
+        """Return the user's progress in the course. It is 0 if the user is not enrolled.
 
         Raises:
             NotFoundError: The course does not exist or is deleted.

@@ -45,9 +45,9 @@ class GenerationRepository(Repository[Scene, SceneId]):
     async def request_generation(self, id: SceneId, *, outline: Outline | None = None) -> GenerationTicket:
         """Start a generation run for the scene, optionally with a new outline.
 
-        The old prose is kept until the run hands in a new one, and a scene with prose counts as regenerated. The error
-        of the previous run is cleared. If the outcome is unknown (`UnavailableError`), the scene may be waiting for a
-        run whose token nobody has; `release_stale` ends that run too.
+        The old prose is kept until the run hands in a new one; if there is prose, `regenerationCount` grows by 1. The
+        error of the previous run is cleared. If the outcome is unknown (`UnavailableError`), the scene may be waiting
+        for a run whose token nobody has; `release_stale` ends that run too.
 
         Raises:
             AlreadyGeneratingError: The scene already has a run.
@@ -178,8 +178,8 @@ class Scenes(GenerationRepository):
     async def edit(self, id: SceneId, *, outline: Outline | Unset = UNSET, prose: Body | Unset | None = UNSET) -> Scene:
         """Change the given texts of the scene, in any status.
 
-        The status does not change, except that a complete scene without prose becomes a draft. A running generation
-        still completes the scene and replaces its prose.
+        The status does not change, except that a complete scene whose prose is removed becomes a draft. A running
+        generation still completes the scene and replaces its prose.
 
         Raises:
             NotFoundError: The scene does not exist.
