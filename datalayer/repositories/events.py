@@ -162,7 +162,7 @@ class Events(SoftDeletingRepository[Event, EventId]):
             InvalidInputError: The range is empty, or contains more than 10,000 occurrences.
 
         Cost: 2 round trips; indexes by_endTime_and_startTime (it scans all keys from the start of the range on) and
-        by_seriesEndTime_and_startTime. Only events and series with occurrences around the range are read.
+        by_seriesEndTime_and_startTime. Only events in the range are read, and series that are not over before it.
         """
         if start >= end:
             raise InvalidInputError("end", "must be after start")
