@@ -1,4 +1,4 @@
-"""What the data is: a Beanie document for each of the original's tables."""
+"""The documents: a Beanie document for each collection."""
 
 from datalayer.documents.comments import Comment
 from datalayer.documents.community_settings import CommunitySettings

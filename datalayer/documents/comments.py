@@ -7,7 +7,7 @@ from datalayer.ids import CommentId, PostId, UserId
 
 
 class Comment(Document):
-    """A comment, or with `parent_id` a reply to one. `author_*` are copies of the author's profile."""
+    """A comment on a post, or with `parent_id` a reply to a comment. `author_*` are copies of the author's profile."""
 
     id: CommentId = new_id()
     post_id: PostId
@@ -32,5 +32,5 @@ class Comment(Document):
             Index("by_postId", "postId"),
             Index("by_authorId", "authorId"),
             Index("by_parentId", "parentId"),
-            Index("by_postId_and_parentId", "postId", "parentId", why="the top level of a thread, newest first"),
+            Index("by_postId_and_parentId", "postId", "parentId", why="top-level comments, newest first"),
         )

@@ -1,4 +1,4 @@
-"""The community's own settings."""
+"""The community's settings."""
 
 from typing import ClassVar
 
@@ -12,11 +12,11 @@ from datalayer.engine.indexes import TableSettings
 from datalayer.ids import CommunitySettingsId
 
 SETTINGS_ID = CommunitySettingsId(ObjectId("000000000000000000000001"))
-"""There is one document, so its id is a fixed one."""
+"""The fixed id of the only document."""
 
 
 class CommunitySettings(Document):
-    """The settings; there is one such document."""
+    """The settings of the community, a single document."""
 
     id: CommunitySettingsId = SETTINGS_ID
     name: Name
@@ -30,7 +30,7 @@ class CommunitySettings(Document):
     @field_validator("id")
     @classmethod
     def _is_the_one(cls, id: CommunitySettingsId) -> CommunitySettingsId:
-        """As `check`, for what never reaches the server."""
+        """The same rule as `check`, for documents that never reach the server."""
         if id != SETTINGS_ID:
             raise PydanticCustomError("settings_id", "must be the id of the settings")
         return id

@@ -1,4 +1,4 @@
-"""Conversations of two, and their messages."""
+"""Conversations between two users, and their messages."""
 
 from typing import Annotated, ClassVar
 
@@ -14,7 +14,10 @@ PREVIEW_LENGTH = 140
 
 
 class Conversation(Document):
-    """Two people talk. `participant_ids` are the two, in ascending order; `last_message_*` follow the messages."""
+    """A conversation between two users.
+
+    `participant_ids` are sorted ascending. `last_message_*` follow the newest message.
+    """
 
     id: ConversationId = new_id()
     participant_ids: Annotated[list[UserId], Field(min_length=2, max_length=2)]
@@ -25,7 +28,7 @@ class Conversation(Document):
     @field_validator("participant_ids")
     @classmethod
     def _are_in_order(cls, participant_ids: list[UserId]) -> list[UserId]:
-        """As `check`, for what never reaches the server."""
+        """The same rule as `check`, for documents that never reach the server."""
         one, other = participant_ids
         if one >= other:
             raise PydanticCustomError("ascending", "must be two different users in ascending order")
@@ -35,7 +38,7 @@ class Conversation(Document):
         """The collection."""
 
         name = "conversations"
-        # In one order, so that the unique index sees each pair once; and not the same one twice.
+        # One order, so the unique index sees each pair once; and two different users.
         check: ClassVar = {
             "$expr": {
                 "$cond": [
@@ -51,7 +54,7 @@ class Conversation(Document):
             Index(
                 "by_participantIds_and_lastMessageAt",
                 *("participantIds", "lastMessageAt"),
-                why="somebody's inbox, newest message first",
+                why="a user's inbox, newest message first",
             ),
             Index(
                 "by_participantIds",
@@ -63,7 +66,7 @@ class Conversation(Document):
 
 
 class Message(Document):
-    """What one participant wrote to the other. `sender_name` is a copy of the sender's name."""
+    """A message from one participant to the other. `sender_name` is a copy of the sender's name."""
 
     id: MessageId = new_id()
     conversation_id: ConversationId
@@ -83,7 +86,7 @@ class Message(Document):
         indexes = (
             Index("by_conversationId", "conversationId"),
             Index("by_conversationId_and_createdAt", "conversationId", "createdAt"),
-            Index("by_senderId", "senderId", why="the copies of a renamed sender's name"),
+            Index("by_senderId", "senderId", why="updates of the copies of a sender's name"),
             Index(
                 "by_conversationId_and_senderId",
                 *("conversationId", "senderId"),

@@ -16,13 +16,13 @@ CourseStatus: TypeAlias = Literal["draft", "published"]
 MAX_ATTACHMENTS = 100
 
 MAX_REMOVING = 100_000
-"""As many lessons as a module that is removed may have, where the enrollments follow in batches."""
+"""The maximum number of lessons of a module that is deleted with its enrollments updated in batches."""
 
 
 class Course(Document):
-    """A course. `enrollment_count` follows its enrollments.
+    """A course. `enrollment_count` is the number of its enrollments.
 
-    `removing` are lessons and modules that have been removed, while not every enrollment has followed yet.
+    `removing` are deleted lessons and modules whose removal from the enrollments is not finished yet.
     """
 
     id: CourseId = new_id()
@@ -48,18 +48,18 @@ class Course(Document):
         indexes = (
             Index("by_status", "status"),
             Index("by_visibility", "visibility"),
-            Index("by_status_and_visibility", "status", "visibility", why="courses.published of one visibility"),
+            Index("by_status_and_visibility", "status", "visibility", why="the published courses with one visibility"),
             Index(
                 "by_removing",
                 "removing",
                 where={"removing": {"$exists": True}},
-                why="the course of a removal of a lesson or module that was interrupted",
+                why="the course of an interrupted deletion of a lesson or module",
             ),
         )
 
 
 class Module(Document):
-    """A part of a course. `order` is its place in the course, from 0."""
+    """A part of a course. `order` is its position in the course, from 0."""
 
     id: ModuleId = new_id()
     course_id: CourseId
@@ -80,7 +80,7 @@ class Module(Document):
 
 
 class Lesson(Document):
-    """A lesson of a module. `order` is its place in the module, from 0."""
+    """A lesson of a module. `order` is its position in the module, from 0."""
 
     id: LessonId = new_id()
     module_id: ModuleId

@@ -1,4 +1,4 @@
-"""Who takes which course, and how far they are."""
+"""Enrollments of users in courses, and their progress."""
 
 from datalayer.engine.document import Document, new_id
 from datalayer.engine.fields import Count, Timestamp
@@ -7,7 +7,7 @@ from datalayer.ids import CourseId, EnrollmentId, LessonId, LessonProgressId, Us
 
 
 class Enrollment(Document):
-    """A user takes a course. `completed_at` is set when every lesson of the course was done."""
+    """A user's enrollment in a course. `completed_at` is set when all lessons of the course are done."""
 
     id: EnrollmentId = new_id()
     course_id: CourseId
@@ -31,7 +31,7 @@ class Enrollment(Document):
 
 
 class LessonProgress(Document):
-    """A user has done a lesson."""
+    """A lesson that a user has done."""
 
     id: LessonProgressId = new_id()
     lesson_id: LessonId

@@ -1,4 +1,4 @@
-"""Events, and who comes."""
+"""Events and RSVPs."""
 
 from typing import Literal, TypeAlias
 
@@ -12,7 +12,7 @@ RsvpStatus: TypeAlias = Literal["going", "maybe", "notGoing"]
 
 
 class Recurrence(Record):
-    """Every `interval` days, weeks or months, in UTC: until `end_date`, `end_after` times, or for ever."""
+    """Repeats every `interval` days, weeks or months, in UTC: until `end_date`, `end_after` times, or without end."""
 
     frequency: Frequency
     interval: Positive
@@ -21,10 +21,10 @@ class Recurrence(Record):
 
 
 class Event(Document):
-    """An event. `rsvp_count` is the number of people going.
+    """An event. `rsvp_count` is the number of RSVPs with the status `going`.
 
-    `start_time` and `end_time` are the first occurrence's. `series_end_time` is the end of the last one, of an event
-    that repeats and comes to an end; `upcoming` and `past` take one that repeats without it for endless.
+    `start_time` and `end_time` are those of the first occurrence. `series_end_time` is the end of the last occurrence
+    of a recurring event that ends; `upcoming` and `past` treat a recurring event without it as endless.
     """
 
     id: EventId = new_id()
@@ -55,19 +55,19 @@ class Event(Document):
                 "by_endTime_and_startTime",
                 *("endTime", "startTime"),
                 where={"deletedAt": None, "recurrence": None},
-                why="the events of a range, and those that are over, among those that do not repeat",
+                why="non-recurring events in a range, and past ones",
             ),
             Index(
                 "by_seriesEndTime_and_startTime",
                 *("seriesEndTime", "startTime"),
                 where={"deletedAt": None, "recurrence.frequency": {"$exists": True}},
-                why="the events that repeat within a range, and those that are over",
+                why="recurring events in a range, and past ones",
             ),
         )
 
 
 class Rsvp(Document):
-    """A user's answer to an event."""
+    """A user's RSVP to an event."""
 
     id: RsvpId = new_id()
     event_id: EventId
@@ -86,5 +86,5 @@ class Rsvp(Document):
             Index("by_eventId", "eventId"),
             Index("by_userId", "userId"),
             Index("by_eventId_and_userId", "eventId", "userId", unique=True),
-            Index("by_eventId_and_status", "eventId", "status", why="who comes to an event, and how many"),
+            Index("by_eventId_and_status", "eventId", "status", why="the attendees of an event, and their number"),
         )

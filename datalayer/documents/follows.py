@@ -1,4 +1,4 @@
-"""Who follows whom."""
+"""Follows between users."""
 
 from typing import ClassVar
 
@@ -22,7 +22,7 @@ class Follow(Document):
     @field_validator("following_id")
     @classmethod
     def _is_another_one(cls, following_id: UserId, info: ValidationInfo) -> UserId:
-        """As `check`, for what never reaches the server."""
+        """The same rule as `check`, for documents that never reach the server."""
         if following_id == info.data.get("follower_id"):
             raise PydanticCustomError("self_follow", "must be another user")
         return following_id

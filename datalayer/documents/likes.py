@@ -11,7 +11,7 @@ LikeTarget: TypeAlias = Literal["post", "comment"]
 
 
 class Like(Document):
-    """Somebody likes a post or a comment; `target_id` is that document's own id.
+    """A user's like of a post or comment. `target_id` is the id of that document.
 
     `notification_id` is the gathered notification that counts the like.
     """

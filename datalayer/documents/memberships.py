@@ -1,4 +1,4 @@
-"""What people pay for."""
+"""Paid memberships."""
 
 from typing import Annotated, Literal, TypeAlias
 
@@ -12,20 +12,20 @@ from datalayer.ids import MembershipId, UserId
 MembershipStatus: TypeAlias = Literal["active", "trialing", "past_due", "canceled", "none"]
 
 MAX_EVENTS_AT_ONCE = 100
-"""How many events of one subscription are applied that happened at the same moment."""
+"""The maximum number of events with the same time that are applied to one subscription."""
 
 MAX_SUBSCRIPTIONS = 20
-"""How many of a user's subscriptions are remembered."""
+"""The maximum number of subscriptions that a membership remembers."""
 
 
 class StripeSubscription(Record):
-    """What the newest event of a subscription says.
+    """The state of a subscription after its newest event.
 
     Attributes:
-        subscription_id: Its id at Stripe; absent where no event has named it yet.
+        subscription_id: Its id at Stripe; absent if no event has named it yet.
         began_at: The time of its oldest event.
         event_at: The time of its newest event.
-        event_ids: The events of that time.
+        event_ids: The events with that time.
     """
 
     subscription_id: ExternalId | None = None
@@ -38,11 +38,11 @@ class StripeSubscription(Record):
 
 
 class Membership(Document):
-    """A user's tier, as Stripe has it.
+    """A user's tier, as decided by Stripe.
 
-    It follows the best of the user's subscriptions: `stripe_event_at` is the time of that one's newest event,
-    `stripe_event_ids` are its events of that time. `stripe_subscriptions` are all that are known, also those that were
-    replaced.
+    It follows the best of the user's subscriptions: `stripe_event_at` is the time of that subscription's newest event,
+    `stripe_event_ids` are its events with that time. `stripe_subscriptions` are all known subscriptions, including
+    replaced ones.
     """
 
     id: MembershipId = new_id()
@@ -76,13 +76,13 @@ class Membership(Document):
                 "stripeSubscriptionId",
                 unique=True,
                 where={"stripeSubscriptionId": {"$exists": True}},
-                why="the membership that follows a subscription, one for each",
+                why="the membership that follows a subscription, at most one",
             ),
             Index(
                 "by_stripeSubscriptions",
                 "stripeSubscriptions.subscriptionId",
                 unique=True,
                 where={"stripeSubscriptions.subscriptionId": {"$exists": True}},
-                why="the membership that knows a subscription, one for each, also when it was replaced",
+                why="the membership that remembers a subscription, at most one, also after it was replaced",
             ),
         )

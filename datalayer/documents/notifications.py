@@ -1,4 +1,4 @@
-"""What people are told."""
+"""Notifications."""
 
 from datalayer.engine.document import Document, new_id
 from datalayer.engine.fields import File, Json, Key, Name, Positive, Timestamp
@@ -7,7 +7,7 @@ from datalayer.ids import NotificationId, UserId
 
 
 class Notification(Document):
-    """A message to a user about what an actor did. `data` belongs to the application.
+    """A notification to a user about what an actor did. `data` belongs to the application.
 
     A notification with a `gather_key` counts several acts in `gather_count`, as in "5 people liked your post", and
     shows the newest actor. `once` is the name of the announcement that it belongs to.
@@ -41,13 +41,13 @@ class Notification(Document):
                 *("userId", "type", "gatherKey"),
                 unique=True,
                 where={"read": False, "gatherKey": {"$exists": True}},
-                why="one unread notification counts all acts of one type on one target",
+                why="at most one unread notification for all acts of one type on one target",
             ),
             Index(
                 "by_userId_and_once",
                 *("userId", "once"),
                 unique=True,
                 where={"once": {"$exists": True}},
-                why="nobody gets an announcement twice",
+                why="each user gets an announcement at most once",
             ),
         )

@@ -1,4 +1,4 @@
-"""Points, what they are given for, and the levels they lead to."""
+"""Points, the rules that award them, and levels."""
 
 from typing import Annotated
 
@@ -9,7 +9,7 @@ from datalayer.ids import ChangeMark, GamificationRuleId, LevelId, PointsEntryId
 
 
 class PointsEntry(Document):
-    """Points that a user was given for an action; the reference says what caused it."""
+    """Points that a user was awarded for an action. The reference names the cause."""
 
     id: PointsEntryId = new_id()
     user_id: UserId
@@ -31,20 +31,20 @@ class PointsEntry(Document):
             Index(
                 "by_createdAt_and_userId_and_amount",
                 *("createdAt", "userId", "amount"),
-                why="the leaderboards of a week and a month, summed without reading documents",
+                why="the leaderboards of the week and month, summed without reading documents",
             ),
             Index(
                 "by_userId_and_action_and_reference",
                 *("userId", "action", "referenceType", "referenceId"),
                 unique=True,
                 where={"referenceId": {"$exists": True}},
-                why="no cause is rewarded twice",
+                why="each cause is rewarded at most once",
             ),
         )
 
 
 class GamificationRule(Document):
-    """How many points an action gives."""
+    """The number of points that an action is worth."""
 
     id: GamificationRuleId = new_id()
     action: Name
@@ -59,9 +59,9 @@ class GamificationRule(Document):
 
 
 class Level(Document):
-    """A level that users reach with `threshold` points; `order` counts from 1.
+    """A level that users reach with `threshold` points. `order` counts from 1.
 
-    `users_pending` is the mark of a change of all levels that not every user has followed yet.
+    `users_pending` marks a change of the levels that not every user has followed yet.
     """
 
     id: LevelId = new_id()

@@ -1,4 +1,4 @@
-"""What people write in the spaces."""
+"""Posts in spaces."""
 
 from typing import Annotated
 
@@ -13,7 +13,7 @@ MAX_MEDIA = 100
 
 
 class Post(Document):
-    """A post in a space. `author_*` are copies of the author's profile; the counters follow likes and comments."""
+    """A post in a space. `author_*` are copies of the author's profile. The counters follow the likes and comments."""
 
     id: PostId = new_id()
     space_id: SpaceId
@@ -53,6 +53,6 @@ class Post(Document):
                 "by_authorId_and_createdAt",
                 *("authorId", "createdAt"),
                 where={"deletedAt": None},
-                why="an author's posts, and the posts of the people whom somebody follows, newest first",
+                why="the posts of an author, or of the users that a user follows, newest first",
             ),
         )

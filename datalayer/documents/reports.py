@@ -1,4 +1,4 @@
-"""What people reported to the moderators."""
+"""Reports to the moderators."""
 
 from typing import Annotated, Literal, TypeAlias
 
@@ -13,7 +13,7 @@ Resolution: TypeAlias = Literal["resolved", "dismissed"]
 
 
 class Report(Document):
-    """Somebody reported a post, a comment or a user; `target_id` is that document's own id."""
+    """A user's report of a post, comment or user. `target_id` is the id of that document."""
 
     id: ReportId = new_id()
     reporter_id: UserId
@@ -38,6 +38,6 @@ class Report(Document):
                 *("reporterId", "targetType", "targetId"),
                 unique=True,
                 where={"status": "pending"},
-                why="one pending report for each reporter and target",
+                why="at most one pending report per reporter and target",
             ),
         )

@@ -1,4 +1,4 @@
-"""The scenes of a story, which a language model writes."""
+"""The scenes of a story, whose prose a language model generates."""
 
 from typing import Annotated, Literal, TypeAlias
 
@@ -14,7 +14,7 @@ Outline: TypeAlias = Annotated[str, Text(1, 2_000)]
 
 
 class Scene(Document):
-    """A scene of a chapter. `scene_number` counts from 1; `generation_*` belong to the run that is under way."""
+    """A scene of a chapter. `scene_number` counts from 1. `generation_*` describe the current generation run."""
 
     id: SceneId = new_id()
     story_id: StoryId
@@ -40,19 +40,19 @@ class Scene(Document):
                 "by_chapterId_and_sceneNumber",
                 *("chapterId", "sceneNumber"),
                 unique=True,
-                why="the scenes of a chapter in order, one for each number",
+                why="the scenes of a chapter in order, unique numbers",
             ),
             Index(
                 "by_generationToken",
                 "generationToken",
                 unique=True,
                 where={"generationToken": {"$exists": True}},
-                why="the scene that a run of the generation belongs to",
+                why="the scene of a generation run",
             ),
             Index(
                 "by_status_and_generationStartedAt",
                 *("status", "generationStartedAt"),
                 where={"status": "generating"},
-                why="the runs that began too long ago",
+                why="generation runs that started too long ago",
             ),
         )

@@ -1,4 +1,4 @@
-"""The spaces that posts are in, and who has been there when."""
+"""Spaces, and the visits of users to them."""
 
 from typing import Annotated, Literal, TypeAlias
 
@@ -8,13 +8,13 @@ from datalayer.engine.indexes import Index, TableSettings
 from datalayer.ids import SpaceId, SpaceVisitId, UserId
 
 Visibility: TypeAlias = Literal["public", "members", "paid"]
-"""Who sees a space or a course: everyone, every member, or the members of the required tier."""
+"""Who can see a space or a course: everyone, all members, or members with the required tier."""
 
 PostPermission: TypeAlias = Literal["all", "moderators", "admin"]
 
 
 class Space(Document):
-    """A room for posts. `order` is its place among the spaces, from 0."""
+    """A space for posts. `order` is its position among the spaces, from 0."""
 
     id: SpaceId = new_id()
     name: Annotated[str, Text(1, 50)]
@@ -41,13 +41,13 @@ class Space(Document):
                 *("deletedAt", "order"),
                 unique=True,
                 where={"deletedAt": None},
-                why="the spaces in order, and one for each place",
+                why="the spaces in order, unique positions",
             ),
         )
 
 
 class SpaceVisit(Document):
-    """When a user was in a space last."""
+    """The time of a user's last visit to a space."""
 
     id: SpaceVisitId = new_id()
     user_id: UserId

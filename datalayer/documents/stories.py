@@ -8,17 +8,17 @@ from datalayer.engine.indexes import Index, TableSettings
 from datalayer.ids import ChapterId, CharacterId, StoryId
 
 CHAPTERS = 24
-"""How many chapters a new story has."""
+"""The number of chapters of a new story."""
 
 Traits: TypeAlias = Annotated[str, Text(1, 1_000)]
 """What a character is like."""
 
 Backstory: TypeAlias = Annotated[str, Text(0, 5_000)]
-"""What a character went through before."""
+"""What happened to a character before the story."""
 
 
 class Story(Document):
-    """A story, in 24 chapters."""
+    """A story. A new one has 24 chapters."""
 
     id: StoryId = new_id()
     title: Title
@@ -53,7 +53,7 @@ class Chapter(Document):
                 "by_storyId_and_chapterNumber",
                 *("storyId", "chapterNumber"),
                 unique=True,
-                why="the chapters of a story in order, one for each number",
+                why="the chapters of a story in order, unique numbers",
             ),
         )
 

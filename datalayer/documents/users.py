@@ -1,4 +1,4 @@
-"""The people of the community."""
+"""The users of the community."""
 
 from typing import Annotated, Literal, TypeAlias
 
@@ -15,7 +15,7 @@ DigestFrequency: TypeAlias = Literal["immediate", "daily", "weekly", "off"]
 
 
 class NotificationPrefs(Record):
-    """Which mails somebody wants."""
+    """Which emails a user wants to receive."""
 
     email_comments: bool
     email_replies: bool
@@ -51,13 +51,13 @@ class User(Document):
         indexes = (
             Index("by_role", "role"),
             Index("by_points", "points"),
-            Index("by_points_and_id", "-points", "_id", why="the leaderboard of all time, equals by id"),
+            Index("by_points_and_id", "-points", "_id", why="the leaderboard of all time, ties ordered by id"),
             Index("by_createdAt", "createdAt", why="the directory, newest first"),
             Index(
                 "by_authUserId",
                 "authUserId",
                 unique=True,
                 where={"authUserId": {"$exists": True}},
-                why="one user for each account of the auth service",
+                why="one user per account of the auth service",
             ),
         )

@@ -1,8 +1,8 @@
 """The turns of a host: processes wait for each other, in order, instead of conflicting.
 
 A service usually runs several processes on one host. If they write the same document, the kernel keeps them in line:
-each document corresponds to a byte of one file, and the process that holds the lock on that byte has the turn. The kernel
-frees the locks of a process that dies.
+each document corresponds to a byte of one file, and the process that holds the lock on that byte has the turn. The
+kernel frees the locks of a process that dies.
 
 Like the turns of a process, they only save work. Without the file, or if a process that has a turn is stopped,
 transactions conflict and pause.

@@ -1,4 +1,4 @@
-"""How the data is read and changed: a repository for each table."""
+"""The public interface to the data: one repository per collection."""
 
 from datalayer.engine.connection import Connection
 from datalayer.repositories.chapters import Chapters

@@ -11,41 +11,48 @@ _IN_ORDER = "by_storyId_and_chapterNumber"
 
 
 class Chapters(Repository[Chapter, ChapterId]):
-    """The chapters; a story is made with all of them."""
+    """The chapters of the stories. `stories.create` creates them together with the story."""
 
     document = Chapter
 
     async def in_story(self, story_id: StoryId) -> list[Chapter]:
-        """The story's chapters by number, as they were at one moment. One round trip, by_storyId_and_chapterNumber."""
+        """Return the story's chapters by number, read from one snapshot.
+
+        Cost: 1 round trip; index by_storyId_and_chapterNumber.
+        """
         async with self._connection.snapshot():
             return await self._all({"storyId": story_id}, sort={"chapterNumber": 1}, hint=_IN_ORDER)
 
     async def rename(self, id: ChapterId, title: Title) -> Chapter:
-        """Give the chapter another title. One round trip.
+        """Change the chapter's title.
 
         Raises:
-            NotFoundError: There is none.
+            NotFoundError: The chapter does not exist.
+
+        Cost: 1 round trip; index `_id`.
         """
         return await self._update({"_id": id}, self._changes(title=title))
 
     async def delete(self, id: ChapterId) -> None:
-        """Remove the chapter with its scenes; those behind it move up. A transaction of 4 round trips.
+        """Delete the chapter with its scenes, permanently.
 
-        The story then has a chapter less, numbered without a gap, and no way to get it back. Served by
-        by_storyId_and_chapterNumber, and the scenes' by_chapter. Scenes that are too many for one transaction are
-        removed in batches, behind the chapter: they are not listed or found any more.
+        Later chapters move up, so the remaining ones are numbered without gaps. If the chapter has too many scenes for
+        one transaction, the chapter is deleted first and its scenes follow in batches. Those scenes are no longer
+        listed or found.
 
         Raises:
-            NotFoundError: There is none.
-            IncompleteError: Some of the batches did not succeed: calling it again completes them.
+            NotFoundError: The chapter does not exist.
+            IncompleteError: Some batches failed. Call the method again to finish.
+
+        Cost: one transaction, 4 round trips; indexes by_storyId_and_chapterNumber and, on the scenes, by_chapter.
         """
 
         async def delete() -> bool:
             chapter = await self._collection.find_one_and_delete({"_id": id}, {"storyId": 1, "chapterNumber": 1})
             if chapter is None:
                 return False
-            # In the order of the index, so no two have the same number at any moment. It writes to any chapter behind
-            # this one that is being deleted too: so two deletions at once conflict.
+            # The updates run in index order, so no two chapters ever have the same number. They also write to a later
+            # chapter that is being deleted, so concurrent deletions conflict.
             behind = {"storyId": chapter["storyId"], "chapterNumber": {"$gt": chapter["chapterNumber"]}}
             await self._collection.update_many(behind, {"$inc": {"chapterNumber": -1}}, hint=_IN_ORDER)
             return True

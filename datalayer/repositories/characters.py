@@ -9,7 +9,7 @@ from datalayer.ids import CharacterId, StoryId
 
 
 class Characters(Repository[Character, CharacterId]):
-    """The people of the stories."""
+    """The characters of the stories."""
 
     document = Character
     belongs_to = (Story, "storyId")
@@ -17,14 +17,16 @@ class Characters(Repository[Character, CharacterId]):
     async def create(
         self, story_id: StoryId, *, name: Name, traits: Traits, backstory: Backstory | None = None
     ) -> Character:
-        """Make a character. A transaction of 3 round trips.
+        """Create a character in a story.
 
         Raises:
-            NotFoundError: There is no such story.
+            NotFoundError: The story does not exist.
+
+        Cost: one transaction, 3 round trips; index `_id`.
         """
 
         async def work() -> Character:
-            # A write, so that it conflicts with the story's deletion.
+            # A write, so that it conflicts with a concurrent deletion of the story.
             story = await self._of(Story).update_one({"_id": story_id}, LOCK)
             if story.matched_count == 0:
                 raise not_found(Story, story_id)
@@ -40,14 +42,19 @@ class Characters(Repository[Character, CharacterId]):
         traits: Traits | Unset = UNSET,
         backstory: Backstory | Unset | None = UNSET,
     ) -> Character:
-        """Change some of the character's fields. One round trip.
+        """Change the given fields of the character.
 
         Raises:
-            NotFoundError: There is none.
+            NotFoundError: The character does not exist.
+
+        Cost: 1 round trip; index `_id`.
         """
         return await self._update({"_id": id}, self._changes(name=name, traits=traits, backstory=backstory))
 
     async def in_story(self, story_id: StoryId) -> list[Character]:
-        """The story's characters in the order of their creation, at one moment. One round trip, by_story."""
+        """Return the story's characters in order of creation, read from one snapshot.
+
+        Cost: 1 round trip; index by_story.
+        """
         async with self._connection.snapshot():
             return await self._visible({"storyId": story_id}, sort={"_id": 1}, hint="by_story")

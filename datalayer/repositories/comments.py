@@ -29,7 +29,10 @@ from datalayer.repositories.shared.telling import Actor, Notice
 
 @dataclass(frozen=True, slots=True)
 class CommentThread:
-    """A top-level comment with its replies, oldest first. One that is deleted has replies, and empty content."""
+    """A top-level comment with its replies, oldest first.
+
+    A deleted comment that still has replies is kept, with empty content.
+    """
 
     comment: Comment
     replies: list[Comment]
@@ -37,7 +40,7 @@ class CommentThread:
 
 @dataclass(frozen=True, slots=True)
 class _Draft:
-    """What `create` is asked to write, and below which comment."""
+    """The arguments of one call of `create`."""
 
     author_id: UserId
     content: str
@@ -48,7 +51,13 @@ class _Draft:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """The top-level comment that a comment goes below, if it is a reply, who writes it, and to whom."""
+    """Where a new comment goes.
+
+    Attributes:
+        top: The top-level comment that it replies to, if it is a reply.
+        author: The name and avatar to copy.
+        replied_to: The author of the parent comment, if it is a reply.
+    """
 
     top: CommentId | None
     author: Author
@@ -56,10 +65,10 @@ class _Place:
 
 
 class Comments(SoftDeletingRepository[Comment, CommentId]):
-    """The comments, two levels deep. The post's `commentCount` follows in the same transaction.
+    """The comments, two levels deep.
 
-    Concurrent comments on one post in one process share transactions. Inside `transaction` they belong to the
-    transaction that is open.
+    The post's `commentCount` is updated in the same transaction. Concurrent comments on one post in one process share
+    transactions. Inside `transaction` they belong to the open transaction.
     """
 
     document = Comment
@@ -81,42 +90,50 @@ class Comments(SoftDeletingRepository[Comment, CommentId]):
         reward: bool = False,
         notify: bool = False,
     ) -> Comment:
-        """Write a comment, or a reply. A reply to a reply goes to its top-level comment.
+        """Comment on a post, or reply to a comment.
 
-        A transaction of 4 round trips, 5 for a reply, 6 for a reply to a reply, shared with concurrent comments on the
-        post. It has 8 round trips with `reward`, by_action, by_threshold and by_userId_and_action_and_reference, 7 with
-        `notify`, and at most 12 with both.
+        A reply to a reply is attached to its top-level comment.
 
         Args:
             post_id: The post.
-            author_id: Who writes it.
-            content: What it says.
-            parent_id: The comment that it replies to.
-            mention_ids: Whom it mentions, among those who may see the post; up to 100.
-            reward: Give the author the points of `comment`.
-            notify: Tell the parent's author (`reply`), or the post's author where there is no parent (`comment`), and
-                those who are mentioned (`mention`); nobody twice, and not the author.
+            author_id: The author of the comment.
+            content: The text.
+            parent_id: The comment to reply to.
+            mention_ids: Up to 100 mentioned users. Pass only users who may see the post.
+            reward: Award the author the points for `comment`.
+            notify: Notify the parent's author (`reply`), or without a parent the post's author (`comment`), and the
+                mentioned users (`mention`). Each user gets one notification at most; the author of the comment gets
+                none.
 
         Raises:
-            NotFoundError: There is no such post, author or parent; or the parent is a reply to a deleted comment.
-            InvalidInputError: The parent belongs to another post.
+            NotFoundError: The post, author or parent does not exist or is deleted, or the parent is a reply to a
+                deleted comment.
+            InvalidInputError: The parent is a comment on another post.
+
+        Cost: one transaction, 4 round trips, 5 for a reply, 6 for a reply to a reply; concurrent comments on the post
+        share it. It takes 8 round trips with `reward` (indexes by_action, by_threshold,
+        by_userId_and_action_and_reference), 7 with `notify`, at most 12 with both.
         """
         draft = _Draft(author_id, content, parent_id, list(mention_ids), Wanted(reward, notify))
         return await self._groups.submit(post_id, draft)
 
     async def edit(self, id: CommentId, content: Saying) -> Comment:
-        """Change what the comment says; sets `editedAt`. One round trip.
+        """Change the comment's text and set `editedAt`.
 
         Raises:
-            NotFoundError: There is none.
+            NotFoundError: The comment does not exist or is deleted.
+
+        Cost: 1 round trip; index `_id`.
         """
         return await self._update({"_id": id, **ALIVE}, self._changes(content=content, edited_at=self._now()))
 
     async def delete(self, id: CommentId) -> None:
-        """Mark the comment as deleted; its replies and likes stay. A transaction of 3 round trips.
+        """Soft-delete the comment. Its replies and likes are kept.
 
         Raises:
-            NotFoundError: There is none, or it is deleted.
+            NotFoundError: The comment does not exist or is already deleted.
+
+        Cost: one transaction, 3 round trips; index `_id`.
         """
 
         async def work() -> None:
@@ -126,10 +143,12 @@ class Comments(SoftDeletingRepository[Comment, CommentId]):
         await self._connection.transaction(work)
 
     async def restore(self, id: CommentId) -> Comment:
-        """Bring a deleted comment back. A transaction of 4 round trips.
+        """Restore a deleted comment. Idempotent.
 
         Raises:
-            NotFoundError: There is none.
+            NotFoundError: The comment does not exist.
+
+        Cost: one transaction, 4 round trips; index `_id`.
         """
 
         async def work() -> Comment:
@@ -142,10 +161,12 @@ class Comments(SoftDeletingRepository[Comment, CommentId]):
         return await self._connection.transaction(work)
 
     async def thread(self, post_id: PostId, *, limit: Limit = 20, after: Cursor | None = None) -> Page[CommentThread]:
-        """The post's comments, newest first, each with all of its replies; none while the post is deleted.
+        """Return a page of the post's top-level comments, newest first, each with all its replies.
 
-        3 round trips: the post, the page by by_postId_and_parentId, and its replies by by_parentId; more where the page
-        lies among many that are deleted. A deleted comment stays as long as it has replies.
+        A deleted comment is included while it has replies. The page is empty while the post is deleted.
+
+        Cost: 3 round trips, more if many comments around the page are deleted; indexes by_postId_and_parentId for the
+        page and by_parentId for its replies.
         """
         top_level, lookups = {"postId": post_id, "parentId": None}, [{"$lookup": _ANY_REPLY}]
         alive = partial(self._of(Post).find_one, {"_id": post_id, **ALIVE}, {"_id": 1})
@@ -156,7 +177,10 @@ class Comments(SoftDeletingRepository[Comment, CommentId]):
         return Page([CommentThread(_shown(item), replies[item.id]) for item in page.items], page.next)
 
     async def replies(self, parent_id: CommentId, *, limit: Limit = 20, after: Cursor | None = None) -> Page[Comment]:
-        """The replies to a comment, oldest first; none while the post is deleted. 2 round trips, by_parentId."""
+        """Return a page of the replies to a comment, oldest first. It is empty while the post is deleted.
+
+        Cost: 2 round trips; index by_parentId.
+        """
 
         async def is_seen() -> bool:
             parent: list[dict[str, Any]] = [{"$match": {"_id": parent_id}}, {"$lookup": _ALIVE_POST}]
@@ -167,18 +191,20 @@ class Comments(SoftDeletingRepository[Comment, CommentId]):
         return await self._page(to_parent, "by_parentId", limit, after, newest_first=False, only_if=is_seen)
 
     async def by_author(self, author_id: UserId, *, limit: Limit = 20, after: Cursor | None = None) -> Page[Comment]:
-        """The author's comments on posts that are not deleted, newest first.
+        """Return a page of the author's comments, newest first, without those on deleted posts.
 
-        One round trip, by_authorId and the posts' `_id`; more where the page lies among many that are left out.
+        Cost: 1 round trip, more if many comments around the page are left out; indexes by_authorId and, on the posts,
+        `_id`.
         """
         lookups = [{"$lookup": _ALIVE_POST}]
         filter = {"authorId": author_id, **ALIVE}
         return await self._filtered_page(filter, "by_authorId", lookups, itemgetter("post"), limit=limit, after=after)
 
     async def _apply(self, post_id: PostId, drafts: Sequence[_Draft]) -> Sequence[Comment | Exception]:
-        """Write comments on one post, in order. In a transaction."""
-        # A group counts all of them first, since the post is what these transactions contend for, and takes back those
-        # that are refused. One alone may be refused in a transaction that goes on: it writes nothing before.
+        """Write comments on one post, in order. Runs in a transaction."""
+        # These transactions contend for the post, so a group adds its size to the counter first, and subtracts refused
+        # comments later. A single comment may be refused inside a transaction that goes on, so it must not write
+        # anything before it is accepted.
         counted = len(drafts) if len(drafts) > 1 else 0
         is_alive = counted == 0 or await self._count(post_id, counted, only_alive=True)
         places = await self._places(post_id, drafts)
@@ -186,7 +212,7 @@ class Comments(SoftDeletingRepository[Comment, CommentId]):
         if is_alive and accepted != counted:
             is_alive = await self._count(post_id, accepted - counted, only_alive=True)
         now = self._now()
-        # Made while the post is locked, so that the order of their ids is that of their transactions.
+        # Created while the post is locked, so that their ids are in the order of their transactions.
         answers = [
             place
             if isinstance(place, Exception)
@@ -207,7 +233,7 @@ class Comments(SoftDeletingRepository[Comment, CommentId]):
         places: Sequence[_Place | Exception],
         answers: Sequence[Comment | Exception],
     ) -> None:
-        """What follows from new comments."""
+        """Award the points and send the notifications for new comments."""
         post: Mapping[str, Any] = {}
         if any(draft.wanted.notify and draft.parent_id is None for draft in drafts):
             post = await self._of(Post).find_one({"_id": post_id}, {"authorId": 1}) or {}
@@ -219,7 +245,7 @@ class Comments(SoftDeletingRepository[Comment, CommentId]):
         await bring_about(self._connection, acts)
 
     async def _places(self, post_id: PostId, drafts: Sequence[_Draft]) -> Sequence[_Place | Exception]:
-        """Where the comments go, or why they are refused. Locks the authors, and writes nothing."""
+        """Return where each comment goes, or why it is refused. Locks the authors, writes nothing else."""
         parents = await self._alive({draft.parent_id for draft in drafts if draft.parent_id is not None})
         above = await self._alive({parent["parentId"] for parent in parents.values() if "parentId" in parent})
         tops = [_top_level(post_id, draft.parent_id, {**parents, **above}) for draft in drafts]
@@ -237,7 +263,7 @@ class Comments(SoftDeletingRepository[Comment, CommentId]):
         return places
 
     async def _alive(self, ids: Iterable[CommentId]) -> dict[CommentId, Mapping[str, Any]]:
-        """Where those of the comments are that are not deleted. One round trip; none where there are no ids."""
+        """Return the places of those comments that are not deleted. 1 round trip, none without ids."""
         if not (wanted := list(ids)):
             return {}
         place = {"postId": 1, "parentId": 1, "authorId": 1}
@@ -245,7 +271,7 @@ class Comments(SoftDeletingRepository[Comment, CommentId]):
         return {comment["_id"]: comment for comment in await found.to_list()}
 
     async def _count(self, post_id: PostId, change: int, *, only_alive: bool = False) -> bool:
-        """Change the post's counter; whether there is such a post."""
+        """Change the post's counter. Returns `False` if there is no such post."""
         filter = {"_id": post_id, **(ALIVE if only_alive else {})}
         return (await self._of(Post).update_one(filter, {"$inc": {"commentCount": change}})).matched_count == 1
 
@@ -297,14 +323,14 @@ def _act(draft: _Draft, place: _Place, comment: Comment, post_author_id: UserId 
 def _top_level(
     post_id: PostId, parent_id: CommentId | None, alive: Mapping[CommentId, Mapping[str, Any]]
 ) -> CommentId | Exception | None:
-    """The top-level comment that a reply to this parent goes to, or why there can be none."""
+    """Return the top-level comment that a reply to this parent belongs to, or the error if there can be none."""
     if parent_id is None:
         return None
     if parent_id not in alive:
         return not_found(Comment, parent_id)
     parent = alive[parent_id]
     if parent["postId"] != post_id:
-        return InvalidInputError("parent_id", "is a comment on another post")
+        return InvalidInputError("parent_id", "belongs to another post")
     top: CommentId = parent.get("parentId", parent_id)
     return top if top in alive else not_found(Comment, top)
 

@@ -1,4 +1,4 @@
-"""The community's own settings."""
+"""The community's settings."""
 
 from pymongo import ReturnDocument
 
@@ -12,15 +12,19 @@ DEFAULT_NAME = "Community"
 
 
 class SettingsRepository(Repository[CommunitySettings, CommunitySettingsId]):
-    """The settings: one document, under a fixed id."""
+    """The community's settings: one document with a fixed id."""
 
     document = CommunitySettings
 
     async def get(self, id: CommunitySettingsId = SETTINGS_ID) -> CommunitySettings:
-        """The settings; the defaults, last changed at 0, where nothing was ever set. One round trip, `_id`.
+        """Return the settings.
+
+        Before the first `update` these are the defaults, with `updatedAt` 0.
 
         Raises:
-            NotFoundError: An id is given that is not the settings'.
+            NotFoundError: The given id is not that of the settings.
+
+        Cost: 1 round trip; index `_id`.
         """
         found = await self._one({"_id": id})
         return _defaults() if found is None and id == SETTINGS_ID else self._found(found, id)
@@ -35,7 +39,10 @@ class SettingsRepository(Repository[CommunitySettings, CommunitySettingsId]):
         custom_domain: ExternalId | Unset | None = UNSET,
         stripe_connected_account_id: ExternalId | Unset | None = UNSET,
     ) -> CommunitySettings:
-        """Change some of the settings. One round trip, `_id`."""
+        """Change the given settings and return all of them.
+
+        Cost: 1 round trip; index `_id`.
+        """
         changes = self._changes(
             name=name,
             logo_storage_id=logo_storage_id,

@@ -1,4 +1,4 @@
-"""Conversations of two."""
+"""Conversations between two users."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -17,12 +17,12 @@ from datalayer.repositories.messages import UNREAD
 
 @dataclass(frozen=True, slots=True)
 class InboxEntry:
-    """A conversation, as one of the two sees it.
+    """A conversation as one of its participants sees it.
 
     Attributes:
         conversation: The conversation.
-        other_id: Who the other one is.
-        unread: How many of the other's messages are new.
+        other_id: The other participant.
+        unread: The number of unread messages from the other participant.
     """
 
     conversation: Conversation
@@ -36,13 +36,13 @@ class Conversations(Repository[Conversation, ConversationId]):
     document = Conversation
 
     async def open(self, user_id: UserId, other_id: UserId) -> Conversation:
-        """Return the conversation of the two; create it where there is none, however many open it at once.
-
-        One round trip where there is one, else 3; by_participantIds.
+        """Return the conversation of two users; create it if there is none. Idempotent, also when called concurrently.
 
         Raises:
-            SelfConversationError: It is the same user.
-            NotFoundError: There is no such user, where there is no conversation yet.
+            SelfConversationError: Both ids are the same.
+            NotFoundError: There is no conversation yet, and one of the users does not exist.
+
+        Cost: 1 round trip if the conversation exists, 3 if it is created; index by_participantIds.
         """
         if user_id == other_id:
             raise SelfConversationError
@@ -55,20 +55,23 @@ class Conversations(Repository[Conversation, ConversationId]):
             try:
                 return await self._insert(Conversation(participant_ids=pair, last_message_at=self._now()))
             except DuplicateKeyError:
-                # Somebody was faster, and may have deleted it again. In a transaction that is a conflict instead, and
-                # all of it is tried again.
+                # A concurrent call created it, and it may even be deleted again. Inside a transaction this is a
+                # conflict, and the whole transaction is retried.
                 if self._connection.transaction_is_open():
                     raise
 
     async def between(self, user_id: UserId, other_id: UserId) -> Conversation | None:
-        """The conversation of the two, in whichever order. One round trip, by_participantIds."""
+        """Return the conversation of two users, in either order, or `None`.
+
+        Cost: 1 round trip; index by_participantIds.
+        """
         return await self._one(_of_pair(sorted((user_id, other_id))))
 
     async def inbox(self, user_id: UserId, *, limit: Limit = 20, after: Cursor | None = None) -> Page[InboxEntry]:
-        """The user's conversations, the newest message first, with what is unread. 2 round trips.
+        """Return a page of the user's conversations with their unread counts, those with the newest message first.
 
-        Served by by_participantIds_and_lastMessageAt, and for the whole page at once by by_conversationId_and_senderId:
-        a key and a document for each unread message.
+        Cost: 2 round trips; indexes by_participantIds_and_lastMessageAt and, once for the whole page,
+        by_conversationId_and_senderId (one key and one document per unread message).
         """
         page = await self._page({"participantIds": user_id}, "by_participantIds_and_lastMessageAt", limit, after)
         if not page.items:
@@ -88,13 +91,13 @@ class Conversations(Repository[Conversation, ConversationId]):
         return Page(entries, page.next)
 
     async def unread_count(self, user_id: UserId) -> int:
-        """How many messages to the user are new, in all conversations. 2 round trips.
+        """Count the user's unread messages in all conversations.
 
-        Served by by_participantIds_and_lastMessageAt and by_conversationId_and_senderId: a key and a document for each
-        conversation, and for each unread message.
+        Cost: 2 round trips; indexes by_participantIds_and_lastMessageAt and by_conversationId_and_senderId; one key and
+        one document per conversation and per unread message.
         """
         mine = [{"$match": {"participantIds": user_id}}, {"$group": {"_id": None, "ids": {"$push": "$_id"}}}]
-        # One group, since a cursor over many conversations would take several round trips.
+        # One group: a cursor over many conversations would take several round trips.
         cursor = await self._collection.aggregate(mine, hint="by_participantIds_and_lastMessageAt")
         ids = [id for group in await cursor.to_list() for id in group["ids"]]
         if not ids:
@@ -102,18 +105,20 @@ class Conversations(Repository[Conversation, ConversationId]):
         return await self._of(Message).count_documents(_unread(user_id, ids), hint="by_conversationId_and_senderId")
 
     async def delete(self, id: ConversationId) -> None:
-        """Remove the conversation for good, with its messages. A transaction of 3 round trips, by_conversationId.
+        """Delete the conversation with its messages, permanently.
 
-        Messages that are too many for one transaction are removed in batches, behind the conversation: they are not
-        listed or found any more.
+        If there are too many messages for one transaction, the conversation is deleted first and its messages follow in
+        batches. Those messages are no longer listed or found.
 
         Raises:
-            NotFoundError: There is none.
-            IncompleteError: Some of the batches did not succeed: calling it again completes them.
+            NotFoundError: The conversation does not exist.
+            IncompleteError: Some batches failed. Call the method again to finish.
+
+        Cost: one transaction, 3 round trips; index by_conversationId.
         """
 
         async def delete() -> bool:
-            # Sending writes to the conversation, so a message that is sent at this moment conflicts.
+            # `send` writes to the conversation, so a concurrent message conflicts.
             return (await self._collection.delete_one({"_id": id})).deleted_count == 1
 
         await self._delete_with(id, delete, [Children(Message, "conversationId", "by_conversationId")])

@@ -1,4 +1,4 @@
-"""The courses, as a list and as an outline."""
+"""Courses and their outlines."""
 
 from collections import defaultdict
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from datalayer.ids import CourseId, ModuleId
 
 @dataclass(frozen=True, slots=True)
 class ModuleOutline:
-    """A module with its lessons, in order."""
+    """A module with its lessons in order."""
 
     module: Module
     lessons: list[Lesson]
@@ -23,7 +23,7 @@ class ModuleOutline:
 
 @dataclass(frozen=True, slots=True)
 class CourseOutline:
-    """A course with its modules, in order."""
+    """A course with its modules in order."""
 
     course: Course
     modules: list[ModuleOutline]
@@ -44,7 +44,10 @@ class Courses(SoftDeletingRepository[Course, CourseId]):
         thumbnail_storage_id: File | None = None,
         required_tier: Name | None = None,
     ) -> Course:
-        """Make a course, a draft. One round trip."""
+        """Create a course as a draft.
+
+        Cost: 1 round trip.
+        """
         now = self._now()
         return await self._insert(
             Course(
@@ -72,10 +75,12 @@ class Courses(SoftDeletingRepository[Course, CourseId]):
         thumbnail_storage_id: File | Unset | None = UNSET,
         required_tier: Name | Unset | None = UNSET,
     ) -> Course:
-        """Change some of the course's fields. One round trip.
+        """Change the given fields of the course.
 
         Raises:
-            NotFoundError: There is none.
+            NotFoundError: The course does not exist or is deleted.
+
+        Cost: 1 round trip; index `_id`.
         """
         changes = self._changes(
             title=title,
@@ -89,35 +94,43 @@ class Courses(SoftDeletingRepository[Course, CourseId]):
         return await self._update({"_id": id, **ALIVE}, changes)
 
     async def publish(self, id: CourseId) -> Course:
-        """Open the course for enrollment; safe to repeat. One round trip.
+        """Publish the course, which opens it for enrollment. Idempotent.
 
         Raises:
-            NotFoundError: There is none.
+            NotFoundError: The course does not exist or is deleted.
+
+        Cost: 1 round trip; index `_id`.
         """
         return await self._set_status(id, "published")
 
     async def unpublish(self, id: CourseId) -> Course:
-        """Make the course a draft again; its enrollments stay. Safe to repeat. One round trip.
+        """Make the course a draft again. Its enrollments are kept. Idempotent.
 
         Raises:
-            NotFoundError: There is none.
+            NotFoundError: The course does not exist or is deleted.
+
+        Cost: 1 round trip; index `_id`.
         """
         return await self._set_status(id, "draft")
 
     async def delete(self, id: CourseId) -> None:
-        """Mark the course as deleted; its modules, lessons and enrollments stay. One round trip.
+        """Soft-delete the course. Its modules, lessons and enrollments are kept.
 
         Raises:
-            NotFoundError: There is none, or it is deleted.
+            NotFoundError: The course does not exist or is already deleted.
+
+        Cost: 1 round trip; index `_id`.
         """
         now = self._now()
         await self._update({"_id": id, **ALIVE}, {"$set": {"deletedAt": now, "updatedAt": now}})
 
     async def restore(self, id: CourseId) -> Course:
-        """Bring a deleted course back, as it was. One round trip.
+        """Restore a deleted course with its previous status. Idempotent.
 
         Raises:
-            NotFoundError: There is none.
+            NotFoundError: The course does not exist.
+
+        Cost: 1 round trip; index `_id`.
         """
         is_deleted = {"$gt": ["$deletedAt", None]}
         updated = {"$cond": [is_deleted, self._now(), "$updatedAt"]}
@@ -126,9 +139,9 @@ class Courses(SoftDeletingRepository[Course, CourseId]):
     async def published(
         self, *, visibility: Visibility | None = None, limit: Limit = 20, after: Cursor | None = None
     ) -> Page[Course]:
-        """The published courses, of a visibility or all, newest first. One round trip.
+        """Return a page of the published courses, newest first, optionally only those with one visibility.
 
-        Served by by_status_and_visibility, by_status without one.
+        Cost: 1 round trip; index by_status_and_visibility with a visibility, by_status without.
         """
         if visibility is None:
             return await self.by_status("published", limit=limit, after=after)
@@ -136,16 +149,20 @@ class Courses(SoftDeletingRepository[Course, CourseId]):
         return await self._page(filter, "by_status_and_visibility", limit, after)
 
     async def by_status(self, status: CourseStatus, *, limit: Limit = 20, after: Cursor | None = None) -> Page[Course]:
-        """The drafts, or the published courses, newest first. One round trip, by_status."""
+        """Return a page of the courses with this status, newest first.
+
+        Cost: 1 round trip; index by_status.
+        """
         return await self._page({"status": status, **ALIVE}, "by_status", limit, after)
 
     async def outline(self, id: CourseId) -> CourseOutline:
-        """The course with its modules and their lessons, in order, as they were at one moment.
-
-        3 round trips: `_id`, by_courseId_and_order, and by_moduleId_and_order; one more for each 16 MB of lessons.
+        """Return the course with its modules and their lessons, in order, read from one snapshot.
 
         Raises:
-            NotFoundError: There is no such course.
+            NotFoundError: The course does not exist or is deleted.
+
+        Cost: 3 round trips; indexes by_courseId_and_order and by_moduleId_and_order. One more for each 16 MB of
+        lessons.
         """
         async with self._connection.snapshot():
             course = self._found(await self._one({"_id": id, **ALIVE}), id)
@@ -170,6 +187,6 @@ class Courses(SoftDeletingRepository[Course, CourseId]):
         return lessons
 
     async def _set_status(self, id: CourseId, status: CourseStatus) -> Course:
-        # Repeating it is no change, and leaves `updatedAt` alone.
+        # Setting the same status again leaves `updatedAt` unchanged.
         updated: dict[str, Any] = {"$cond": [{"$eq": ["$status", status]}, "$updatedAt", self._now()]}
         return await self._update({"_id": id, **ALIVE}, [{"$set": {"status": status, "updatedAt": updated}}])

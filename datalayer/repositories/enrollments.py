@@ -1,4 +1,4 @@
-"""Who takes which course."""
+"""Enrollments of users in courses."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -28,11 +28,11 @@ _PAIR_INDEX = "by_userId_and_courseId"
 
 @dataclass(frozen=True, slots=True)
 class EnrollResult:
-    """What `enroll` returns.
+    """The result of `enroll`.
 
     Attributes:
         enrollment: The user's enrollment in the course.
-        newly: Whether it was made by this call.
+        newly: `True` if this call created it.
     """
 
     enrollment: Enrollment
@@ -43,10 +43,10 @@ _Request: TypeAlias = tuple[UserId, Wanted]
 
 
 class Enrollments(Repository[Enrollment, EnrollmentId]):
-    """Who takes which course. The course's `enrollmentCount` follows in the same transaction.
+    """Enrollments of users in courses.
 
-    Concurrent enrollments in one course in one process share transactions; outside of `transaction`, that is: there
-    they belong to the transaction that is open.
+    The course's `enrollmentCount` is updated in the same transaction. Concurrent enrollments in one course in one
+    process share transactions. Inside `transaction` they belong to the open transaction.
     """
 
     document = Enrollment
@@ -60,55 +60,69 @@ class Enrollments(Repository[Enrollment, EnrollmentId]):
     async def enroll(
         self, user_id: UserId, course_id: CourseId, *, reward: bool = False, notify: bool = False
     ) -> EnrollResult:
-        """Enroll the user in the course; who is enrolled already stays so, also when the course is a draft again.
-
-        A transaction of 4 round trips, by_userId_and_courseId, shared with who comes at once. It has 8 round trips with
-        `reward`, by_action, by_threshold and by_userId_and_action_and_reference, 9 where that leads to a notification.
+        """Enroll a user in a course. Idempotent, also after the course was unpublished.
 
         Args:
-            user_id: Who.
-            course_id: In which course.
-            reward: Give the user the points of `enroll`, once for the course.
-            notify: Tell the user of a level that they reach by that (`level_up`).
+            user_id: The user.
+            course_id: The course.
+            reward: Award the user the points for `enroll`, once per course.
+            notify: Notify the user if those points lead to a new level (`level_up`).
 
         Raises:
             CourseNotOpenError: The course is not published.
-            NotFoundError: There is no such user or course.
+            NotFoundError: The user or course does not exist, or the course is deleted.
+
+        Cost: one transaction, 4 round trips; index by_userId_and_courseId; concurrent enrollments in the course share
+        it. It takes 8 round trips with `reward` (indexes by_action, by_threshold, by_userId_and_action_and_reference),
+        9 if that leads to a notification.
         """
         return await self._groups.submit(course_id, (user_id, Wanted(reward, notify)))
 
     async def withdraw(self, user_id: UserId, course_id: CourseId) -> bool:
-        """Take the user out of the course, with the progress in it; whether the user was enrolled.
+        """Remove the user's enrollment in the course, together with the progress in it. Idempotent.
 
-        A transaction of 5 round trips, of 2 where the user was not. Served by by_userId_and_courseId, the course's
-        lessons by by_courseId_and_order and by_moduleId_and_order, and by_userId_and_lessonId.
+        Returns:
+            `False` if the user was not enrolled.
+
+        Cost: one transaction, 5 round trips, 2 if the user was not enrolled; indexes by_userId_and_courseId,
+        by_courseId_and_order, by_moduleId_and_order, by_userId_and_lessonId.
         """
         return await self._connection.transaction(
             partial(self._remove, {"userId": user_id, "courseId": course_id}, _PAIR_INDEX)
         )
 
     async def delete(self, id: EnrollmentId) -> None:
-        """Remove the enrollment with the progress that belongs to it. A transaction of 5 round trips.
-
-        Served by by_courseId_and_order, by_moduleId_and_order and by_userId_and_lessonId.
+        """Delete the enrollment, together with the user's progress in the course.
 
         Raises:
-            NotFoundError: There is none.
+            NotFoundError: The enrollment does not exist.
+
+        Cost: one transaction, 5 round trips; indexes by_courseId_and_order, by_moduleId_and_order,
+        by_userId_and_lessonId.
         """
         if not await self._connection.transaction(partial(self._remove, {"_id": id}, "_id_")):
             raise not_found(Enrollment, id)
 
     async def for_pair(self, user_id: UserId, course_id: CourseId) -> Enrollment | None:
-        """The user's enrollment in the course. One round trip, by_userId_and_courseId."""
+        """Return the user's enrollment in the course, or `None`.
+
+        Cost: 1 round trip; index by_userId_and_courseId.
+        """
         return await self._one({"userId": user_id, "courseId": course_id}, hint=_PAIR_INDEX)
 
     async def for_user(
         self, user_id: UserId, *, completed: bool | None = None, limit: Limit = 20, after: Cursor | None = None
     ) -> Page[Enrollment]:
-        """The user's enrollments in courses that are not deleted, newest first: the completed, the others, or all.
+        """Return a page of the user's enrollments, newest first, without those in deleted courses.
 
-        One round trip, by_userId and the courses' `_id`; more where the page lies among many of deleted courses. It
-        looks at the user's other enrollments between, too.
+        Args:
+            user_id: The user.
+            completed: `True` for completed courses only, `False` for the others only, `None` for all.
+            limit: The page size.
+            after: The cursor of the previous page.
+
+        Cost: 1 round trip, more if many enrollments around the page are in deleted courses; indexes by_userId and, on
+        the courses, `_id`. With `completed` it also reads the user's other enrollments in between.
         """
         of_state = {} if completed is None else {"completedAt": {"$ne": None} if completed else None}
         filter, lookups = {"userId": user_id, **of_state}, [{"$lookup": _ALIVE_COURSE}]
@@ -117,21 +131,24 @@ class Enrollments(Repository[Enrollment, EnrollmentId]):
     async def in_course(
         self, course_id: CourseId, *, limit: Limit = 20, after: Cursor | None = None
     ) -> Page[Enrollment]:
-        """The course's enrollments, newest first; also while the course is deleted. One round trip, by_courseId."""
+        """Return a page of the course's enrollments, newest first, also while the course is deleted.
+
+        Cost: 1 round trip; index by_courseId.
+        """
         return await self._page({"courseId": course_id}, "by_courseId", limit, after)
 
     async def open_lesson(self, user_id: UserId, lesson_id: LessonId) -> Enrollment:
-        """Note that the user has opened the lesson, so that `resume` leads there.
-
-        A transaction of 3 round trips, by_userId_and_courseId.
+        """Record that the user opened the lesson, so that `resume` returns to it.
 
         Raises:
             NotEnrolledError: The user is not enrolled in the lesson's course.
-            NotFoundError: There is no such lesson, or its course is deleted.
+            NotFoundError: The lesson does not exist, or its course is deleted.
+
+        Cost: one transaction, 3 round trips; index by_userId_and_courseId.
         """
 
         async def work() -> Enrollment:
-            # In one snapshot with the write: a removal of the lesson writes to the enrollment as well.
+            # Read in the snapshot of the write: a removal of the lesson also writes to the enrollment.
             pair = {"userId": user_id, "courseId": await course_with(self._connection, lesson_id)}
             wire = await self._collection.find_one_and_update(
                 pair, {"$set": {"lastLessonId": lesson_id}}, return_document=ReturnDocument.AFTER, hint=_PAIR_INDEX
@@ -143,14 +160,19 @@ class Enrollments(Repository[Enrollment, EnrollmentId]):
         return await self._connection.transaction(work)
 
     async def resume(self, user_id: UserId, course_id: CourseId) -> LessonId | None:
-        """The lesson to go on with; `None` for who is not enrolled, and where there is no lesson to name.
+        """Return the lesson to continue with.
 
-        The last one opened, if it is not done; else the first one not done, in the order of the course; else the last
-        one opened. 3 round trips: the course's lessons by by_courseId_and_order and by_moduleId_and_order,
-        by_userId_and_courseId, and by_userId_and_lessonId.
+        This is the last opened lesson unless it is done, else the first lesson in course order that is not done, else
+        the last opened one.
+
+        Returns:
+            The lesson's id, or `None` if the user is not enrolled or no lesson qualifies.
 
         Raises:
-            NotFoundError: There is no such course.
+            NotFoundError: The course does not exist or is deleted.
+
+        Cost: 3 round trips; indexes by_courseId_and_order, by_moduleId_and_order, by_userId_and_courseId,
+        by_userId_and_lessonId.
         """
         async with self._connection.snapshot():
             course = await curriculum_of(self._connection, course_id)
@@ -160,19 +182,19 @@ class Enrollments(Repository[Enrollment, EnrollmentId]):
             done = await done_among(self._connection, user_id, course.lesson_ids)
         last = enrollment.last_lesson_id
         if last not in course.lesson_ids:
-            # It was removed a moment ago.
+            # The lesson was just removed, and this enrollment is not updated yet.
             last = None
         if last is not None and last not in done:
             return last
         return next((id for id in course.lesson_ids if id not in done), last)
 
     async def _remove(self, filter: Mapping[str, Any], index: str) -> bool:
-        """Remove the enrollment that the filter finds, if there is one. In a transaction."""
+        """Remove the enrollment that matches the filter, if any. Runs in a transaction."""
         wire = await self._collection.find_one_and_delete(filter, hint=index)
         if wire is None:
             return False
         user_id, course_id = wire["userId"], wire["courseId"]
-        # Also of a deleted course: its enrollments stay, and so its counter has to.
+        # Deleted courses too: they keep their enrollments, so their counter must stay correct.
         await self._of(Course).update_one({"_id": course_id}, {"$inc": {"enrollmentCount": -1}})
         course = await curriculum_of(self._connection, course_id, include_deleted=True)
         progress = {"userId": user_id, "lessonId": {"$in": course.lesson_ids}}
@@ -180,7 +202,7 @@ class Enrollments(Repository[Enrollment, EnrollmentId]):
         return True
 
     async def _apply(self, course_id: CourseId, requests: Sequence[_Request]) -> Sequence[EnrollResult | Exception]:
-        """Enroll the users. In a transaction."""
+        """Enroll the users. Runs in a transaction."""
         status, users = await self._state(course_id, [user_id for user_id, _ in requests])
         now = self._now()
         answers: list[EnrollResult | Exception] = []
@@ -202,7 +224,7 @@ class Enrollments(Repository[Enrollment, EnrollmentId]):
                 answers.append(EnrollResult(new[user_id], newly=True))
                 acts.append(Act(wanted, [Cause(user_id, "enroll", "course", str(course_id))]))
         if new:
-            # First of the writes, since it is what conflicts with other processes, and with the removal of lessons.
+            # The first write, because it conflicts with other processes and with removals of lessons.
             await self._of(Course).update_one({"_id": course_id}, {"$inc": {"enrollmentCount": len(new)}})
             await insert_all(self._collection, [enrollment.to_wire() for enrollment in new.values()])
         await bring_about(self._connection, acts)
@@ -211,16 +233,16 @@ class Enrollments(Repository[Enrollment, EnrollmentId]):
     async def _state(
         self, course_id: CourseId, user_ids: Sequence[UserId]
     ) -> tuple[str | None, dict[UserId, dict[str, Any] | None]]:
-        """The course's status, if it is there; which of the users exist, and their enrollments in it."""
+        """Return the course's status, or `None` if it is missing, and the existing users with their enrollments."""
         enrollment = {
             "from": "enrollments",
             "localField": "_id",
             "foreignField": "userId",
-            # A lookup takes no hint. Only by_userId_and_courseId has the order asked for, although all of it is equal.
+            # A lookup takes no hint. The sort changes nothing, but makes the server choose by_userId_and_courseId.
             "pipeline": [{"$match": {"courseId": course_id}}, {"$sort": {"courseId": 1}}],
             "as": "enrollments",
         }
-        # It refers to nothing of the user, so the server runs it once.
+        # Uncorrelated: it uses nothing from the user, so the server runs it once.
         course = {
             "from": "courses",
             "pipeline": [{"$match": {"_id": course_id, **ALIVE}}, {"$project": {"status": 1}}],

@@ -1,4 +1,4 @@
-"""Events."""
+"""Events and their occurrences."""
 
 import heapq
 from collections.abc import Mapping, Sequence
@@ -19,11 +19,11 @@ from datalayer.ids import EventId
 from datalayer.repositories.shared.recurrence import Schedule
 
 MAX_OCCURRENCES = 10_000
-"""How many occurrences `between` gives at most."""
+"""The maximum number of occurrences that `between` returns."""
 
 
 class _Repeats:
-    """A `Recurrence`, validated again since it may have been changed; or a mapping of its fields."""
+    """Validates a `Recurrence` (again, because it may have been modified) or a mapping of its fields."""
 
     def __get_pydantic_core_schema__(self, _source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_before_validator_function(_recurrence_fields, handler.generate_schema(Recurrence))
@@ -50,7 +50,7 @@ _FIRST_ID, _LAST_ID = ObjectId(bytes(12)), ObjectId(b"\xff" * 12)
 
 @dataclass(frozen=True, slots=True)
 class Occurrence:
-    """One time that an event takes place."""
+    """One occurrence of an event, with its own times in Unix milliseconds."""
 
     event: Event
     start_time: int
@@ -58,9 +58,9 @@ class Occurrence:
 
 
 class Events(SoftDeletingRepository[Event, EventId]):
-    """The events. Those that repeat are stored once, and expanded when they are read.
+    """The events. A recurring event is stored once, and expanded into occurrences on reads.
 
-    The answers to an event that is deleted stay, unlisted, and come back with it.
+    The RSVPs of a deleted event are kept but not listed. They are visible again after `restore`.
     """
 
     document = Event
@@ -78,11 +78,13 @@ class Events(SoftDeletingRepository[Event, EventId]):
         cover_storage_id: File | None = None,
         recurrence: Repeats | None = None,
     ) -> Event:
-        """Make an event, to which nobody goes yet. One round trip.
+        """Create an event with no RSVPs.
 
         Raises:
-            InvalidInputError: It ends before it starts; or it repeats until a date and a number of times, or until a
-                date before its start.
+            InvalidInputError: The event does not end after it starts; or the recurrence has both `end_date` and
+                `end_after`, or an `end_date` before the event's start.
+
+        Cost: 1 round trip.
         """
         repeats = cast("Recurrence | None", recurrence)
         return await self._insert(
@@ -116,11 +118,15 @@ class Events(SoftDeletingRepository[Event, EventId]):
         cover_storage_id: File | Unset | None = UNSET,
         recurrence: Repeats | Unset | None = UNSET,
     ) -> Event:
-        """Change some of the event's fields. One round trip; a transaction of 3 where it is about when it takes place.
+        """Change the given fields of the event.
 
         Raises:
-            NotFoundError: There is none.
-            InvalidInputError: More people go than the new capacity has seats; or what `create` refuses of the times.
+            NotFoundError: The event does not exist or is deleted.
+            InvalidInputError: The new capacity is below the number of people going, or the times are invalid (see
+                `create`).
+
+        Cost: 1 round trip; if `start_time`, `end_time` or `recurrence` changes, one transaction of 3 round trips; index
+        `_id`.
         """
         changes = self._changes(
             title=title,
@@ -134,7 +140,7 @@ class Events(SoftDeletingRepository[Event, EventId]):
             return await self._change(id, changes, capacity)
 
         async def work() -> Event:
-            # The update writes what is read here, so that another one at once conflicts with it.
+            # The update writes the fields that are read here, so concurrent updates conflict.
             event = self._found(await self._one({"_id": id, **ALIVE}), id)
             schedule = Schedule(
                 start_time if isinstance(start_time, int) else event.start_time,
@@ -146,21 +152,25 @@ class Events(SoftDeletingRepository[Event, EventId]):
         return await self._connection.transaction(work)
 
     async def between(self, start: Timestamp, end: Timestamp) -> list[Occurrence]:
-        """What overlaps the half-open range, sorted by start, then by the event's id; each with its own times.
+        """List the occurrences that overlap the half-open range from `start` to `end`, by start time, then by event id.
 
-        2 round trips, by_endTime_and_startTime and by_seriesEndTime_and_startTime: only events that take place in the
-        range are read, and series that go on in it. Of the first index, all keys from the range's start onwards.
+        Args:
+            start: The start of the range, in Unix milliseconds.
+            end: The end of the range (exclusive), in Unix milliseconds.
 
         Raises:
-            InvalidInputError: The range is empty, or has more than 10,000 occurrences.
+            InvalidInputError: The range is empty, or contains more than 10,000 occurrences.
+
+        Cost: 2 round trips; indexes by_endTime_and_startTime (it scans all keys from the start of the range on) and
+        by_seriesEndTime_and_startTime. Only events in the range are read, and series that are not over before it.
         """
         if start >= end:
             raise InvalidInputError("end", "must be after start")
         events = Event.from_wires(await self._around(start, {"$lt": end}, MAX_OCCURRENCES + 1))
         schedules = [(event, schedule := Schedule.of(event), schedule.overlapping(start, end)) for event in events]
-        # Not by `len`: there may be more than it can say.
+        # Not `len`: it overflows for very long ranges.
         if sum(max(0, numbers.stop - numbers.start) for _, _, numbers in schedules) > MAX_OCCURRENCES:
-            raise InvalidInputError("end", f"must be earlier: there are more than {MAX_OCCURRENCES:,} occurrences")
+            raise InvalidInputError("end", f"must be earlier: the range has more than {MAX_OCCURRENCES:,} occurrences")
         occurrences = [
             Occurrence(event, begins := schedule.start_of(number), begins + event.end_time - event.start_time)
             for event, schedule, numbers in schedules
@@ -169,12 +179,14 @@ class Events(SoftDeletingRepository[Event, EventId]):
         return sorted(occurrences, key=lambda occurrence: (occurrence.start_time, occurrence.event.id))
 
     async def upcoming(self, *, limit: Limit = 20, after: Cursor | None = None) -> Page[Event]:
-        """The events that are not over, by the start of their first occurrence: a series, as long as it goes on.
+        """Return a page of the events that are not over, by the start of their first occurrence.
 
-        One round trip, by_startTime, where the page is of those that have not started. Those that have take 2 round
-        trips, by_endTime_and_startTime and by_seriesEndTime_and_startTime, and a page of both 3. The two read all that
-        goes on at this moment from the page's beginning on, and the keys of everything that is not over, since an
-        index cannot have both starts and ends in order.
+        A recurring event is included until its last occurrence ends.
+
+        Cost: 1 round trip if the whole page has not started yet, 2 if the whole page is running, 3 for a mixed page;
+        indexes by_startTime for events that have not started, by_endTime_and_startTime and
+        by_seriesEndTime_and_startTime for those that have. The latter two read every running event from the start of
+        the page on, and the keys of all events that are not over, because no index can order by both start and end.
         """
         query = ("events", "upcoming")
         position = (-1, _FIRST_ID) if after is None else _start_position(query, after)
@@ -189,12 +201,14 @@ class Events(SoftDeletingRepository[Event, EventId]):
         return page_of(wires, limit, query, _BY_START, Event.from_wires)
 
     async def past(self, *, limit: Limit = 20, after: Cursor | None = None) -> Page[Event]:
-        """The events that are over, the last one to end first; of a series its last occurrence counts.
+        """Return a page of the events that are over, the latest end first.
 
-        2 round trips, by_endTime_and_startTime and by_seriesEndTime_and_startTime.
+        Of a recurring event, the end of the last occurrence counts.
+
+        Cost: 2 round trips; indexes by_endTime_and_startTime and by_seriesEndTime_and_startTime.
         """
         query = ("events", "past")
-        # An event is over at the very moment that it ends.
+        # An event is over at the instant of its end.
         kinds = [Number, Number, ObjectId]
         position = [self._now() + 1, MinKey(), MinKey()] if after is None else decode_cursor(query, after, kinds)
         single = await self._ended(_SINGLE, _SINGLE_INDEX, "endTime", position, limit + 1)
@@ -203,7 +217,7 @@ class Events(SoftDeletingRepository[Event, EventId]):
         return page_of(newest, limit, query, _BY_LAST_END, Event.from_wires)
 
     def _times(self, schedule: Schedule) -> dict[str, dict[str, object]]:
-        """The operators that set when an event takes place."""
+        """Return the update operators that set when an event takes place."""
         repeats = schedule.recurrence
         return self._changes(
             start_time=schedule.start_time,
@@ -213,7 +227,7 @@ class Events(SoftDeletingRepository[Event, EventId]):
         )
 
     async def _change(self, id: EventId, changes: Mapping[str, Any], capacity: Count | Unset | None) -> Event:
-        """Update the event, if there are seats for the people who go."""
+        """Update the event, unless the capacity is below the number of people going."""
         filter = {"_id": id, **ALIVE}
         if not isinstance(capacity, int):
             return await self._update(filter, changes)
@@ -222,21 +236,24 @@ class Events(SoftDeletingRepository[Event, EventId]):
                 return await self._update({**filter, "rsvpCount": {"$lte": capacity}}, changes)
             except NotFoundError:
                 going = self._found(await self._one(filter), id).rsvp_count
-            # Else somebody has withdrawn in between.
+            # Otherwise an RSVP was withdrawn in between: retry.
             if going > capacity:
                 raise InvalidInputError("capacity", f"must not be below the number of people going, {going}")
 
     async def _around(self, start: int, starts: Mapping[str, Any], limit: int = 0) -> list[_Wire]:
-        """The events that begin like this and are not over at `start`; of those that do not repeat, `limit` at most."""
+        """Return the events that start like this and are not over at `start`.
+
+        At most `limit` of those that do not recur.
+        """
         single = {**_SINGLE, "endTime": {"$gt": start}, "startTime": starts}
-        # Also those without an end.
+        # Includes series without an end.
         series = {**_SERIES, "seriesEndTime": {"$not": {"$lte": start}}, "startTime": starts}
         single_wires = self._collection.find(single, limit=limit, batch_size=AT_ONCE, hint=_SINGLE_INDEX)
         series_wires = self._collection.find(series, batch_size=AT_ONCE, hint=_SERIES_INDEX)
         return [*await single_wires.to_list(), *await series_wires.to_list()]
 
     async def _starting(self, position: _Position, limit: int) -> list[_Wire]:
-        """The events behind the position, by start."""
+        """Return the events after the position, by start."""
         start, id = position
         filter = {**ALIVE, "startTime": {"$gte": start}, "$or": [{"startTime": {"$gt": start}}, {"_id": {"$gt": id}}]}
         sort = dict.fromkeys(_BY_START, 1)
@@ -246,9 +263,9 @@ class Events(SoftDeletingRepository[Event, EventId]):
     async def _ended(
         self, filter: Mapping[str, Any], index: str, field: str, position: Sequence[object], limit: int
     ) -> list[_Wire]:
-        """The events before the position in the index, the last one to end first."""
+        """Return the events before the position in the index, the latest end first."""
         order = (field, "startTime", "_id")
-        # Endless series are below all numbers.
+        # The index sorts endless series (no value) below all numbers.
         low: Any = list(zip(order, (0, MinKey(), MinKey()), strict=True))
         high: Any = list(zip(order, position, strict=True))
         sort = dict.fromkeys(order, -1)
@@ -267,10 +284,10 @@ def _start_position(query: object, cursor: str) -> _Position:
 
 
 def _series_end(schedule: Schedule) -> int | None:
-    """What is stored as the end of the series.
+    """Return the value to store as the end of the series.
 
     Raises:
-        InvalidInputError: An event cannot take place like this.
+        InvalidInputError: The times or the recurrence are invalid.
     """
     if schedule.start_time >= schedule.end_time:
         raise InvalidInputError("end_time", "must be after start_time")
@@ -285,5 +302,5 @@ def _series_end(schedule: Schedule) -> int | None:
 
 
 def _merged(one: Mapping[str, Mapping[str, object]], other: Mapping[str, Mapping[str, object]]) -> dict[str, Any]:
-    """The operators of both updates."""
+    """Merge the operators of two updates."""
     return {operator: {**one.get(operator, {}), **other.get(operator, {})} for operator in {*one, *other}}

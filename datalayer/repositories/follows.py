@@ -1,4 +1,4 @@
-"""Who follows whom."""
+"""Follows between users."""
 
 from dataclasses import dataclass
 
@@ -20,7 +20,7 @@ _PAIR_INDEX = "by_followerId_and_followingId"
 
 @dataclass(frozen=True, slots=True)
 class FollowCounts:
-    """How many follow a user, and how many the user follows."""
+    """The number of a user's followers, and the number of users that the user follows."""
 
     followers: int
     following: int
@@ -28,11 +28,11 @@ class FollowCounts:
 
 @dataclass(frozen=True, slots=True)
 class FollowResult:
-    """What `follow` returns.
+    """The result of `follow`.
 
     Attributes:
-        follow: That one user follows the other.
-        newly: Whether it was made by this call.
+        follow: The follow.
+        newly: `True` if this call created it.
     """
 
     follow: Follow
@@ -40,24 +40,24 @@ class FollowResult:
 
 
 class Follows(Repository[Follow, FollowId]):
-    """Who follows whom."""
+    """Follows between users."""
 
     document = Follow
 
     async def follow(self, follower_id: UserId, following_id: UserId, *, notify: bool = False) -> FollowResult:
-        """Make one user follow another; safe to repeat.
-
-        3 round trips, by_followerId_and_followingId. With `notify` a transaction of 6 round trips, of 4 where it was so
-        before.
+        """Make one user follow another. Idempotent.
 
         Args:
-            follower_id: Who follows.
-            following_id: Whom.
-            notify: Tell the other one (`follow`).
+            follower_id: The user who follows.
+            following_id: The user who is followed.
+            notify: Notify the followed user (`follow`).
 
         Raises:
-            SelfFollowError: It is the same user.
-            NotFoundError: There is no such user.
+            SelfFollowError: Both ids are the same.
+            NotFoundError: One of the users does not exist.
+
+        Cost: 3 round trips; index by_followerId_and_followingId. With `notify` one transaction of 6 round trips, 4 if
+        the user was already following.
         """
         if follower_id == following_id:
             raise SelfFollowError
@@ -86,25 +86,43 @@ class Follows(Repository[Follow, FollowId]):
         return FollowResult(follow, newly=follow.id == id)
 
     async def unfollow(self, follower_id: UserId, following_id: UserId) -> bool:
-        """Whether there was something to end; safe to repeat. One round trip, by_followerId_and_followingId."""
+        """Unfollow a user. Idempotent.
+
+        Returns:
+            `False` if the user was not following.
+
+        Cost: 1 round trip; index by_followerId_and_followingId.
+        """
         pair = {"followerId": follower_id, "followingId": following_id}
         gone = await self._collection.delete_one(pair, hint=_PAIR_INDEX)
         return gone.deleted_count == 1
 
     async def is_following(self, follower_id: UserId, following_id: UserId) -> bool:
-        """Whether one user follows another. One round trip, by_followerId_and_followingId."""
+        """Return whether one user follows the other.
+
+        Cost: 1 round trip; index by_followerId_and_followingId.
+        """
         return await self._one({"followerId": follower_id, "followingId": following_id}, hint=_PAIR_INDEX) is not None
 
     async def followers(self, user_id: UserId, *, limit: Limit = 20, after: Cursor | None = None) -> Page[Follow]:
-        """Who follows the user, newest first. One round trip, by_followingId."""
+        """Return a page of the user's followers, newest first.
+
+        Cost: 1 round trip; index by_followingId.
+        """
         return await self._page({"followingId": user_id}, "by_followingId", limit, after)
 
     async def following(self, user_id: UserId, *, limit: Limit = 20, after: Cursor | None = None) -> Page[Follow]:
-        """Whom the user follows, newest first. One round trip, by_followerId."""
+        """Return a page of the users that the user follows, newest first.
+
+        Cost: 1 round trip; index by_followerId.
+        """
         return await self._page({"followerId": user_id}, "by_followerId", limit, after)
 
     async def counts(self, user_id: UserId) -> FollowCounts:
-        """How many follow the user, and are followed. 2 round trips, counted in by_followingId and by_followerId."""
+        """Count the user's followers and the users that the user follows.
+
+        Cost: 2 round trips, which count the keys of the indexes by_followingId and by_followerId.
+        """
         followers = await self._collection.count_documents({"followingId": user_id}, hint="by_followingId")
         following = await self._collection.count_documents({"followerId": user_id}, hint="by_followerId")
         return FollowCounts(followers, following)

@@ -1,4 +1,4 @@
-"""What an action is worth."""
+"""How many points each action is worth."""
 
 from pymongo import ReturnDocument, UpdateOne
 
@@ -17,21 +17,29 @@ DEFAULT_VALUES = {
     "rsvp": 5,
     "enroll": 5,
 }
-"""What the actions give where nobody decided otherwise."""
+"""The points of the default rules, by action."""
 
 
 class GamificationConfig(Repository[GamificationRule, GamificationRuleId]):
-    """The rules: one for each action."""
+    """The rules of the points: one for each action."""
 
     document = GamificationRule
 
     async def value_of(self, action: Name) -> int:
-        """What the action gives; 0 where there is no rule. One round trip, by_action."""
+        """Return the points that the action is worth, 0 if it has no rule.
+
+        Cost: 1 round trip; index by_action.
+        """
         rule = await self._one({"action": action})
         return 0 if rule is None else rule.point_value
 
     async def install_defaults(self) -> dict[str, int]:
-        """Add the default rules for actions that have none, and give all. A transaction of 3 round trips, by_action."""
+        """Add the default rules for actions without a rule, and return the points of every action. Idempotent.
+
+        Existing rules are kept.
+
+        Cost: one transaction, 3 round trips; index by_action.
+        """
 
         async def work() -> dict[str, int]:
             rules = [GamificationRule(action=action, point_value=value) for action, value in DEFAULT_VALUES.items()]
@@ -45,13 +53,19 @@ class GamificationConfig(Repository[GamificationRule, GamificationRuleId]):
     async def _values(self) -> dict[str, int]:
         return {rule.action: rule.point_value for rule in await self._all({}, sort={"action": 1})}
 
-    # Last: behind them, `set` and `all` in this class would be these methods.
+    # Last, because after these definitions the names `set` and `all` in this class mean these methods.
     async def all(self) -> dict[str, int]:
-        """What every action gives, by action. One round trip, by_action."""
+        """Return the points of every action that has a rule, by action.
+
+        Cost: 1 round trip; index by_action.
+        """
         return await self._values()
 
     async def set(self, action: Name, point_value: Count) -> GamificationRule:
-        """Decide what the action gives. One round trip, by_action."""
+        """Set the points that the action is worth.
+
+        Cost: 1 round trip; index by_action.
+        """
         wire = await self._collection.find_one_and_update(
             {"action": action},
             {"$set": {"pointValue": point_value}, "$setOnInsert": {"_id": new_object_id()}},

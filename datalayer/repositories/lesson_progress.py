@@ -1,4 +1,4 @@
-"""How far the users are in their courses."""
+"""The users' progress in their courses."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -24,11 +24,11 @@ from datalayer.repositories.shared.curriculum import (
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """What completing a lesson has changed.
+    """The changes that completing a lesson has made.
 
     Attributes:
-        newly_completed: The lesson was not done before.
-        course_completed: The course was not completed before, and is now.
+        newly_completed: `True` if the lesson was not done before.
+        course_completed: `True` if this call completed the course.
     """
 
     newly_completed: bool
@@ -37,13 +37,13 @@ class Completion:
 
 @dataclass(frozen=True, slots=True)
 class CourseProgress:
-    """How far a user is in a course.
+    """A user's progress in a course.
 
     Attributes:
-        completed: How many lessons are done.
-        total: How many there are.
-        percent: 0 to 100, rounded down; 0 where there are none.
-        lesson_ids: Those that are done.
+        completed: The number of lessons done.
+        total: The number of lessons.
+        percent: 0 to 100, rounded down; 0 if the course has no lessons.
+        lesson_ids: The lessons done.
     """
 
     completed: int
@@ -53,10 +53,10 @@ class CourseProgress:
 
 
 class Progress(Repository[LessonProgress, LessonProgressId]):
-    """Which lessons are done. The enrollment's `completedAt` follows in the same transaction.
+    """The lessons that users have done.
 
-    What changes a user's progress writes to the enrollment, so that two such transactions of one user conflict. Nothing
-    that several users share is written to.
+    The enrollment's `completedAt` is updated in the same transaction. Every change of a user's progress writes to the
+    enrollment, so that concurrent transactions of one user conflict. No document that several users share is written.
     """
 
     document = LessonProgress
@@ -64,23 +64,22 @@ class Progress(Repository[LessonProgress, LessonProgressId]):
     async def complete(
         self, user_id: UserId, lesson_id: LessonId, *, reward: bool = False, notify: bool = False
     ) -> Completion:
-        """Note that the user has done the lesson; safe to repeat. With the last one the course is completed.
-
-        A transaction of 5 round trips, of 3 where it was done before: the course's lessons by by_courseId_and_order and
-        by_moduleId_and_order, those done by by_userId_and_lessonId, and by_userId_and_courseId. It has
-        9 round trips with `reward`, by_action, by_threshold and by_userId_and_action_and_reference, 10 where that leads
-        to a notification.
+        """Mark a lesson as done. Idempotent. The last lesson completes the course.
 
         Args:
-            user_id: Who.
-            lesson_id: What they have done.
-            reward: Give the user the points of `lesson_complete`, and of `course_complete` with the last lesson; once
-                for the lesson and the course.
-            notify: Tell the user of a level that they reach by that (`level_up`).
+            user_id: The user.
+            lesson_id: The lesson.
+            reward: Award the user the points for `lesson_complete`, and with the last lesson those for
+                `course_complete`; once per lesson and course.
+            notify: Notify the user if those points lead to a new level (`level_up`).
 
         Raises:
             NotEnrolledError: The user is not enrolled in the lesson's course.
-            NotFoundError: There is no such lesson, or its course is deleted.
+            NotFoundError: The lesson does not exist, or its course is deleted.
+
+        Cost: one transaction, 5 round trips, 3 if the lesson was already done; indexes by_courseId_and_order,
+        by_moduleId_and_order, by_userId_and_lessonId, by_userId_and_courseId. It takes 9 round trips with `reward`
+        (indexes by_action, by_threshold, by_userId_and_action_and_reference), 10 if that leads to a notification.
         """
 
         async def work() -> Completion:
@@ -107,13 +106,15 @@ class Progress(Repository[LessonProgress, LessonProgressId]):
         return await self._connection.transaction(work)
 
     async def reopen(self, user_id: UserId, lesson_id: LessonId) -> bool:
-        """Take back that the user has done the lesson, and so the course; whether it was done.
+        """Mark a lesson as not done, and with it the course as not completed. Idempotent.
 
-        Where it was not, nothing changes. A transaction of 4 round trips, by_userId_and_lessonId and
-        by_userId_and_courseId.
+        Returns:
+            `False` if the lesson was not done. In this case nothing changes.
 
         Raises:
-            NotFoundError: There is no such lesson, or its course is deleted.
+            NotFoundError: The lesson does not exist, or its course is deleted.
+
+        Cost: one transaction, 4 round trips; indexes by_userId_and_lessonId and by_userId_and_courseId.
         """
 
         async def work() -> bool:
@@ -124,10 +125,12 @@ class Progress(Repository[LessonProgress, LessonProgressId]):
         return await self._connection.transaction(work)
 
     async def delete(self, id: LessonProgressId) -> None:
-        """Take back that a lesson is done, and so the course. A transaction of 5 round trips, by_userId_and_courseId.
+        """Delete the entry: the lesson is not done any more, and the course is not completed.
 
         Raises:
-            NotFoundError: There is none.
+            NotFoundError: The entry does not exist.
+
+        Cost: one transaction, 5 round trips; index by_userId_and_courseId.
         """
 
         async def work() -> None:
@@ -138,13 +141,12 @@ class Progress(Repository[LessonProgress, LessonProgressId]):
         await self._connection.transaction(work)
 
     async def of_course(self, user_id: UserId, course_id: CourseId) -> CourseProgress:
-        """How far the user is in the course; who is not enrolled has done nothing.
-
-        2 round trips: the course's lessons by by_courseId_and_order and by_moduleId_and_order, and
-        by_userId_and_lessonId.
+        """Return the user's progress in the course. It is 0 if the user is not enrolled.
 
         Raises:
-            NotFoundError: There is no such course.
+            NotFoundError: The course does not exist or is deleted.
+
+        Cost: 2 round trips; indexes by_courseId_and_order, by_moduleId_and_order, by_userId_and_lessonId.
         """
         async with self._connection.snapshot():
             course = await curriculum_of(self._connection, course_id)
@@ -152,10 +154,10 @@ class Progress(Repository[LessonProgress, LessonProgressId]):
         return _progress(course, done)
 
     async def of_courses(self, user_id: UserId, course_ids: Many[CourseId]) -> dict[CourseId, CourseProgress]:
-        """How far the user is in each of the courses that there are. 4 round trips, however many there are.
+        """Return the user's progress in each of the courses, without those that are missing or deleted.
 
-        Served by `_id`, by_courseId_and_order, by_moduleId_and_order and by_userId_and_lessonId, all of it but the
-        courses from the indexes alone.
+        Cost: 4 round trips for any number of courses; indexes by_courseId_and_order, by_moduleId_and_order,
+        by_userId_and_lessonId, all of them covering, and `_id` for the courses.
         """
         async with self._connection.snapshot():
             courses = await curricula_of(self._connection, course_ids)
@@ -166,11 +168,14 @@ class Progress(Repository[LessonProgress, LessonProgressId]):
     async def by_lesson(
         self, lesson_id: LessonId, *, limit: Limit = 20, after: Cursor | None = None
     ) -> Page[LessonProgress]:
-        """Who has done the lesson, newest first. One round trip, by_lessonId."""
+        """Return a page of the entries of users who have done the lesson, newest first.
+
+        Cost: 1 round trip; index by_lessonId.
+        """
         return await self._page({"lessonId": lesson_id}, "by_lessonId", limit, after)
 
     async def _remove(self, filter: dict[str, Any], index: str, user_id: UserId, course_id: CourseId) -> bool:
-        """Remove the progress that the filter finds, if there is one. In a transaction."""
+        """Remove the progress that matches the filter, if any. Runs in a transaction."""
         if (await self._collection.delete_one(filter, hint=index)).deleted_count == 0:
             return False
         reopened = {**LOCK, "$unset": {"completedAt": ""}}
@@ -180,7 +185,7 @@ class Progress(Repository[LessonProgress, LessonProgressId]):
 
 
 def _completed(now: int) -> list[dict[str, Any]]:
-    """The same lock, with `completedAt` where it is absent: a course that was completed before stays as it was."""
+    """Return an update that locks like `LOCK`, and sets `completedAt` unless it is set already."""
     revision = {"$add": [{"$ifNull": ["$revision", 0]}, 1]}
     return [{"$set": {"revision": revision, "completedAt": {"$ifNull": ["$completedAt", now]}}}]
 

@@ -17,7 +17,7 @@ from datalayer.repositories.shared.removed_lessons import RemovalFromCourse
 
 
 class Lessons(OrderedRepository[Lesson, LessonId]):
-    """The lessons. What changes their order writes to the module, or to both."""
+    """The lessons of the modules. Every change of their order writes to the module, or to both modules of a move."""
 
     document = Lesson
     parent = "moduleId"
@@ -32,12 +32,14 @@ class Lessons(OrderedRepository[Lesson, LessonId]):
         video_url: Note | None = None,
         attachment_ids: Annotated[Many[File], Field(max_length=MAX_ATTACHMENTS)] | None = None,
     ) -> Lesson:
-        """Make a lesson, the last of its module. It reopens the course for nobody.
+        """Create a lesson at the end of its module.
 
-        A transaction of 5 round trips, by_moduleId_and_order.
+        Users who have completed the course stay completed.
 
         Raises:
-            NotFoundError: There is no such module, or its course is deleted.
+            NotFoundError: The module does not exist, or its course is deleted.
+
+        Cost: one transaction, 5 round trips; index by_moduleId_and_order.
         """
 
         async def work() -> Lesson:
@@ -69,10 +71,12 @@ class Lessons(OrderedRepository[Lesson, LessonId]):
         video_url: Note | Unset | None = UNSET,
         attachment_ids: Annotated[Many[File], Field(max_length=MAX_ATTACHMENTS)] | Unset | None = UNSET,
     ) -> Lesson:
-        """Change some of the lesson's fields. One round trip.
+        """Change the given fields of the lesson.
 
         Raises:
-            NotFoundError: There is none.
+            NotFoundError: The lesson does not exist.
+
+        Cost: 1 round trip; index `_id`.
         """
         changes = self._changes(
             title=title,
@@ -85,18 +89,22 @@ class Lessons(OrderedRepository[Lesson, LessonId]):
         return await self._update({"_id": id}, changes)
 
     async def in_module(self, module_id: ModuleId) -> list[Lesson]:
-        """The module's lessons in order, as they were at one moment. One round trip, by_moduleId_and_order."""
+        """Return the module's lessons in order, read from one snapshot.
+
+        Cost: 1 round trip; index by_moduleId_and_order.
+        """
         return await self._in_order(module_id)
 
     async def reorder(self, module_id: ModuleId, ids: Many[LessonId]) -> None:
-        """Put the module's lessons into this order: all of them, at once.
+        """Set the order of all lessons of the module in one step.
 
-        A transaction of 4 round trips, by_moduleId_and_order; `updatedAt` moves with each lesson that gets another
-        place.
+        Lessons whose place changes get a new `updatedAt`.
 
         Raises:
-            InvalidInputError: `ids` is not each lesson of the module, once.
-            NotFoundError: There is no such module.
+            InvalidInputError: `ids` does not contain each lesson of the module exactly once.
+            NotFoundError: The module does not exist.
+
+        Cost: one transaction, 4 round trips; index by_moduleId_and_order.
         """
 
         async def work() -> None:
@@ -106,14 +114,15 @@ class Lessons(OrderedRepository[Lesson, LessonId]):
         await self._connection.transaction(work)
 
     async def move(self, id: LessonId, module_id: ModuleId) -> Lesson:
-        """Put the lesson last into a module of the same course, which may be its own.
+        """Move the lesson to the end of a module of the same course, which may be its current one.
 
-        A transaction of 8 round trips, by_moduleId_and_order; `updatedAt` moves with each lesson that gets another
-        place.
+        Lessons whose place changes get a new `updatedAt`.
 
         Raises:
-            InvalidInputError: The module is of another course.
-            NotFoundError: There is no such lesson or module.
+            InvalidInputError: The module belongs to another course.
+            NotFoundError: The lesson or module does not exist.
+
+        Cost: one transaction, 8 round trips; index by_moduleId_and_order.
         """
 
         async def work() -> Lesson:
@@ -125,7 +134,7 @@ class Lessons(OrderedRepository[Lesson, LessonId]):
                 if wanted not in courses:
                     raise not_found(Module, wanted)
             if courses[module_id] != courses[lesson.module_id]:
-                raise InvalidInputError("module_id", "is a module of another course")
+                raise InvalidInputError("module_id", "belongs to another course")
             await self._of(Module).update_many(among, LOCK)
             others: dict[LessonId, int] = {}
             for module in dict.fromkeys([lesson.module_id, module_id]):
@@ -138,18 +147,20 @@ class Lessons(OrderedRepository[Lesson, LessonId]):
         return await self._connection.transaction(work)
 
     async def delete(self, id: LessonId) -> None:
-        """Remove the lesson with its progress; those behind it move up. A transaction of 13 round trips.
+        """Delete the lesson with its progress, permanently. Later lessons of the module move up.
 
-        Who has done all of the lessons that are left has completed the course; where this was the last one opened, none
-        is. It writes to every enrollment of the course, so that nobody completes a lesson that is going: 0.5 s for
-        10,000. Where that takes too long, or conflicts with lessons that are being completed all the time, the lesson
-        goes first: nobody can open or complete it any more. The enrollments and the progress follow in batches.
-        Served by by_moduleId_and_order, by_courseId_and_order, by_courseId, by_lessonId and by_userId_and_lessonId, and
-        by_removing where it completes an interrupted removal.
+        Users who finished all remaining lessons complete the course; `lastLessonId` is cleared if it pointed here. For
+        this the transaction writes to every enrollment of the course, so that nobody can complete the lesson meanwhile:
+        0.5 s for 10,000 enrollments. If that takes too long, or keeps conflicting with lessons that are being
+        completed, the lesson is deleted first, so it can no longer be opened or completed, and the enrollments and the
+        progress follow in batches.
 
         Raises:
-            NotFoundError: There is none.
-            IncompleteError: Some of the batches did not succeed: calling it again completes them.
+            NotFoundError: The lesson does not exist.
+            IncompleteError: Some batches failed. Call the method again to finish.
+
+        Cost: one transaction, 13 round trips; indexes by_moduleId_and_order, by_courseId_and_order, by_courseId,
+        by_lessonId, by_userId_and_lessonId, and by_removing if it finishes an interrupted removal.
         """
 
         async def remove() -> tuple[CourseId, list[LessonId]] | None:
@@ -164,7 +175,7 @@ class Lessons(OrderedRepository[Lesson, LessonId]):
         await RemovalFromCourse(self._connection, Lesson, id, remove).run()
 
     async def _lock_module(self, id: ModuleId) -> CourseId:
-        """Write to the module, and give its course."""
+        """Lock the module by a write, and return its course."""
         module = await self._of(Module).find_one_and_update(
             {"_id": id}, LOCK, {"courseId": 1}, return_document=ReturnDocument.AFTER
         )

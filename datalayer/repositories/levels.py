@@ -1,4 +1,4 @@
-"""The levels that points lead to."""
+"""The levels that users reach with points."""
 
 import builtins  # Python 3.14 takes a `list` in an annotation of the class for its method
 from collections.abc import Callable, Sequence
@@ -26,7 +26,7 @@ MIN_LEVELS, MAX_LEVELS = 3, 20
 
 @with_config(extra="forbid", strict=True)
 class LevelFields(TypedDict):
-    """A level as `replace` takes it; its place is its `order`."""
+    """A level as `replace` takes it. Its position becomes its `order`."""
 
     name: Annotated[str, Text(1, 50)]
     threshold: Count
@@ -48,53 +48,61 @@ DEFAULT_LEVELS: tuple[LevelFields, ...] = (
 
 
 class Levels(Repository[Level, LevelId]):
-    """The levels, `order` 1 to n with rising thresholds from 0. Every user's `level` follows."""
+    """The levels: `order` 1 to n, with thresholds rising from 0. Every user's `level` is kept up to date."""
 
     document = Level
 
     async def for_points(self, points: Count) -> Level | None:
-        """The highest level that these points reach; `None` where there are no levels. One round trip, by_threshold."""
+        """Return the highest level that these points reach, or `None` if there are no levels.
+
+        Cost: 1 round trip; index by_threshold.
+        """
         reached = {"threshold": {"$lte": points}}
         wire = await self._collection.find_one(reached, sort={"threshold": -1}, hint="by_threshold")
         return None if wire is None else Level.from_wire(wire)
 
     async def replace(self, levels: Many[Level | LevelFields]) -> builtins.list[Level]:
-        """Put these levels in place of all that there are; every user's level follows.
+        """Replace all levels, and update every user's `level`.
 
-        A transaction of 5 round trips, by_order, that writes to every user. Where there are very many users, or others
-        write to them all the time, it may not succeed; then the levels come first and the users follow in batches.
+        The transaction writes to every user. With very many users, or while others keep writing to them, the levels are
+        replaced first and the users follow in batches.
 
         Args:
-            levels: 3 to 20, as dicts of `name`, `threshold` and perhaps `color`, or as `Level` documents. Their places
-                are their `order`.
+            levels: 3 to 20 levels in order, as dicts with `name`, `threshold` and optionally `color`, or as `Level`
+                documents. Their positions become their `order`.
 
         Raises:
-            InvalidInputError: There are too few or too many, or their thresholds do not rise from 0.
-            IncompleteError: Some of the batches did not succeed: calling it again completes them.
+            InvalidInputError: There are fewer than 3 or more than 20 levels, or their thresholds do not rise from 0.
+            IncompleteError: Some batches failed. Call the method again to finish.
+
+        Cost: one transaction, 5 round trips; index by_order; it writes to every user.
         """
         new = _checked(list(levels))
         return await self._change(lambda _: new)
 
     async def install_defaults(self) -> builtins.list[Level]:
-        """Put the ten default levels in place where there are none, and return all.
-
-        A transaction of 5 round trips, by_order, as `replace`; of 2 where there are levels.
+        """Add the ten default levels if there are none, and return all levels. Idempotent.
 
         Raises:
-            IncompleteError: As `replace`.
+            IncompleteError: Some batches failed. Call the method again to finish.
+
+        Cost: one transaction, 5 round trips (writes to every user, like `replace`), 2 if there are levels; index
+        by_order.
         """
         return await self._change(lambda levels: levels or _checked(DEFAULT_LEVELS))
 
     async def delete(self, id: LevelId) -> None:
-        """Remove the level; the others close up, and every user's level follows.
+        """Delete the level, and update every user's `level`. Higher levels move down in `order`.
 
-        A transaction of 5 round trips, by_order, as `replace`. Where another call has left users behind, removing a
-        level that there is no more completes that.
+        If an interrupted call has left users without their new level, deleting a level that no longer exists finishes
+        that change.
 
         Raises:
-            NotFoundError: There is none.
-            InvalidInputError: Fewer than 3 would be left, or none from 0 on.
-            IncompleteError: As `replace`.
+            NotFoundError: The level does not exist.
+            InvalidInputError: Fewer than 3 levels would remain, or none with threshold 0.
+            IncompleteError: Some batches failed. Call the method again to finish.
+
+        Cost: one transaction, 5 round trips; index by_order; it writes to every user, like `replace`.
         """
 
         def without(levels: list[Level]) -> list[Level]:
@@ -108,7 +116,7 @@ class Levels(Repository[Level, LevelId]):
         await self._change(without)
 
     async def _change(self, change: Callable[[builtins.list[Level]], builtins.list[Level]]) -> builtins.list[Level]:
-        """Put what a function makes of the levels in their place, and let all users follow."""
+        """Replace the levels with the result of the function, and update all users."""
         mark = new_object_id()
 
         async def replaced(pending: ObjectId | None) -> list[Level]:
@@ -117,7 +125,7 @@ class Levels(Repository[Level, LevelId]):
             if after is before and not any(level.users_pending for level in before):
                 return after
             after = [level.model_copy(update={"users_pending": pending}) for level in after]
-            # Each of the old ones, so that two changes at once conflict; before the first, the unique indexes do it.
+            # Delete each old level, so that concurrent changes conflict. If there are none, the unique indexes do this.
             await self._collection.delete_many({}, hint="by_order")
             await self._collection.insert_many([level.to_wire() for level in after])
             if pending is None:
@@ -136,7 +144,10 @@ class Levels(Repository[Level, LevelId]):
         return await self._all({}, sort={"order": 1})
 
     async def _follow_batch(self, after: ObjectId | None, size: int) -> Sequence[ObjectId]:
-        """Write to the users: an award, or another batch, that still saw older levels conflicts with that."""
+        """Update a batch of users.
+
+        The writes conflict with an award, or another batch, that has read older levels.
+        """
         users, behind = self._of(User), {} if after is None else {"_id": {"$gt": after}}
         found = await users.find(behind, {"_id": 1}, sort={"_id": 1}, limit=size, batch_size=AT_ONCE).to_list()
         ids = [user["_id"] for user in found]
@@ -145,17 +156,23 @@ class Levels(Repository[Level, LevelId]):
         return ids
 
     async def _settle(self, mark: ObjectId, _after: ObjectId | None, _size: int) -> Sequence[ObjectId]:
-        """Note that all users have followed, unless the levels were changed again."""
+        """Record that all users are updated, unless the levels have changed again."""
         await self._collection.update_many({"usersPending": mark}, {"$unset": {"usersPending": ""}}, hint="by_order")
         return []
 
     async def list(self) -> builtins.list[Level]:
-        """The levels in order. One round trip, by_order."""
+        """Return the levels in order.
+
+        Cost: 1 round trip; index by_order.
+        """
         return await self._in_order()
 
 
 async def level_of(levels: Collection, points: int) -> int:
-    """The `order` of the level that these points reach, 1 where there are no levels. One round trip, by_threshold."""
+    """Return the `order` of the level that these points reach, 1 if there are no levels.
+
+    Cost: 1 round trip; index by_threshold.
+    """
     reached = {"threshold": {"$lte": points}}
     wire = await levels.find_one(reached, {"order": 1}, sort={"threshold": -1}, hint="by_threshold")
     return 1 if wire is None else int(wire["order"])
@@ -164,20 +181,20 @@ async def level_of(levels: Collection, points: int) -> int:
 def _checked(levels: Sequence[Level | LevelFields]) -> list[Level]:
     fields: list[Any] = [dict(level) if isinstance(level, Level) else level for level in levels]
     if not MIN_LEVELS <= len(fields) <= MAX_LEVELS:
-        raise InvalidInputError("levels", f"must be {MIN_LEVELS} to {MAX_LEVELS}, not {len(fields)}")
+        raise InvalidInputError("levels", f"must have {MIN_LEVELS} to {MAX_LEVELS} levels, not {len(fields)}")
     if fields[0]["threshold"] != 0:
         raise InvalidInputError("levels[0].threshold", "must be 0")
     for number, (lower, higher) in enumerate(pairwise(fields), start=1):
         if higher["threshold"] <= lower["threshold"]:
-            raise InvalidInputError(f"levels[{number}].threshold", "must be above the one before")
-    # A level that was there already stays the same document.
+            raise InvalidInputError(f"levels[{number}].threshold", "must be greater than the previous threshold")
+    # A level that exists already keeps its document and id.
     return [Level.model_validate({**level, "order": order}) for order, level in enumerate(fields, start=1)]
 
 
 def _follow(thresholds: Sequence[int]) -> list[dict[str, Any]]:
-    """The update that gives users their level, and changes every one of them.
+    """Return the update that sets the level of users and writes to every one of them.
 
-    An award that reads the levels before they change, and writes the user after that, must conflict with this.
+    An award that reads the levels before they change, and writes to the user afterwards, must conflict with it.
     """
     reached = {"$filter": {"input": thresholds, "cond": {"$lte": ["$$this", "$points"]}}}
     revision = {"$add": [{"$ifNull": ["$revision", 0]}, 1]}

@@ -31,7 +31,7 @@ _Key: TypeAlias = tuple[LikeTarget, PostId | CommentId]
 
 @dataclass(frozen=True, slots=True)
 class _Request:
-    """Who asks for what."""
+    """One call of `like`, `unlike` or `toggle`."""
 
     user_id: UserId
     wish: Literal["like", "unlike", "toggle"]
@@ -40,12 +40,12 @@ class _Request:
 
 @dataclass(frozen=True, slots=True)
 class LikeResult:
-    """How it is now.
+    """The state after the call.
 
     Attributes:
-        liked: Whether the user likes the target.
-        like_count: How many do.
-        newly: Whether the user did not like it before this call, and does now.
+        liked: `True` if the user likes the target.
+        like_count: The target's number of likes.
+        newly: `True` if this call added the like.
     """
 
     liked: bool
@@ -54,10 +54,10 @@ class LikeResult:
 
 
 class Likes(Repository[Like, LikeId]):
-    """Who likes what. The target's `likeCount` follows in the same transaction.
+    """Likes of posts and comments.
 
-    Concurrent changes of one target's likes in one process share transactions; outside of `transaction`, that is: there
-    they belong to the transaction that is open.
+    The target's `likeCount` is updated in the same transaction. Concurrent changes of one target's likes in one process
+    share transactions. Inside `transaction` they belong to the open transaction.
     """
 
     document = Like
@@ -77,36 +77,37 @@ class Likes(Repository[Like, LikeId]):
         reward: bool = False,
         notify: bool = False,
     ) -> LikeResult:
-        """Make the user like the target; safe to repeat.
-
-        A transaction of 4 round trips, by_userId_and_target, shared with concurrent calls for the target. It has
-        8 round trips with `reward`, by_action, by_threshold and by_userId_and_action_and_reference. It has 6 or 7 round
-        trips with `notify`, by_userId_and_type_and_gatherKey; 10 with both, 11 where the author reaches a level.
+        """Like a post or comment. Idempotent.
 
         Args:
-            user_id: Who likes it.
-            target_type: What it is.
-            target_id: Which one.
-            reward: Give the target's author the points of `like_received`, once for each target and user.
-            notify: Tell the target's author, in a notification `like` that gathers the likes of the target.
+            user_id: The user who likes it.
+            target_type: `post` or `comment`.
+            target_id: The post or comment.
+            reward: Award the target's author the points for `like_received`, once per target and user.
+            notify: Notify the target's author. One `like` notification gathers all likes of the target.
 
         Raises:
-            NotFoundError: There is no such user or target.
+            NotFoundError: The user or target does not exist, or the target is deleted.
+
+        Cost: one transaction, 4 round trips; index by_userId_and_target; concurrent calls for the target share it. It
+        takes 8 round trips with `reward` (indexes by_action, by_threshold, by_userId_and_action_and_reference), 6 or 7
+        with `notify` (index by_userId_and_type_and_gatherKey), 10 with both, 11 if the author reaches a level.
         """
         request = _Request(user_id, "like", Wanted(reward, notify))
         return await self._groups.submit((target_type, target_id), request)
 
     async def unlike(self, user_id: UserId, target_type: LikeTarget, target_id: PostId | CommentId) -> LikeResult:
-        """Make the user not like the target; safe to repeat.
+        """Remove the user's like of a post or comment. Idempotent.
 
-        An unread notification that counts the like no longer does; without likes it is removed. Points stay.
-
-        A transaction of 4 round trips, by_userId_and_target, shared as `like`'s is. It has 6 round trips where an
-        unread notification counts the like, 7 where that shows the user: then another one who likes the target is
-        found by by_target.
+        An unread notification that counts the like counts one less, and is removed when it counts none. Points are not
+        revoked.
 
         Raises:
-            NotFoundError: There is no such user or target.
+            NotFoundError: The user or target does not exist, or the target is deleted.
+
+        Cost: one transaction, 4 round trips; index by_userId_and_target; concurrent calls for the target share it. It
+        takes 6 round trips if an unread notification counts the like, 7 if that notification shows the user: then index
+        by_target finds another user to show.
         """
         return await self._groups.submit((target_type, target_id), _Request(user_id, "unlike"))
 
@@ -119,31 +120,32 @@ class Likes(Repository[Like, LikeId]):
         reward: bool = False,
         notify: bool = False,
     ) -> LikeResult:
-        """Like the target, or stop liking it; see `like` and `unlike`.
-
-        A transaction of 4 to 11 round trips, as theirs: by_userId_and_target; by_action, by_threshold and
-        by_userId_and_action_and_reference with `reward`; by_userId_and_type_and_gatherKey with `notify`; by_target.
+        """Like a post or comment, or remove the like if there is one. See `like` and `unlike`.
 
         Args:
-            user_id: Who likes it, or no longer does.
-            target_type: What it is.
-            target_id: Which one.
-            reward: As for `like`.
-            notify: As for `like`.
+            user_id: The user.
+            target_type: `post` or `comment`.
+            target_id: The post or comment.
+            reward: See `like`.
+            notify: See `like`.
 
         Raises:
-            NotFoundError: There is no such user or target.
+            NotFoundError: The user or target does not exist, or the target is deleted.
+
+        Cost: one transaction, 4 to 11 round trips, as for `like` and `unlike`; indexes by_userId_and_target; by_action,
+        by_threshold and by_userId_and_action_and_reference with `reward`; by_userId_and_type_and_gatherKey with
+        `notify`; by_target to remove a like.
         """
         request = _Request(user_id, "toggle", Wanted(reward, notify))
         return await self._groups.submit((target_type, target_id), request)
 
     async def delete(self, id: LikeId) -> None:
-        """Remove the like; the target's counter follows, and an unread notification that counts the like.
-
-        A transaction of 3 round trips; of up to 6 where there is such a notification, by_target.
+        """Delete the like. The target's counter, and an unread notification that counts the like, are updated.
 
         Raises:
-            NotFoundError: There is none.
+            NotFoundError: The like does not exist.
+
+        Cost: one transaction, 3 round trips, up to 6 if there is such a notification; index by_target.
         """
 
         async def work() -> None:
@@ -151,7 +153,7 @@ class Likes(Repository[Like, LikeId]):
             if wire is None:
                 raise not_found(Like, id)
             target_type, target_id = wire["targetType"], wire["targetId"]
-            # Also of a deleted target: its likes stay, and so its counter has to.
+            # Deleted targets too: they keep their likes, so their counter must stay correct.
             await self._of(TARGETS[target_type]).update_one({"_id": target_id}, {"$inc": {"likeCount": -1}})
             if "notificationId" in wire:
                 counted = {wire["userId"]: wire["notificationId"]}
@@ -160,11 +162,17 @@ class Likes(Repository[Like, LikeId]):
         await self._connection.transaction(work)
 
     async def is_liked(self, user_id: UserId, target_type: LikeTarget, target_id: PostId | CommentId) -> bool:
-        """Whether the user likes the target. One round trip, covered by by_userId_and_target."""
+        """Return whether the user likes the post or comment.
+
+        Cost: 1 round trip; covered by index by_userId_and_target.
+        """
         return bool(await self._liked(user_id, target_type, [target_id]))
 
     async def liked_among(self, user_id: UserId, target_type: LikeTarget, target_ids: Many[TargetId]) -> set[TargetId]:
-        """Those of the targets that the user likes. One round trip, covered by by_userId_and_target."""
+        """Return those of the posts or comments that the user likes.
+
+        Cost: 1 round trip; covered by index by_userId_and_target.
+        """
         return await self._liked(user_id, target_type, target_ids)
 
     async def of_target(
@@ -175,7 +183,12 @@ class Likes(Repository[Like, LikeId]):
         limit: Limit = 20,
         after: Cursor | None = None,
     ) -> Page[Like]:
-        """The target's likes, newest first; none while it or its post is deleted. 2 round trips, by_target."""
+        """Return a page of the likes of a post or comment, newest first.
+
+        It is empty while the target or its post is deleted.
+
+        Cost: 2 round trips; index by_target.
+        """
 
         async def is_seen() -> bool:
             target = [{"$match": {"_id": target_id}}, *_SEEN[target_type]]
@@ -185,9 +198,10 @@ class Likes(Repository[Like, LikeId]):
         return await self._page(on_target, "by_target", limit, after, only_if=is_seen)
 
     async def by_user(self, user_id: UserId, *, limit: Limit = 20, after: Cursor | None = None) -> Page[Like]:
-        """What the user likes and is not deleted, newest first.
+        """Return a page of the user's likes, newest first, without those of deleted posts and comments.
 
-        One round trip, by_userId and the targets' `_id`; more where the page lies among many that are deleted.
+        Cost: 1 round trip, more if many targets around the page are deleted; indexes by_userId and, on the targets,
+        `_id`.
         """
         seen = itemgetter("target")
         return await self._filtered_page({"userId": user_id}, "by_userId", _SEEN_TARGET, seen, limit=limit, after=after)
@@ -200,7 +214,7 @@ class Likes(Repository[Like, LikeId]):
         return {wire["targetId"] for wire in await cursor.to_list()}
 
     async def _apply(self, key: _Key, requests: Sequence[_Request]) -> Sequence[LikeResult | Exception]:
-        """Do the requests one after the other, and write what comes out of it. In a transaction."""
+        """Apply the requests in order, and write the result. Runs in a transaction."""
         users, target = await self._state(key, {request.user_id for request in requests})
         liked = {id: bool(user["likes"]) for id, user in users.items()}
         count = 0 if target is None else int(target["likeCount"])
@@ -225,7 +239,7 @@ class Likes(Repository[Like, LikeId]):
                 new.pop(request.user_id, None)
             answers.append(LikeResult(after, count, newly=after and not before))
         if target is not None:
-            # Also the like of somebody who took it back and likes the target again: that is another like.
+            # Includes the old like of a user who removed it and likes the target again: that is a new like.
             gone = {id: like for id, user in users.items() for like in user["likes"] if id in new or not liked[id]}
             told = await self._bring_about(key, target["authorId"], users, made, new)
             await self._write(key, new={id: told.get(id) for id in new}, gone=gone)
@@ -234,9 +248,9 @@ class Likes(Repository[Like, LikeId]):
     async def _state(
         self, key: _Key, user_ids: set[UserId]
     ) -> tuple[dict[UserId, dict[str, Any]], dict[str, Any] | None]:
-        """Those of the users who exist, each with the like of the target in a list; and the target, if it is there."""
+        """Return the existing users with their likes of the target, and the target, or `None` if it is missing."""
         target_type, target_id = key
-        # A lookup takes no hint. Only by_userId_and_target has the order asked for, although all of it is equal.
+        # A lookup takes no hint. The sort changes nothing, but makes the server choose by_userId_and_target.
         on_target = {"targetType": target_type, "targetId": target_id}
         pipeline = [{"$match": on_target}, {"$sort": dict.fromkeys(on_target, 1)}, {"$project": {"notificationId": 1}}]
         like = {
@@ -246,7 +260,7 @@ class Likes(Repository[Like, LikeId]):
             "pipeline": pipeline,
             "as": "likes",
         }
-        # It refers to nothing of the user, so the server runs it once.
+        # Uncorrelated: it uses nothing from the user, so the server runs it once.
         target = {
             "from": TARGETS[target_type].Settings.name,
             "pipeline": [{"$match": {"_id": target_id, **ALIVE}}, {"$project": {"likeCount": 1, "authorId": 1}}],
@@ -265,9 +279,9 @@ class Likes(Repository[Like, LikeId]):
         made: Sequence[_Request],
         new: Mapping[UserId, _Request],
     ) -> dict[UserId, NotificationId]:
-        """What follows from the likes that were made: points for each, and notifications that count those still there.
+        """Award points for each new like, and notify about those that are still there.
 
-        Returns which notification counts whose like.
+        Returns the notification that counts each user's like.
         """
         target_type, target_id = key
         target, data = f"{target_type}:{target_id}", _data(key)
@@ -278,7 +292,7 @@ class Likes(Repository[Like, LikeId]):
             notice = Notice(author_id, "like", Actor(id, Author.of(users[id])), data, gather=target)
             return Act(request.wanted, [cause], [notice] if new.get(id) is request else [])
 
-        # Nobody is rewarded for liking what they have written.
+        # Liking one's own post or comment gives no points.
         others = [request for request in made if request.user_id != author_id]
         results = await bring_about(self._connection, [act(request) for request in others])
         return {
@@ -290,7 +304,7 @@ class Likes(Repository[Like, LikeId]):
     async def _write(
         self, key: _Key, *, new: Mapping[UserId, NotificationId | None], gone: Mapping[UserId, Mapping[str, Any]]
     ) -> None:
-        """Write new likes, each with the notification that counts it, and remove others."""
+        """Insert new likes, each with the notification that counts it, and delete others."""
         target_type, target_id = key
         if gone:
             of_users = {"userId": {"$in": list(gone)}, "targetType": target_type, "targetId": target_id}
@@ -310,7 +324,7 @@ class Likes(Repository[Like, LikeId]):
 
 
 def _data(key: _Key) -> Json:
-    """What a notification says of the target."""
+    """Return the `data` of a notification about the target."""
     return {"targetType": key[0], "targetId": key[1]}
 
 
@@ -325,7 +339,7 @@ _SEEN: dict[LikeTarget, list[dict[str, Any]]] = {
         {"$project": {"_id": 1}},
     ],
 }
-"""The stages that let a target through if it is to be seen: a comment goes with its post."""
+"""Stages that pass only a visible target. A comment is visible only if its post is."""
 
 
 _POST_OF_TARGET = lookup_alive(Post, "targetId", "target")
@@ -347,4 +361,4 @@ _SEEN_TARGET: list[dict[str, Any]] = [
     {"$set": {"target": {"$cond": [{"$eq": ["$targetType", "post"]}, "$target", "$post"]}}},
     {"$unset": ["comment", "post"]},
 ]
-"""Stages that make `target` empty where what is liked is not to be seen."""
+"""Stages that leave `target` empty if the liked post or comment is not visible."""

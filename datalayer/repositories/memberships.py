@@ -1,4 +1,4 @@
-"""What people pay for."""
+"""Paid memberships."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -21,24 +21,24 @@ from datalayer.errors import InvalidInputError, NotFoundError
 from datalayer.ids import MembershipId, UserId
 
 FREE = "free"
-"""The tier of those who pay for none."""
+"""The tier of users who do not pay."""
 
 
 class Memberships(Repository[Membership, MembershipId]):
-    """The memberships, one for each user. Stripe decides what is in them.
+    """The memberships, one per user, as decided by Stripe.
 
-    What makes one writes to the user, and so conflicts with the user's removal.
+    Every method that creates a membership writes to the user, so it conflicts with a concurrent deletion of the user.
     """
 
     document = Membership
 
     async def ensure(self, user_id: UserId) -> Membership:
-        """Return the user's membership; create a free one where there is none. Idempotent.
-
-        One round trip, by_userId; 4 where it is created.
+        """Return the user's membership; create a free one if there is none. Idempotent.
 
         Raises:
-            NotFoundError: There is no such user.
+            NotFoundError: The user does not exist.
+
+        Cost: 1 round trip, 4 if the membership is created; index by_userId.
         """
         membership = await self._one({"userId": user_id}, durable=True)
         if membership is not None:
@@ -51,15 +51,24 @@ class Memberships(Repository[Membership, MembershipId]):
         return await self._connection.transaction(work)
 
     async def for_user(self, user_id: UserId) -> Membership | None:
-        """The user's membership. One round trip, by_userId."""
+        """Return the user's membership, or `None`.
+
+        Cost: 1 round trip; index by_userId.
+        """
         return await self._one({"userId": user_id})
 
     async def by_stripe_customer(self, customer_id: ExternalId) -> Membership | None:
-        """The membership of a customer of Stripe. One round trip, by_stripeCustomerId."""
+        """Return the membership of a Stripe customer, or `None`.
+
+        Cost: 1 round trip; index by_stripeCustomerId.
+        """
         return await self._one({"stripeCustomerId": customer_id})
 
     async def by_stripe_subscription(self, subscription_id: ExternalId) -> Membership | None:
-        """The membership that follows this subscription at Stripe. One round trip, by_stripeSubscriptionId."""
+        """Return the membership that follows this Stripe subscription, or `None`.
+
+        Cost: 1 round trip; index by_stripeSubscriptionId.
+        """
         return await self._one({"stripeSubscriptionId": subscription_id})
 
     async def apply_stripe_event(
@@ -74,36 +83,41 @@ class Memberships(Repository[Membership, MembershipId]):
         tier: Name | None = None,
         current_period_end: Timestamp | None = None,
     ) -> bool:
-        """Apply what an event of Stripe says. Returns whether the membership has changed by it.
+        """Apply a Stripe subscription event. Idempotent.
 
-        Events may come twice, out of order, and at the same time. Each subscription is what its newest event says: an
-        event that was applied before, or is older than the newest one of its subscription, changes nothing. Those of
-        the same moment are applied in the order in which they come.
+        Events may arrive twice, out of order, and concurrently. Each subscription has the state of its newest event: an
+        event that was already applied, or is older than the newest one of its subscription, changes nothing. Events
+        with equal times are applied in order of arrival.
 
-        A customer may have several subscriptions, such as the one before an upgrade and the one after it. The
-        membership follows the best of them: `active` and `trialing` come before `past_due`, that before `canceled`, and
-        that before `none`; of equals the one that began last. So the end of a subscription that was replaced does not
-        end the membership, and the order in which the events arrive makes no difference.
-
-        A transaction of 3 round trips, 2 where nothing changes, 4 where the user's membership is created. Served by
-        by_userId, by_stripeCustomerId, or by_stripeSubscriptionId and by_stripeSubscriptions.
+        A customer may have several subscriptions, such as one from before an upgrade and one from after it. The
+        membership follows the best of them: `active` and `trialing` rank above `past_due`, then `canceled`, then
+        `none`; of equal ones the one that began last wins. So the end of a replaced subscription does not end the
+        membership, and the order of arrival makes no difference.
 
         Args:
             event_id: The event's id at Stripe.
-            created: When it happened, in Unix milliseconds; Stripe's own number is in seconds.
-            user_id: Whose membership it is; it is created where there is none.
-            customer_id: Finds the membership where no user is given; with a user it is stored.
-            subscription_id: The subscription that the event is about; without it, the one that the membership follows.
-                Finds the membership where neither user nor customer is given.
+            created: The time of the event, in Unix milliseconds (Stripe's own value is in seconds).
+            user_id: The owner of the membership, which is created if there is none.
+            customer_id: The Stripe customer. Without `user_id` it finds the membership; with `user_id` it is stored.
+            subscription_id: The subscription that the event is about, by default the one that the membership follows.
+                Without `user_id` and `customer_id` it finds the membership.
             status: The subscription's status.
-            tier: The new tier; without it the tier stays.
-            current_period_end: Until when is paid; without it that time stays, as after a payment that failed.
+            tier: The new tier; by default it does not change.
+            current_period_end: The end of the paid period, in Unix milliseconds; by default it does not change, as
+                after a failed payment.
+
+        Returns:
+            `True` if the event changed the membership.
 
         Raises:
-            InvalidInputError: Nothing says whose membership it is; or 100 events of this subscription and moment were
-                applied before.
-            NotFoundError: There is no such user; or no membership of this customer or subscription, and no user given.
-            AlreadyExistsError: The customer or the subscription belongs to another membership.
+            InvalidInputError: None of `user_id`, `customer_id` and `subscription_id` is given, or 100 events of this
+                subscription with this time were already applied.
+            NotFoundError: The user does not exist; or no membership has this customer or subscription, and no `user_id`
+                is given.
+            AlreadyExistsError: The customer or subscription belongs to another membership.
+
+        Cost: one transaction, 3 round trips, 2 if nothing changes, 4 if the membership is created; indexes by_userId,
+        by_stripeCustomerId, or by_stripeSubscriptionId and by_stripeSubscriptions.
         """
         owner = _owner(user_id, customer_id, subscription_id)
         event = StripeSubscription(
@@ -121,13 +135,13 @@ class Memberships(Repository[Membership, MembershipId]):
             if before is None:
                 if user_id is None:
                     whose = customer_id or subscription_id
-                    raise NotFoundError(f"There is no membership of {whose}, and no user was given.")
+                    raise NotFoundError(f"No membership has the Stripe id {whose}, and no user_id was given.")
                 await lock_user(self._of(User), user_id)
                 await self._insert(_after(_free(user_id, self._now()), event, customer_id))
                 return True
             after = _after(before, event, customer_id)
             if after is not before:
-                # It may have been made a moment after the time was taken.
+                # The membership may have been written after the time was taken: `updatedAt` never decreases.
                 after.updated_at = max(before.updated_at, self._now())
                 await self._collection.update_one({"_id": before.id}, _difference(before, after))
             return _newest(after) != _newest(before)
@@ -135,10 +149,12 @@ class Memberships(Repository[Membership, MembershipId]):
         return await self._connection.transaction(work)
 
     async def has_access(self, user_id: UserId, required_tier: Name | None) -> bool:
-        """Whether the user may see what needs this tier. One round trip, by_userId; none where no tier is needed.
+        """Return whether the user may see content that requires this tier; always `True` if no tier is required.
 
-        The tier has to be exactly this one, and paid for: active or in its trial; or canceled or past due, but with
-        the end of the period still ahead.
+        The membership must have exactly this tier and be paid for: its status is `active` or `trialing`, or it is
+        `canceled` or `past_due` and the current period has not ended.
+
+        Cost: 1 round trip, none if no tier is required; index by_userId.
         """
         if required_tier is None:
             return True
@@ -152,19 +168,19 @@ class Memberships(Repository[Membership, MembershipId]):
 
 
 async def lock_user(users: Collection, id: UserId) -> None:
-    """Make sure that the user exists, by a write: so it conflicts with the user's removal. One round trip.
+    """Lock the user by a write, so the transaction conflicts with a deletion of the user. 1 round trip.
 
     Raises:
-        NotFoundError: There is no such user.
+        NotFoundError: The user does not exist.
     """
     if (await users.update_one({"_id": id}, LOCK)).matched_count == 0:
         raise not_found(User, id)
 
 
 async def ensure_free(memberships: Collection, user_id: UserId, now: int) -> Membership:
-    """Return the user's membership; create a free one where there is none. One round trip, by_userId.
+    """Return the user's membership; create a free one if there is none. 1 round trip; index by_userId.
 
-    In a transaction that has written to the user.
+    Must run in a transaction that has written to the user.
     """
     wire: dict[str, Any] | None = await memberships.find_one_and_update(
         {"userId": user_id},
@@ -180,20 +196,20 @@ def _free(user_id: UserId, now: int) -> Membership:
 
 
 def _owner(user_id: UserId | None, customer_id: str | None, subscription_id: str | None) -> Mapping[str, object]:
-    """The filter of the membership that an event is about."""
+    """Return the filter of the membership that an event is about."""
     if user_id is not None:
         return {"userId": user_id}
     if customer_id is not None:
         return {"stripeCustomerId": customer_id}
     if subscription_id is not None:
-        # Of a membership that was imported only the first is known.
+        # An imported membership has only the first of these fields.
         known = ("stripeSubscriptionId", "stripeSubscriptions.subscriptionId")
         return {"$or": [{field: subscription_id} for field in known]}
-    raise InvalidInputError("user_id", "is needed, or else customer_id or subscription_id")
+    raise InvalidInputError("user_id", "is required unless customer_id or subscription_id is given")
 
 
 def _difference(before: Membership, after: Membership) -> dict[str, dict[str, object]]:
-    """The update that makes one of the other."""
+    """Return the update that turns one membership into the other."""
     old, new = before.to_wire(), after.to_wire()
     sets = {name: value for name, value in new.items() if old.get(name) != value}
     unsets: dict[str, object] = dict.fromkeys(old.keys() - new.keys(), "")
@@ -204,18 +220,18 @@ _RANKS: Mapping[MembershipStatus, int] = {"none": 0, "canceled": 1, "past_due": 
 
 
 def _rank(subscription: StripeSubscription) -> tuple[int, int, str]:
-    """By which of several subscriptions the best one is found; the id makes it the same one every time."""
+    """Return the sort key of a subscription. The id makes the order deterministic."""
     return _RANKS[subscription.status], subscription.began_at, subscription.subscription_id or ""
 
 
 def _after(membership: Membership, event: StripeSubscription, customer_id: ExternalId | None) -> Membership:
-    """The membership after an event; itself where the event changes nothing.
+    """Return the membership after an event, or the same object if the event changes nothing.
 
     Raises:
-        InvalidInputError: Too many events of this subscription happened at the same moment.
+        InvalidInputError: Too many events of this subscription have the same time.
     """
     known = membership.stripe_subscriptions or _followed(membership)
-    # An event that names no subscription is about the one that is followed. That one may have no name until now.
+    # An event without a subscription id is about the followed subscription, which may itself have no id yet.
     names = {event.subscription_id, None}
     about = next((one for one in known if event.subscription_id is None or one.subscription_id in names), None)
     changed = event if about is None else _merged(about, event)
@@ -238,7 +254,7 @@ def _after(membership: Membership, event: StripeSubscription, customer_id: Exter
 
 
 def _followed(membership: Membership) -> list[StripeSubscription]:
-    """The subscription that the membership follows, where only the membership's own fields say so."""
+    """Return the subscription that the membership follows, if only the membership's own fields describe it."""
     if membership.stripe_event_at is None and membership.stripe_subscription_id is None:
         return []
     event_at = membership.stripe_event_at or 0
@@ -256,13 +272,13 @@ def _followed(membership: Membership) -> list[StripeSubscription]:
 
 
 def _merged(known: StripeSubscription, event: StripeSubscription) -> StripeSubscription:
-    """What is known of a subscription after another of its events."""
+    """Return the state of a subscription after another of its events."""
     began_at = min(known.began_at, event.began_at)
     if event.event_at < known.event_at or event.event_ids[0] in known.event_ids:
         return known.model_copy(update={"began_at": began_at})
     ids = known.event_ids if known.event_at == event.event_at else []
     if len(ids) == MAX_EVENTS_AT_ONCE:
-        raise InvalidInputError("created", f"is the time of {MAX_EVENTS_AT_ONCE} events that were applied already")
+        raise InvalidInputError("created", f"is the time of {MAX_EVENTS_AT_ONCE} events that were already applied")
     end = known.current_period_end if event.current_period_end is None else event.current_period_end
     return StripeSubscription(
         subscription_id=event.subscription_id or known.subscription_id,
@@ -276,5 +292,5 @@ def _merged(known: StripeSubscription, event: StripeSubscription) -> StripeSubsc
 
 
 def _newest(membership: Membership) -> tuple[object, ...]:
-    """Which events made the membership what it is."""
+    """Return the events that made the membership what it is."""
     return membership.stripe_subscription_id, membership.stripe_event_at, membership.stripe_event_ids

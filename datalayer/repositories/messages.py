@@ -1,4 +1,4 @@
-"""What people write to each other."""
+"""Messages between the participants of a conversation."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -22,22 +22,23 @@ from datalayer.repositories.shared.consequences import Act, Wanted, bring_about
 from datalayer.repositories.shared.telling import Actor, Notice
 
 UNREAD: Mapping[str, None] = {"readAt": None, **ALIVE}
-"""The filter of what has not been read, and is not deleted."""
+"""The filter of unread messages that are not deleted."""
 
 
 _Draft: TypeAlias = tuple[UserId, str, bool]
-"""The sender, what they say, and whether the other one is notified."""
+"""The sender, the text, and whether to notify the other participant."""
 
 _LAST = {"participantIds": 1, "lastMessageAt": 1, "lastMessagePreview": 1}
 
 
 class Messages(SoftDeletingRepository[Message, MessageId]):
-    """The messages. The conversation's `lastMessageAt` and preview follow the newest one in the same transaction.
+    """The messages of the conversations.
 
-    What changes which message is the newest writes to the conversation, and so conflicts with anything else that does.
+    The conversation's `lastMessageAt` and `lastMessagePreview` follow the newest message in the same transaction. Every
+    change of the newest message writes to the conversation, so such changes conflict with each other.
 
     Concurrent messages to one conversation in one process share transactions. Inside `transaction` they belong to the
-    transaction that is open.
+    open transaction.
     """
 
     document = Message
@@ -52,64 +53,73 @@ class Messages(SoftDeletingRepository[Message, MessageId]):
     async def send(
         self, conversation_id: ConversationId, sender_id: UserId, content: Saying, *, notify: bool = False
     ) -> Message:
-        """Write to the other participant.
+        """Send a message to the other participant.
 
-        A transaction of 4 round trips, shared with concurrent messages to the conversation. It has 5 or 6 round trips
-        where there is a message of the same millisecond, to find by by_conversationId_and_createdAt which comes last.
-        With `notify` it has 7 round trips, by_userId_and_type_and_gatherKey; at most 9 in such a millisecond.
-
-        The order of a conversation is the order of sending, also where a clock goes back: a message is never older
-        than the one before.
+        Messages are ordered as they were sent, also if a clock goes backwards: a message is never older than the one
+        before.
 
         Args:
             conversation_id: The conversation.
-            sender_id: Who writes.
-            content: What they say.
-            notify: Tell the other one, in a notification `message` that gathers those of the conversation.
+            sender_id: The sender.
+            content: The text.
+            notify: Notify the recipient. One `message` notification gathers all messages of the conversation.
 
         Raises:
-            NotAParticipantError: The sender is none of the two.
-            NotFoundError: There is no such conversation, or the sender was removed.
+            NotAParticipantError: The sender is not a participant.
+            NotFoundError: The conversation does not exist, or the sender was deleted.
+
+        Cost: one transaction, 4 round trips; concurrent messages to the conversation share it. It takes 5 or 6 round
+        trips if a message of the same millisecond exists: then index by_conversationId_and_createdAt finds which comes
+        last. With `notify` it takes 7 round trips (index by_userId_and_type_and_gatherKey), in such a millisecond at
+        most 9.
         """
         return await self._groups.submit(conversation_id, (sender_id, content, notify))
 
     async def history(
         self, conversation_id: ConversationId, *, reader_id: UserId, limit: Limit = 20, after: Cursor | None = None
     ) -> Page[Message]:
-        """The conversation's messages, newest first. 2 round trips, `_id` and by_conversationId_and_createdAt.
+        """Return a page of the conversation's messages, newest first.
 
         Raises:
-            NotAParticipantError: The reader is none of the two.
-            NotFoundError: There is no such conversation.
+            NotAParticipantError: The reader is not a participant.
+            NotFoundError: The conversation does not exist.
+
+        Cost: 2 round trips; indexes `_id` and by_conversationId_and_createdAt.
         """
         filter = {"conversationId": conversation_id, **ALIVE}
         takes_part = partial(self._other, conversation_id, reader_id)
         return await self._page(filter, "by_conversationId_and_createdAt", limit, after, only_if=takes_part)
 
     async def mark_read(self, conversation_id: ConversationId, reader_id: UserId) -> int:
-        """Note that the reader has seen what the other wrote; gives how many messages were new.
+        """Mark all messages from the other participant as read. Idempotent.
 
-        A message that was read before keeps its time. 3 round trips: `_id`, and a transaction that uses
-        by_conversationId_and_senderId, a key for each message that was new.
+        Messages that were read before keep their `readAt`.
+
+        Returns:
+            The number of messages that were unread.
 
         Raises:
-            NotAParticipantError: The reader is none of the two.
-            NotFoundError: There is no such conversation.
+            NotAParticipantError: The reader is not a participant.
+            NotFoundError: The conversation does not exist.
+
+        Cost: 3 round trips, the last two in a transaction; indexes `_id` and by_conversationId_and_senderId, one key
+        per unread message.
         """
         other = await self._other(conversation_id, reader_id)
         unread = {"conversationId": conversation_id, "senderId": other, **UNREAD}
-        # Nothing is read before it was written, whatever the clocks say.
+        # Clocks differ: never store a `readAt` before `createdAt`.
         read = [{"$set": {"readAt": {"$max": [self._now(), "$createdAt"]}}}]
         return await self._update_all(unread, read, "by_conversationId_and_senderId")
 
     async def delete(self, id: MessageId) -> None:
-        """Mark the message as deleted; the conversation follows the newest one that is left.
+        """Soft-delete the message. The conversation then shows its newest remaining message.
 
-        Where none is left the preview goes, and `lastMessageAt` stays. A transaction of 4 round trips,
-        by_conversationId_and_createdAt.
+        If none remains, the preview is removed and `lastMessageAt` is kept.
 
         Raises:
-            NotFoundError: There is none, or it is deleted.
+            NotFoundError: The message does not exist or is already deleted.
+
+        Cost: one transaction, 4 round trips; index by_conversationId_and_createdAt.
         """
 
         async def work() -> None:
@@ -119,12 +129,12 @@ class Messages(SoftDeletingRepository[Message, MessageId]):
         await self._connection.transaction(work)
 
     async def restore(self, id: MessageId) -> Message:
-        """Bring a deleted message back, in its place; the conversation follows.
-
-        A transaction of 5 round trips, by_conversationId_and_createdAt.
+        """Restore a deleted message at its old position. Idempotent. The conversation's preview is updated.
 
         Raises:
-            NotFoundError: There is none.
+            NotFoundError: The message does not exist.
+
+        Cost: one transaction, 5 round trips; index by_conversationId_and_createdAt.
         """
 
         async def work() -> Message:
@@ -138,7 +148,7 @@ class Messages(SoftDeletingRepository[Message, MessageId]):
         return await self._connection.transaction(work)
 
     async def _other(self, conversation_id: ConversationId, reader_id: UserId) -> UserId:
-        """Whom the reader talks with."""
+        """Return the participant that the reader talks to."""
         conversation = await self._of(Conversation).find_one({"_id": conversation_id}, {"participantIds": 1})
         if conversation is None:
             raise not_found(Conversation, conversation_id)
@@ -148,14 +158,14 @@ class Messages(SoftDeletingRepository[Message, MessageId]):
         return other if reader_id == one else one
 
     async def _apply(self, conversation_id: ConversationId, drafts: Sequence[_Draft]) -> Sequence[Message | Exception]:
-        """Send messages to one conversation, in order. In a transaction."""
+        """Send messages to one conversation, in order. Runs in a transaction."""
         now = self._now()
-        # Before the conversation, since one alone may be refused in a transaction that goes on.
+        # Before the conversation is written: a single message may be refused inside a transaction that goes on.
         senders = await lock_authors(self._of(User), {sender_id for sender_id, _, _ in drafts})
         known = [draft for draft in drafts if draft[0] in senders]
         before = await self._append(conversation_id, known, now)
         if before is None:
-            # Nobody is known, or the last one does not take part.
+            # No sender exists, or the last sender is not a participant.
             before = await self._of(Conversation).find_one({"_id": conversation_id}, _LAST)
             if before is None:
                 return [not_found(Conversation, conversation_id) for _ in drafts]
@@ -190,7 +200,10 @@ class Messages(SoftDeletingRepository[Message, MessageId]):
         return answers
 
     async def _append(self, id: ConversationId, drafts: Sequence[_Draft], now: int) -> Mapping[str, Any] | None:
-        """Let the conversation show the last of the messages; what it was before, if that one's sender takes part."""
+        """Make the conversation show the last of the messages.
+
+        Returns the conversation as it was before, or `None` if that message's sender does not participate.
+        """
         if not drafts:
             return None
         sender_id, content, _ = drafts[-1]
@@ -205,7 +218,10 @@ class Messages(SoftDeletingRepository[Message, MessageId]):
         )
 
     async def _put_last(self, conversation_id: ConversationId, messages: Sequence[Message]) -> None:
-        """Make the messages newer than those of their millisecond: another process's ids may be greater."""
+        """Make the messages newer than the others of their millisecond.
+
+        Ids of that millisecond that another process made may be greater.
+        """
         at_once = {"conversationId": conversation_id, "createdAt": messages[0].created_at}
         greater = await self._collection.find_one(
             {**at_once, "_id": {"$gt": messages[0].id}, **ALIVE}, {"_id": 1}, hint="by_conversationId_and_createdAt"
@@ -230,7 +246,7 @@ class Messages(SoftDeletingRepository[Message, MessageId]):
             await self._change_conversation(conversation_id, {"$set": last})
 
     async def _change_conversation(self, id: ObjectId, change: Mapping[str, Any]) -> None:
-        # The revision makes it a write where nothing else changes: without one, two deletions could miss each other.
+        # The revision forces a write even if nothing else changes; without it, two deletions could miss each other.
         await self._of(Conversation).update_one({"_id": id}, {**change, "$inc": {"revision": 1}})
 
 

@@ -1,4 +1,4 @@
-"""The parts of a course."""
+"""The modules of a course."""
 
 from bson import ObjectId
 
@@ -13,16 +13,18 @@ from datalayer.repositories.shared.removed_lessons import RemovalFromCourse
 
 
 class Modules(OrderedRepository[Module, ModuleId]):
-    """The modules of the courses. What changes their order writes to the course."""
+    """The modules of the courses. Every change of their order writes to the course."""
 
     document = Module
     parent = "courseId"
 
     async def create(self, course_id: CourseId, title: Title) -> Module:
-        """Make a module, the last of its course. A transaction of 4 round trips, by_courseId_and_order.
+        """Create a module at the end of its course.
 
         Raises:
-            NotFoundError: There is no such course.
+            NotFoundError: The course does not exist or is deleted.
+
+        Cost: one transaction, 4 round trips; index by_courseId_and_order.
         """
 
         async def work() -> Module:
@@ -35,25 +37,30 @@ class Modules(OrderedRepository[Module, ModuleId]):
         return await self._connection.transaction(work)
 
     async def rename(self, id: ModuleId, title: Title) -> Module:
-        """Give the module another title. One round trip.
+        """Change the module's title.
 
         Raises:
-            NotFoundError: There is none.
+            NotFoundError: The module does not exist.
+
+        Cost: 1 round trip; index `_id`.
         """
         return await self._update({"_id": id}, self._changes(title=title))
 
     async def in_course(self, course_id: CourseId) -> list[Module]:
-        """The course's modules in order, as they were at one moment. One round trip, by_courseId_and_order."""
+        """Return the course's modules in order, read from one snapshot.
+
+        Cost: 1 round trip; index by_courseId_and_order.
+        """
         return await self._in_order(course_id)
 
     async def reorder(self, course_id: CourseId, ids: Many[ModuleId]) -> None:
-        """Put the course's modules into this order: all of them, at once.
-
-        A transaction of 4 round trips, by_courseId_and_order.
+        """Set the order of all modules of the course in one step.
 
         Raises:
-            InvalidInputError: `ids` is not each module of the course, once.
-            NotFoundError: There is no such course.
+            InvalidInputError: `ids` does not contain each module of the course exactly once.
+            NotFoundError: The course does not exist or is deleted.
+
+        Cost: one transaction, 4 round trips; index by_courseId_and_order.
         """
 
         async def work() -> None:
@@ -63,17 +70,18 @@ class Modules(OrderedRepository[Module, ModuleId]):
         await self._connection.transaction(work)
 
     async def delete(self, id: ModuleId) -> None:
-        """Remove the module with its lessons and their progress; those behind it move up.
+        """Delete the module with its lessons and their progress, permanently. Later modules move up.
 
-        A transaction of 7 round trips for an empty last one, 14 with lessons. It writes to every enrollment of the
-        course: see `lessons.delete` for what that costs, and what it means for the users who take the course. Served by
-        by_moduleId, and by the same indexes as that:
-        by_courseId, by_courseId_and_order, by_moduleId_and_order, by_lessonId, by_userId_and_lessonId, and by_removing
-        where it completes an interrupted removal.
+        The transaction writes to every enrollment of the course. `lessons.delete` describes what this costs, and what
+        it means for enrolled users.
 
         Raises:
-            NotFoundError: There is none.
-            IncompleteError: Some of the batches did not succeed: calling it again completes them.
+            NotFoundError: The module does not exist.
+            IncompleteError: Some batches failed. Call the method again to finish.
+
+        Cost: one transaction, 7 round trips for an empty module at the end, 14 with lessons; indexes by_moduleId,
+        by_courseId, by_courseId_and_order, by_moduleId_and_order, by_lessonId, by_userId_and_lessonId, and by_removing
+        if it finishes an interrupted removal.
         """
 
         async def remove() -> tuple[CourseId, list[LessonId]] | None:

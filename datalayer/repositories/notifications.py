@@ -1,4 +1,4 @@
-"""What people are told."""
+"""Notifications."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,17 +23,17 @@ from datalayer.repositories.shared.authors import Author, authors_of
 from datalayer.repositories.shared.telling import Actor, Notice, tell
 
 BATCH = 1_000
-"""How many users are notified with one command."""
+"""How many users one command notifies."""
 
 MAX_AT_ONCE = 10_000
-"""How many users are notified in one transaction."""
+"""How many users one transaction notifies."""
 
 _DUPLICATE_KEY = 11000
 
 
 @dataclass(frozen=True, slots=True)
 class _Wish:
-    """What a call of `notify` asks for."""
+    """The arguments of one call of `notify`."""
 
     type: str
     actor_id: UserId | None
@@ -42,7 +42,7 @@ class _Wish:
 
 
 class Notifications(Repository[Notification, NotificationId]):
-    """What people are told. A notification keeps the actor's name and avatar of the time when it was made.
+    """The notifications. Each keeps the actor's name and avatar from the time of its creation.
 
     A gathered notification counts all acts of one type on one target until it is read, and shows the newest actor.
     """
@@ -52,7 +52,7 @@ class Notifications(Repository[Notification, NotificationId]):
     def __init__(self, connection: Connection) -> None:
         super().__init__(connection)
         self._groups = GroupCommit[UserId, _Wish, Notification | None](
-            # Not the user: only what the user is told.
+            # Not the user: only the user's notifications are written.
             connection,
             self._tell,
             lambda user_id: [(Notification.Settings.name, user_id)],
@@ -67,26 +67,26 @@ class Notifications(Repository[Notification, NotificationId]):
         data: Json = None,
         gather: Key | None = None,
     ) -> Notification | None:
-        """Tell a user what an actor did; `None` where that is the same one.
-
-        2 round trips. With `gather` a transaction of 4 round trips, by_userId_and_type_and_gatherKey, shared with
-        concurrent calls for the same user.
+        """Notify a user of something that an actor did.
 
         Args:
-            user_id: Whom.
-            type: What happened.
-            actor_id: Who did it.
-            data: The application's own.
-            gather: What it happened to, such as `post:<id>`. While the user has an unread notification of this type
-                and key, the call counts up in it: `gather_count` grows by 1, actor and `created_at` become those of the
-                call, and so does `data` unless that is `None`. So "5 people liked your post" is one notification,
-                however many processes count up in it. After it was read, the next call begins another one.
+            user_id: The recipient.
+            type: The type of the notification; the application names it.
+            actor_id: The user who acted.
+            data: Data of the application.
+            gather: What the act was about, such as `post:<id>`. While the recipient has an unread notification with
+                this type and key, the call is counted in it: `gather_count` grows by 1, the actor and `created_at` are
+                replaced, and so is `data` unless it is `None`. So "5 people liked your post" is one notification,
+                however many processes add to it. After it was read, the next call starts a new one.
 
         Returns:
-            The notification, as it is after this call.
+            The notification as it is after this call, or `None` if the user is the actor.
 
         Raises:
-            NotFoundError: There is no such user or actor.
+            NotFoundError: The user or actor does not exist.
+
+        Cost: 2 round trips. With `gather` one transaction of 4 round trips; index by_userId_and_type_and_gatherKey;
+        concurrent calls for the same user share it.
         """
         if user_id == actor_id:
             return None
@@ -105,79 +105,94 @@ class Notifications(Repository[Notification, NotificationId]):
         data: Json = None,
         once: Key | None = None,
     ) -> int:
-        """Tell many users the same, each once and not the actor; returns how many were told.
+        """Send the same notification to many users, once to each, but not to the actor.
 
-        Up to 10,000 users are told in one transaction. It takes 4 round trips, 3 without an actor, and another one for
-        each 1,000 users more. With `once` it takes 5 round trips, 4 without an actor, and another two for each 1,000
-        users more; by_userId_and_once.
+        Up to 10,000 users are notified in one transaction. More are notified in batches of 1,000, with a read and an
+        insert for each batch. This requires `once`: after an interruption, another call with the same `once` notifies
+        the remaining users. A call takes up to 500,000 users; for a million, call it twice with the same `once`.
 
-        More users are told in batches of 1,000, by a read and an insert each, and `once` is needed: after an
-        interruption, another call with the same `once` tells those who are left. A call takes up to 500,000 users. To
-        tell a million, call it twice with the same `once`.
-
-        Everybody gets a notification of their own. A single one for everybody would have to be merged, with a mark of
-        what each user has read of it, into every `recent`, `unread` and `unread_count`. These stay one indexed query.
+        Each user gets a notification of their own. A single shared one would have to be merged, with a record of who
+        has read it, into every `recent`, `unread` and `unread_count`. Those stay one indexed query.
 
         Args:
-            user_ids: Whom.
-            type: What happened.
-            actor_id: Who did it.
-            data: The application's own.
-            once: A name for this announcement. Each user gets at most one notification of this name, however many calls
-                there are, and from wherever. Users who have deleted theirs get another one.
+            user_ids: The recipients.
+            type: The type of the notification; the application names it.
+            actor_id: The user who acted.
+            data: Data of the application.
+            once: A name for this announcement. Each user gets at most one notification with this name, however many
+                calls there are and wherever they come from. Users who have deleted theirs get another one.
+
+        Returns:
+            The number of users who were notified.
 
         Raises:
-            NotFoundError: There is no such user or actor; nobody is told.
+            NotFoundError: A user or the actor does not exist. Nobody is notified.
             InvalidInputError: There are more than 10,000 users, and `once` is missing or a transaction is open.
-            IncompleteError: Some may be told. Call it again to tell the others.
+            IncompleteError: Some users may have been notified. Call the method again to notify the others.
+
+        Cost: one transaction, 4 round trips, 3 without an actor, and another for each 1,000 users more. With `once` 5
+        round trips, 4 without an actor, and another two for each 1,000 users more; index by_userId_and_once.
         """
         told = [id for id in dict.fromkeys(user_ids) if id != actor_id]
         fits = len(told) <= MAX_AT_ONCE
         if not fits and self._connection.transaction_is_open():
             raise InvalidInputError("user_ids", f"must be at most {MAX_AT_ONCE:,} inside a transaction")
         if not fits and once is None:
-            raise InvalidInputError("once", f"is missing; more than {MAX_AT_ONCE:,} users are told in batches")
+            raise InvalidInputError("once", f"is required to notify more than {MAX_AT_ONCE:,} users")
         wish = _Wish(type, actor_id, data, gather=None)
         if fits:
             return await self._connection.transaction(partial(self._tell_at_once, told, wish, once))
         return await self._tell_in_batches(told, wish, once)
 
     async def recent(self, user_id: UserId, *, limit: Limit = 20, after: Cursor | None = None) -> Page[Notification]:
-        """What the user was told, newest first. One round trip, by_userId_and_createdAt.
+        """Return a page of the user's notifications, newest first.
 
         A gathered notification is as new as the last act that it counts.
+
+        Cost: 1 round trip; index by_userId_and_createdAt.
         """
         return await self._page({"userId": user_id}, "by_userId_and_createdAt", limit, after)
 
     async def unread(self, user_id: UserId, *, limit: Limit = 20, after: Cursor | None = None) -> Page[Notification]:
-        """What the user has not read, newest first. One round trip, by_userId_and_read.
+        """Return a page of the user's unread notifications, newest first.
 
-        A gathered notification keeps the place of the first act that it counts, so pages do not miss it.
+        A gathered notification keeps the position of the first act that it counts, so paging does not miss it.
+
+        Cost: 1 round trip; index by_userId_and_read.
         """
         return await self._page({"userId": user_id, "read": False}, "by_userId_and_read", limit, after)
 
     async def unread_count(self, user_id: UserId) -> int:
-        """How many the user has not read. One round trip, covered by by_userId_and_read: a key for each.
+        """Count the user's unread notifications. A gathered notification counts as one.
 
-        A gathered notification is one, whatever it counts.
+        Cost: 1 round trip; covered by index by_userId_and_read, one key per unread notification.
         """
         return await self._collection.count_documents({"userId": user_id, "read": False}, hint="by_userId_and_read")
 
     async def mark_read(self, user_id: UserId, id: NotificationId) -> bool:
-        """Note that the user has read it; whether it was one of the user's that were not. One round trip, `_id`."""
+        """Mark a notification as read. Idempotent.
+
+        Returns:
+            `False` if it was already read, belongs to another user, or does not exist.
+
+        Cost: 1 round trip; index `_id`.
+        """
         mine = {"_id": id, "userId": user_id, "read": False}
         return (await self._collection.update_one(mine, {"$set": {"read": True}})).modified_count == 1
 
     async def mark_all_read(self, user_id: UserId) -> int:
-        """Note that the user has read everything; gives how many that were.
+        """Mark all of the user's notifications as read. Idempotent.
 
-        A transaction of 2 round trips, by_userId_and_read.
+        Returns:
+            The number of notifications that were unread.
+
+        Cost: one transaction, 2 round trips; index by_userId_and_read.
         """
         unread = {"userId": user_id, "read": False}
         return await self._update_all(unread, {"$set": {"read": True}}, "by_userId_and_read")
 
     async def _tell(self, user_id: UserId, wishes: Sequence[_Wish]) -> Sequence[Notification | Exception | None]:
-        """Let a notification of the user count each of the wishes. In a transaction."""
+        """Count each of the wishes in a notification of the user. Runs in a transaction."""
         authors = await self._authors({user_id, *(wish.actor_id for wish in wishes)})
         notices: list[Notice | NotFoundError] = []
         for wish in wishes:
@@ -196,7 +211,7 @@ class Notifications(Repository[Notification, NotificationId]):
         return await authors_of(self._of(User), {id for id in ids if id is not None})
 
     async def _template(self, user_ids: Sequence[UserId], wish: _Wish, once: str | None) -> dict[str, Any]:
-        """What the users are told, but for whom and the id; they and the actor exist."""
+        """Return the notification without its id and recipient. Checks that the users and the actor exist."""
         authors = {} if wish.actor_id is None else await self._authors({wish.actor_id})
         actor = _actor(wish, authors)
         if not user_ids:
@@ -206,7 +221,7 @@ class Notifications(Repository[Notification, NotificationId]):
         return row.model_copy(update={"once": once}).to_wire()
 
     async def _tell_at_once(self, user_ids: Sequence[UserId], wish: _Wish, once: str | None) -> int:
-        """Tell the users; return how many were told. In a transaction."""
+        """Notify the users in the open transaction, and return how many were notified."""
         template, count = await self._template(user_ids, wish, once), 0
         for batch in _batches(user_ids):
             rows = await self._lacking(batch, template)
@@ -216,10 +231,9 @@ class Notifications(Repository[Notification, NotificationId]):
         return count
 
     async def _tell_in_batches(self, user_ids: Sequence[UserId], wish: _Wish, once: str | None) -> int:
-        """Tell the users; return how many were told.
+        """Notify the users in batches, and return how many were notified.
 
-        Outside of transactions: one that a killed process leaves open would keep the next call waiting until the server
-        ends it.
+        Not in transactions: one that a killed process leaves open would block the next call until the server ends it.
         """
         template, count = await self._template(user_ids, wish, once), 0
         try:
@@ -227,24 +241,24 @@ class Notifications(Repository[Notification, NotificationId]):
                 count += await self._insert_new(await self._lacking(batch, template))
         except (DataLayerError, PyMongoError) as error:
             if isinstance(error, PyMongoError) and isinstance(translate(error), InvalidInputError):
-                # They differ only in ids: where one is refused, all are.
+                # The notifications differ only in their ids: if one is invalid, all are.
                 raise
             raise IncompleteError from error
         return count
 
     async def _lacking(self, user_ids: Sequence[UserId], template: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """The notifications of those users who were not told of the announcement before."""
+        """Return the notifications of those users who have not received the announcement yet."""
         before: set[UserId] = set()
         if "once" in template:
             told = {"userId": {"$in": user_ids}, "once": template["once"]}
-            # What is not durable may be lost, and who was told so is not told again.
+            # A notification that is not durable yet may be lost, and its user would never be notified again.
             rows = self._of(Notification, durable=True)
             found = rows.find(told, {"userId": 1}, batch_size=AT_ONCE, hint="by_userId_and_once")
             before = {row["userId"] for row in await found.to_list()}
         return [{**template, "_id": new_object_id(), "userId": id} for id in user_ids if id not in before]
 
     async def _insert_new(self, rows: Sequence[dict[str, Any]]) -> int:
-        """Insert those notifications that another call has not inserted meanwhile; return how many."""
+        """Insert the notifications that no concurrent call has inserted, and return how many these are."""
         if not rows:
             return 0
         try:
@@ -256,7 +270,7 @@ class Notifications(Repository[Notification, NotificationId]):
         return len(rows)
 
     async def _require_all(self, ids: Sequence[UserId]) -> None:
-        """Counted on the server: in the usual case only a number comes back."""
+        """Check on the server that the users exist, so that in the usual case only a count is sent back."""
         users = self._of(User)
         if await users.count_documents({"_id": {"$in": ids}}) == len(ids):
             return

@@ -1,4 +1,4 @@
-"""Points, and who has the most."""
+"""Points and leaderboards."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -31,8 +31,9 @@ class LeaderboardEntry:
     """A place on a leaderboard.
 
     Attributes:
-        rank: From 1; who has as many points has the same, and the next one skips (1, 2, 2, 4).
-        points: Those of the period.
+        rank: From 1. Users with equal points share a rank, and the next rank is skipped (1, 2, 2, 4).
+        user: The user.
+        points: The points of the period.
     """
 
     rank: int
@@ -41,10 +42,10 @@ class LeaderboardEntry:
 
 
 class Points(Repository[PointsEntry, PointsEntryId]):
-    """The entries. The user's `points` and `level` follow in the same transaction.
+    """The points entries.
 
-    Concurrent awards and revocations for one user in one process share transactions. Inside `transaction` they belong
-    to the transaction that is open.
+    The user's `points` and `level` are updated in the same transaction. Concurrent awards and revocations for one user
+    in one process share transactions. Inside `transaction` they belong to the open transaction.
     """
 
     document = PointsEntry
@@ -63,20 +64,20 @@ class Points(Repository[PointsEntry, PointsEntryId]):
         reference_type: Name | None = None,
         reference_id: Key | None = None,
     ) -> Award | None:
-        """Give the user what the action is worth.
+        """Award a user the points of an action.
 
-        A transaction of 4 round trips, of 5 with a reference, shared with concurrent awards to the user.
-
-        With a reference it happens once for each user, action and reference, whoever asks at once. The reference of a
-        like is `like` and `<targetType>:<targetId>:<userId of the one who likes>`. Served by by_action, by_threshold
-        and by_userId_and_action_and_reference.
+        With a reference, the award is idempotent: each user gets it once per action and reference, also on concurrent
+        calls. The reference of a like is `like` and `<targetType>:<targetId>:<userId of the user who likes>`.
 
         Returns:
-            `None` where the action gives nothing, or this cause was rewarded before.
+            The award, or `None` if the action gives no points or this cause was already rewarded.
 
         Raises:
-            NotFoundError: There is no such user.
-            InvalidInputError: Only one half of the reference is given.
+            NotFoundError: The user does not exist.
+            InvalidInputError: Only one of `reference_type` and `reference_id` is given.
+
+        Cost: one transaction, 4 round trips, 5 with a reference; indexes by_action, by_threshold,
+        by_userId_and_action_and_reference; concurrent awards to the user share it.
         """
         if (reference_type is None) != (reference_id is None):
             raise InvalidInputError("reference_id" if reference_id is None else "reference_type", "is missing")
@@ -84,22 +85,26 @@ class Points(Repository[PointsEntry, PointsEntryId]):
         return await self._groups.submit(user_id, ("award", cause))
 
     async def revoke(self, user_id: UserId, action: Name, *, reference_type: Name, reference_id: Key) -> bool:
-        """Take back what the user was given for this cause; the points and the level follow. Idempotent.
+        """Revoke the points that the user was awarded for this cause. Idempotent.
 
-        The cause can be rewarded again afterwards. A transaction of 5 round trips, of 3 where there is nothing to take
-        back, shared with concurrent awards to the user. Served by by_userId_and_action_and_reference and by_threshold.
+        The user's points and level are updated. The cause can be rewarded again afterwards.
 
         Returns:
-            Whether the cause had been rewarded.
+            `False` if the cause had not been rewarded.
+
+        Cost: one transaction, 5 round trips, 3 if there is nothing to revoke; indexes
+        by_userId_and_action_and_reference and by_threshold; concurrent awards to the user share it.
         """
         cause = Cause(user_id, action, reference_type, reference_id)
         return await self._groups.submit(user_id, ("revoke", cause)) is not None
 
     async def delete(self, id: PointsEntryId) -> None:
-        """Take the points of the entry back. A transaction of 4 round trips, by_threshold; of 5 with another level.
+        """Delete the entry and revoke its points.
 
         Raises:
-            NotFoundError: There is none.
+            NotFoundError: The entry does not exist.
+
+        Cost: one transaction, 4 round trips, 5 if the level changes; index by_threshold.
         """
 
         async def work() -> None:
@@ -111,11 +116,17 @@ class Points(Repository[PointsEntry, PointsEntryId]):
         await self._connection.transaction(work)
 
     async def history(self, user_id: UserId, *, limit: Limit = 20, after: Cursor | None = None) -> Page[PointsEntry]:
-        """What the user was given, newest first. One round trip, by_userId_and_createdAt."""
+        """Return a page of the user's points entries, newest first.
+
+        Cost: 1 round trip; index by_userId_and_createdAt.
+        """
         return await self._page({"userId": user_id}, "by_userId_and_createdAt", limit, after)
 
     async def breakdown(self, user_id: UserId) -> dict[str, int]:
-        """The user's points by action. One round trip; reads all of the user's entries by by_userId."""
+        """Return the user's points by action.
+
+        Cost: 1 round trip; reads all entries of the user by index by_userId.
+        """
         cursor = await self._collection.aggregate(
             [
                 {"$match": {"userId": user_id}},
@@ -129,11 +140,14 @@ class Points(Repository[PointsEntry, PointsEntryId]):
     async def leaderboard(
         self, period: Period = "all", *, limit: Annotated[int, Integer(1, 1_000)] = 50
     ) -> list[LeaderboardEntry]:
-        """Who has the most points, of all time or of the last 30 or 7 days; equals by id.
+        """Return the users with the most points, of all time or of the last 30 or 7 days. Ties are ordered by id.
 
-        All time: one round trip, by_points_and_id; costs the page, however large the community is. A month or a week:
-        2 round trips; sums the keys of by_createdAt_and_userId_and_amount in the window, and sorts one sum for each
-        user in it. So it costs what happened in that time: keep it for a minute where many look at it.
+        A month's or a week's leaderboard reads everything that was awarded in that time. Cache it for a minute if it is
+        requested often.
+
+        Cost: all time: 1 round trip, index by_points_and_id, independent of the size of the community. Month or week: 2
+        round trips; sums the keys of index by_createdAt_and_userId_and_amount in the period, and sorts one sum per
+        user.
         """
         if period == "all":
             wires = await self._of(User).find(
@@ -152,13 +166,14 @@ class Points(Repository[PointsEntry, PointsEntryId]):
         return _ranked([(found[id], points) for id, points in sums.items() if id in found])
 
     async def rank(self, user_id: UserId, period: Period = "all") -> LeaderboardEntry | None:
-        """The user's place; `None` without points in the period.
-
-        All time: 2 round trips, counts the keys of by_points above. A month or a week: 3 round trips, sums the user's
-        entries by by_userId_and_createdAt, and the window of by_createdAt_and_userId_and_amount as for `leaderboard`.
+        """Return the user's place on the leaderboard, or `None` if the user has no points in the period.
 
         Raises:
-            NotFoundError: There is no such user.
+            NotFoundError: The user does not exist.
+
+        Cost: all time: 2 round trips; counts the keys of index by_points above the user's. Month or week: 3 round
+        trips; sums the user's entries by index by_userId_and_createdAt, and the keys of
+        by_createdAt_and_userId_and_amount in the period.
         """
         wire = await self._of(User).find_one({"_id": user_id})
         if wire is None:
@@ -176,11 +191,11 @@ class Points(Repository[PointsEntry, PointsEntryId]):
         return LeaderboardEntry(above + 1, user, points)
 
     async def _apply(self, _: UserId, changes: Sequence[Change]) -> Sequence[Award | Exception | None]:
-        """Make the changes of one user's points. In a transaction."""
+        """Apply changes to one user's points. Runs in a transaction."""
         return await change_points(self._connection, changes, self._now())
 
     async def _add(self, user_id: UserId, amount: int) -> None:
-        """Change the user's points, and the level with them. 2 round trips, 3 with another level."""
+        """Change the user's points and level. 2 round trips, 3 if the level changes."""
         users = self._of(User)
         before = await users.find_one_and_update(
             {"_id": user_id}, {"$inc": {"points": amount}}, {"points": 1, "level": 1}

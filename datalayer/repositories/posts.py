@@ -1,4 +1,4 @@
-"""What people write in the spaces."""
+"""Posts in spaces."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ MAX_PINNED = 3
 
 @dataclass(frozen=True, slots=True)
 class _Draft:
-    """What `create` is asked to write, and where."""
+    """The arguments of one call of `create`."""
 
     space_id: SpaceId
     content: str
@@ -42,10 +42,10 @@ class _Draft:
 
 
 class Posts(SoftDeletingRepository[Post, PostId]):
-    """The posts, by space, by author and by time.
+    """The posts.
 
-    Concurrent posts of one author in one process share transactions. Inside `transaction` they belong to the
-    transaction that is open.
+    Concurrent posts of one author in one process share transactions. Inside `transaction` they belong to the open
+    transaction.
     """
 
     document = Post
@@ -69,24 +69,25 @@ class Posts(SoftDeletingRepository[Post, PostId]):
         reward: bool = False,
         notify: bool = False,
     ) -> Post:
-        """Write a post.
-
-        A transaction of 4 round trips, shared with concurrent posts of the author. It has 8 round trips with `reward`,
-        by_action, by_threshold and by_userId_and_action_and_reference, 6 with `notify`, and at most 10 with both.
+        """Create a post in a space.
 
         Args:
             space_id: The space.
-            author_id: Who writes it.
-            content: What it says, in the editor's form.
-            content_html: The same, as it is shown.
-            title: Its title.
-            media_ids: The files that it shows.
-            mention_ids: Whom it mentions, among those who may see the space; up to 100.
-            reward: Give the author the points of `post`.
-            notify: Tell those who are mentioned (`mention`), but not the author.
+            author_id: The author.
+            content: The text in the editor's format.
+            content_html: The same text as HTML.
+            title: The title.
+            media_ids: The storage ids of the attached files.
+            mention_ids: Up to 100 mentioned users. Pass only users who may see the space.
+            reward: Award the author the points for `post`.
+            notify: Notify the mentioned users (`mention`), but not the author.
 
         Raises:
-            NotFoundError: There is no such space or author.
+            NotFoundError: The space or author does not exist, or the space is deleted.
+
+        Cost: one transaction, 4 round trips; concurrent posts of the author share it. It takes 8 round trips with
+        `reward` (indexes by_action, by_threshold, by_userId_and_action_and_reference), 6 with `notify`, at most 10 with
+        both.
         """
         media = None if media_ids is None else list(media_ids)
         wanted = Wanted(reward, notify)
@@ -102,10 +103,12 @@ class Posts(SoftDeletingRepository[Post, PostId]):
         title: Annotated[str, Text(1, 200)] | Unset | None = UNSET,
         media_ids: Annotated[Many[File], Field(max_length=MAX_MEDIA)] | Unset | None = UNSET,
     ) -> Post:
-        """Change what the post says; sets `editedAt`. One round trip.
+        """Change the given fields of the post and set `editedAt`.
 
         Raises:
-            NotFoundError: There is none.
+            NotFoundError: The post does not exist or is deleted.
+
+        Cost: 1 round trip; index `_id`.
         """
         changes = self._changes(
             content=content, content_html=content_html, title=title, media_ids=media_ids, edited_at=self._now()
@@ -113,20 +116,20 @@ class Posts(SoftDeletingRepository[Post, PostId]):
         return await self._update({"_id": id, **ALIVE}, changes)
 
     async def pin(self, id: PostId) -> Post:
-        """Put the post on top of its space; one that is there stays where it is.
-
-        A transaction of 5 round trips; by_spaceId_and_pinnedAt_and_createdAt counts those that are pinned.
+        """Pin the post to the top of its space. Idempotent: a pinned post keeps its position.
 
         Raises:
-            PinLimitError: The space has three pinned posts.
-            NotFoundError: There is no such post.
+            PinLimitError: The space already has three pinned posts.
+            NotFoundError: The post does not exist or is deleted.
+
+        Cost: one transaction, 5 round trips; index by_spaceId_and_pinnedAt_and_createdAt.
         """
 
         async def work() -> Post:
             post = self._found(await self._one({"_id": id, **ALIVE}), id)
             if post.pinned_at is not None:
                 return post
-            # Two that pin in one space at once must conflict: neither sees the other's pin.
+            # Concurrent pins in one space must conflict, because neither sees the other's pin.
             await self._of(Space).update_one({"_id": post.space_id}, LOCK)
             pinned = {"spaceId": post.space_id, **ALIVE, "pinnedAt": {"$gte": 0}}
             index = "by_spaceId_and_pinnedAt_and_createdAt"
@@ -137,25 +140,29 @@ class Posts(SoftDeletingRepository[Post, PostId]):
         return await self._connection.transaction(work)
 
     async def unpin(self, id: PostId) -> Post:
-        """Take the post from the top of its space; safe to repeat. One round trip.
+        """Unpin the post. Idempotent.
 
         Raises:
-            NotFoundError: There is no such post.
+            NotFoundError: The post does not exist or is deleted.
+
+        Cost: 1 round trip; index `_id`.
         """
         return await self._update({"_id": id, **ALIVE}, {"$unset": {"pinnedAt": ""}})
 
     async def delete(self, id: PostId) -> None:
-        """Mark the post as deleted, and unpin it; its comments and likes stay, unlisted. One round trip.
+        """Soft-delete the post and unpin it. Its comments and likes are kept but not listed.
 
         Raises:
-            NotFoundError: There is none, or it is deleted.
+            NotFoundError: The post does not exist or is already deleted.
+
+        Cost: 1 round trip; index `_id`.
         """
         await self._update({"_id": id, **ALIVE}, {"$set": {"deletedAt": self._now()}, "$unset": {"pinnedAt": ""}})
 
     async def feed(self, space_id: SpaceId, *, limit: Limit = 20, after: Cursor | None = None) -> Page[Post]:
-        """The space's posts: pinned ones first, the newest pin first, then the newest. One round trip.
+        """Return a page of the space's posts: pinned posts first, the latest pin on top, then the others, newest first.
 
-        Served by by_spaceId_and_pinnedAt_and_createdAt, where posts that are not pinned come last.
+        Cost: 1 round trip; index by_spaceId_and_pinnedAt_and_createdAt, in which posts that are not pinned come last.
         """
         index = "by_spaceId_and_pinnedAt_and_createdAt"
         return await self._page({"spaceId": space_id, **ALIVE}, index, limit, after)
@@ -168,21 +175,32 @@ class Posts(SoftDeletingRepository[Post, PostId]):
         limit: Limit = 20,
         after: Cursor | None = None,
     ) -> Page[Post]:
-        """The space's posts by time. One round trip, by_spaceId_and_createdAt."""
+        """Return a page of the space's posts, newest or oldest first.
+
+        Cost: 1 round trip; index by_spaceId_and_createdAt.
+        """
         filter = {"spaceId": space_id, **ALIVE}
         return await self._page(filter, "by_spaceId_and_createdAt", limit, after, newest_first=order == "newest")
 
     async def by_author(self, author_id: UserId, *, limit: Limit = 20, after: Cursor | None = None) -> Page[Post]:
-        """The author's posts, newest first. One round trip, by_authorId_and_createdAt."""
+        """Return a page of the author's posts, newest first.
+
+        Cost: 1 round trip; index by_authorId_and_createdAt.
+        """
         return await self._page({"authorId": author_id, **ALIVE}, "by_authorId_and_createdAt", limit, after)
 
     async def recent(
         self, *, space_ids: Many[SpaceId] | None = None, limit: Limit = 20, after: Cursor | None = None
     ) -> Page[Post]:
-        """The posts of these spaces, or of all, newest first; not those of deleted spaces. 2 round trips.
+        """Return a page of the posts of several spaces, or of all, newest first, without those of deleted spaces.
 
-        Served by by_spaceId_and_createdAt: one seek for each space, and the page. All spaces come by
-        by_deletedAt_and_order.
+        Args:
+            space_ids: The spaces, by default all.
+            limit: The page size.
+            after: The cursor of the previous page.
+
+        Cost: 2 round trips; index by_spaceId_and_createdAt (one seek per space, and the page), and
+        by_deletedAt_and_order if all spaces are read.
         """
 
         async def spaces() -> list[ObjectId]:
@@ -195,10 +213,10 @@ class Posts(SoftDeletingRepository[Post, PostId]):
         return await self._merged_page("spaceId", spaces, limit, after, query)
 
     async def following(self, user_id: UserId, *, limit: Limit = 20, after: Cursor | None = None) -> Page[Post]:
-        """The posts of the people whom the user follows, newest first. 2 round trips.
+        """Return a page of the posts of the users that the user follows, newest first.
 
-        Served by by_followerId_and_followingId and by_authorId_and_createdAt: one seek for each of them, and the page.
-        Beyond 200 of them also by by_createdAt, where the server finds that shorter.
+        Cost: 2 round trips; indexes by_followerId_and_followingId and by_authorId_and_createdAt (one seek per followed
+        user, and the page). If the user follows more than 200, the server may choose by_createdAt where that is faster.
         """
 
         async def authors() -> list[ObjectId]:
@@ -209,16 +227,20 @@ class Posts(SoftDeletingRepository[Post, PostId]):
         return await self._merged_page("authorId", authors, limit, after, ("posts", "following", user_id))
 
     async def count_since(self, space_id: SpaceId, since: Timestamp) -> int:
-        """How many posts the space got at this time or later.
+        """Count the posts created in the space at or after this time.
 
-        One round trip, by_spaceId_and_createdAt: a key and a document for each of them.
+        Args:
+            space_id: The space.
+            since: The time, in Unix milliseconds.
+
+        Cost: 1 round trip; index by_spaceId_and_createdAt, one key and one document per post.
         """
         filter = {"spaceId": space_id, "createdAt": {"$gte": since}, **ALIVE}
         return await self._collection.count_documents(filter, hint="by_spaceId_and_createdAt")
 
     async def _apply(self, author_id: UserId, drafts: Sequence[_Draft]) -> Sequence[Post | Exception]:
-        """Write the author's posts, in order. In a transaction."""
-        # The author first, who is what these transactions contend for.
+        """Create the author's posts, in order. Runs in a transaction."""
+        # The author first: that is the document which these transactions contend for.
         author = (await lock_authors(self._of(User), {author_id})).get(author_id)
         among = {"_id": {"$in": list({draft.space_id for draft in drafts})}, **ALIVE}
         found = self._of(Space).find(among, {"_id": 1}, batch_size=AT_ONCE, hint="_id_")

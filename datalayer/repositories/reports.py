@@ -1,4 +1,4 @@
-"""What people reported to the moderators."""
+"""Reports to the moderators."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -31,9 +31,11 @@ class ModerationCase:
     """A target with its pending reports.
 
     Attributes:
-        reports: How many there are.
-        reasons: What they say, the oldest first; of many the first 20.
-        first_reported_at: When the oldest was filed.
+        target_type: `post`, `comment` or `user`.
+        target_id: The target's id.
+        reports: The number of pending reports.
+        reasons: Their reasons, oldest first, at most 20.
+        first_reported_at: The time of the oldest one, in Unix milliseconds.
     """
 
     target_type: ReportTarget
@@ -44,7 +46,7 @@ class ModerationCase:
 
 
 class Reports(Repository[Report, ReportId]):
-    """The reports, and the moderators' queue."""
+    """The reports and the moderation queue."""
 
     document = Report
 
@@ -57,21 +59,22 @@ class Reports(Repository[Report, ReportId]):
         *,
         notify: bool = False,
     ) -> Report:
-        """Report a target. 3 round trips; by_reporterId_and_targetType_and_targetId lets only one be pending.
-
-        With `notify` a transaction of 7 or 8 round trips, by_role and by_userId_and_type_and_gatherKey.
+        """Report a post, comment or user.
 
         Args:
-            reporter_id: Who reports it.
-            target_type: What it is.
-            target_id: Which one.
-            reason: Why.
-            notify: Tell the moderators and admins but the reporter, in a notification `report` that gathers the reports
+            reporter_id: The user who reports it.
+            target_type: `post`, `comment` or `user`.
+            target_id: The post, comment or user.
+            reason: The reason, 1 to 2,000 characters.
+            notify: Notify the moderators and admins, except the reporter. One `report` notification gathers all reports
                 of the target.
 
         Raises:
-            AlreadyExistsError: The reporter has a pending report of this target.
-            NotFoundError: There is no such reporter or target.
+            AlreadyExistsError: The reporter already has a pending report of this target.
+            NotFoundError: The reporter or target does not exist, or the target is deleted.
+
+        Cost: 3 round trips; index by_reporterId_and_targetType_and_targetId, which allows one pending report each. With
+        `notify` one transaction of 7 or 8 round trips; indexes by_role and by_userId_and_type_and_gatherKey.
         """
         report = Report(
             reporter_id=reporter_id,
@@ -96,18 +99,19 @@ class Reports(Repository[Report, ReportId]):
         if not notify:
             await self._require(User, reporter_id)
             return await self._file(report)
-        # The reports of a target count up in the same notifications.
+        # All reports of a target are counted in the same notifications.
         return await self._connection.transaction(work, writes=[(Report.Settings.name, target_id)])
 
     async def _file(self, report: Report) -> Report:
-        """Insert the report of somebody who exists."""
+        """Insert the report; the reporter has been checked."""
         await self._require(TARGETS[report.target_type], report.target_id)
         return await self._insert(report)
 
     async def queue(self, *, limit: Limit = 20, after: Cursor | None = None) -> Page[ModerationCase]:
-        """The targets with pending reports: most reported first, then the longest waiting. One round trip, by_status.
+        """Return a page of the targets with pending reports: the most reports first, then the longest waiting.
 
-        Groups and sorts all pending reports for each page: its cost grows with them, not with the settled ones.
+        Cost: 1 round trip; index by_status. It groups and sorts all pending reports for each page; settled reports cost
+        nothing.
         """
         query = ("reports", "queue")
         order = {"reports": -1, "firstReportedAt": 1, "_id": 1}
@@ -131,12 +135,18 @@ class Reports(Repository[Report, ReportId]):
         limit: Limit = 20,
         after: Cursor | None = None,
     ) -> Page[Report]:
-        """The reports of a target, settled ones too, newest first. One round trip, by_targetType_and_targetId."""
+        """Return a page of the reports of a target, newest first, including settled ones.
+
+        Cost: 1 round trip; index by_targetType_and_targetId.
+        """
         filter = {"targetType": target_type, "targetId": target_id}
         return await self._page(filter, "by_targetType_and_targetId", limit, after)
 
     async def pending_count(self) -> int:
-        """How many reports are pending. One round trip, counted in by_status."""
+        """Count the pending reports.
+
+        Cost: 1 round trip, which counts the keys of index by_status.
+        """
         return await self._collection.count_documents({"status": PENDING}, hint="by_status")
 
     async def resolve(
@@ -147,16 +157,25 @@ class Reports(Repository[Report, ReportId]):
         resolver_id: UserId,
         status: Resolution = "resolved",
     ) -> int:
-        """Settle all pending reports of the target, and say how many there were.
+        """Settle all pending reports of the target. Idempotent.
 
-        3 round trips: `_id`, and a transaction that uses by_targetType_and_targetId.
+        Args:
+            target_type: `post`, `comment` or `user`.
+            target_id: The post, comment or user.
+            resolver_id: The moderator who settles them.
+            status: `resolved` or `dismissed`.
+
+        Returns:
+            The number of reports that were pending.
 
         Raises:
-            NotFoundError: There is no such resolver.
+            NotFoundError: The resolver does not exist.
+
+        Cost: 3 round trips, the last two in a transaction; indexes `_id` and by_targetType_and_targetId.
         """
         await self._require(User, resolver_id)
         pending = {"targetType": target_type, "targetId": target_id, "status": PENDING}
-        # Nothing is settled before it was filed, whatever the clocks say.
+        # Clocks differ: never store a `resolvedAt` before `createdAt`.
         resolved_at = {"$max": [self._now(), "$createdAt"]}
         settled = [{"$set": {"status": status, "resolvedAt": resolved_at, "resolvedBy": resolver_id}}]
         return await self._update_all(pending, settled, "by_targetType_and_targetId")
@@ -165,14 +184,14 @@ class Reports(Repository[Report, ReportId]):
 _CASE: dict[str, Any] = {
     "_id": {"targetType": "$targetType", "targetId": "$targetId"},
     "reports": {"$sum": 1},
-    # Not all: a thousand long ones would be more than a document may hold.
+    # Not all of them: a thousand long ones would exceed the size limit of a document.
     "reasons": {"$firstN": {"input": "$reason", "n": MAX_REASONS}},
     "firstReportedAt": {"$min": "$createdAt"},
 }
 
 
 def _behind(reports: Any, first_reported_at: Any, target_type: Any, target_id: Any) -> dict[str, Any]:  # noqa: ANN401
-    """The filter of the cases behind a position in the queue."""
+    """Return the filter of the cases after a position in the queue."""
     as_many = {"reports": reports}
     as_old = {**as_many, "firstReportedAt": first_reported_at}
     target = {"targetType": target_type, "targetId": target_id}

@@ -1,4 +1,4 @@
-"""Who comes to an event."""
+"""RSVPs to events."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -27,11 +27,11 @@ _Request: TypeAlias = tuple[UserId, _Wish, Wanted]
 
 @dataclass(frozen=True, slots=True)
 class RsvpResult:
-    """What `set` returns.
+    """The result of `set`.
 
     Attributes:
-        rsvp: The user's answer.
-        newly: Whether it was another one before this call, or none.
+        rsvp: The user's RSVP.
+        newly: `True` if this call created or changed it.
     """
 
     rsvp: Rsvp
@@ -43,7 +43,7 @@ _Answer: TypeAlias = RsvpResult | Exception | None
 
 @dataclass(frozen=True, slots=True)
 class RsvpCounts:
-    """How many people gave which answer."""
+    """The number of RSVPs by status."""
 
     going: int
     maybe: int
@@ -51,10 +51,10 @@ class RsvpCounts:
 
 
 class Rsvps(Repository[Rsvp, RsvpId]):
-    """The answers to events. The event's `rsvpCount`, which is those going, follows in the same transaction.
+    """RSVPs to events.
 
-    Concurrent answers to one event in one process share transactions; outside of `transaction`, that is: there they
-    belong to the transaction that is open.
+    The event's `rsvpCount` (status `going`) is updated in the same transaction. Concurrent RSVPs to one event in one
+    process share transactions. Inside `transaction` they belong to the open transaction.
     """
 
     document = Rsvp
@@ -66,21 +66,26 @@ class Rsvps(Repository[Rsvp, RsvpId]):
         )
 
     async def withdraw(self, user_id: UserId, event_id: EventId) -> bool:
-        """Take the user's answer back; whether there was one.
+        """Withdraw the user's RSVP. Idempotent.
 
-        A transaction of 4 round trips, by_eventId_and_userId, shared as `set`'s is.
+        Returns:
+            `False` if the user had none.
 
         Raises:
-            NotFoundError: There is no such event.
-            EventOverError: It is over.
+            NotFoundError: The event does not exist or is deleted.
+            EventOverError: The event is over.
+
+        Cost: one transaction, 4 round trips; index by_eventId_and_userId; concurrent RSVPs to the event share it.
         """
         return await self._groups.submit(event_id, (user_id, "withdraw", NOTHING)) is not None
 
     async def delete(self, id: RsvpId) -> None:
-        """Remove the answer, even when the event is over. A transaction of 3 round trips.
+        """Delete the RSVP, also when the event is over.
 
         Raises:
-            NotFoundError: There is none.
+            NotFoundError: The RSVP does not exist.
+
+        Cost: one transaction, 3 round trips; index `_id`.
         """
 
         async def work() -> None:
@@ -88,36 +93,45 @@ class Rsvps(Repository[Rsvp, RsvpId]):
             if wire is None:
                 raise not_found(Rsvp, id)
             if wire["status"] == "going":
-                # Also of a deleted event: the other answers to it stay, and so its counter has to.
+                # Deleted events too: they keep their RSVPs, so their counter must stay correct.
                 await self._of(Event).update_one({"_id": wire["eventId"]}, {"$inc": {"rsvpCount": -1}})
 
         await self._connection.transaction(work)
 
     async def for_pair(self, user_id: UserId, event_id: EventId) -> Rsvp | None:
-        """The user's answer to the event. One round trip, by_eventId_and_userId."""
+        """Return the user's RSVP to the event, or `None`.
+
+        Cost: 1 round trip; index by_eventId_and_userId.
+        """
         return await self._one({"eventId": event_id, "userId": user_id}, hint="by_eventId_and_userId")
 
     async def attendees(
         self, event_id: EventId, *, status: RsvpStatus = "going", limit: Limit = 20, after: Cursor | None = None
     ) -> Page[Rsvp]:
-        """The answers of one kind, newest first; none while the event is deleted. 2 round trips, by_eventId_and_status.
+        """Return a page of the event's RSVPs with one status, newest first. It is empty while the event is deleted.
 
-        The newest is the one that was made last; an answer that is changed keeps its place.
+        The order is that of creation: changing an RSVP does not move it.
+
+        Cost: 2 round trips; index by_eventId_and_status.
         """
         of_kind = {"eventId": event_id, "status": status}
         alive = partial(self._of(Event).find_one, {"_id": event_id, **ALIVE}, {"_id": 1})
         return await self._page(of_kind, "by_eventId_and_status", limit, after, only_if=alive)
 
     async def for_user(self, user_id: UserId, *, limit: Limit = 20, after: Cursor | None = None) -> Page[Rsvp]:
-        """The user's answers to events that are not deleted, newest first.
+        """Return a page of the user's RSVPs, newest first, without those to deleted events.
 
-        One round trip, by_userId and the events' `_id`; more where the page lies among many of deleted events.
+        Cost: 1 round trip, more if many events around the page are deleted; indexes by_userId and, on the events,
+        `_id`.
         """
         filter, lookups = {"userId": user_id}, [{"$lookup": _ALIVE_EVENT}]
         return await self._filtered_page(filter, "by_userId", lookups, itemgetter("event"), limit=limit, after=after)
 
     async def counts(self, event_id: EventId) -> RsvpCounts:
-        """How many people gave which answer. One round trip; a key of by_eventId_and_status for each of them."""
+        """Count the event's RSVPs by status.
+
+        Cost: 1 round trip; index by_eventId_and_status, one key per RSVP.
+        """
         pipeline: list[dict[str, Any]] = [
             {"$match": {"eventId": event_id}},
             {"$group": {"_id": "$status", "count": {"$sum": 1}}},
@@ -126,32 +140,32 @@ class Rsvps(Repository[Rsvp, RsvpId]):
         found = {group["_id"]: group["count"] async for group in cursor}
         return RsvpCounts(found.get("going", 0), found.get("maybe", 0), found.get("notGoing", 0))
 
-    # Last of the public ones: behind it, `set` in an annotation of this class would be this method.
+    # The last public method, because after this definition an annotation `set` in this class means this method.
     async def set(
         self, user_id: UserId, event_id: EventId, status: RsvpStatus, *, reward: bool = False, notify: bool = False
     ) -> RsvpResult:
-        """Give or change the user's answer; safe to repeat.
-
-        A transaction of 4 round trips, by_eventId_and_userId, shared with those who answer at once. It has 8 round
-        trips with `reward`, by_action, by_threshold and by_userId_and_action_and_reference, 9 where that leads to a
-        notification.
+        """Create or change the user's RSVP. Idempotent.
 
         Args:
-            user_id: Who answers.
+            user_id: The user.
             event_id: The event.
-            status: The answer.
-            reward: Give a user who is going the points of `rsvp`, once for the event.
-            notify: Tell the user of a level that they reach by that (`level_up`).
+            status: `going`, `maybe` or `notGoing`.
+            reward: Award a user who is going the points for `rsvp`, once per event.
+            notify: Notify the user if those points lead to a new level (`level_up`).
 
         Raises:
-            NotFoundError: There is no such user or event.
-            EventFullError: All seats are taken; the answer stays as it was.
-            EventOverError: The event is over; a series, when its last occurrence is.
+            NotFoundError: The user or event does not exist, or the event is deleted.
+            EventFullError: All seats are taken. The RSVP does not change.
+            EventOverError: The event is over. A recurring event is over when its last occurrence is.
+
+        Cost: one transaction, 4 round trips; index by_eventId_and_userId; concurrent RSVPs to the event share it. It
+        takes 8 round trips with `reward` (indexes by_action, by_threshold, by_userId_and_action_and_reference), 9 if
+        that leads to a notification.
         """
         return cast("RsvpResult", await self._groups.submit(event_id, (user_id, status, Wanted(reward, notify))))
 
     async def _apply(self, event_id: EventId, requests: Sequence[_Request]) -> Sequence[_Answer]:
-        """Do the requests one after the other, and write what comes out of it. In a transaction."""
+        """Apply the requests in order, and write the result. Runs in a transaction."""
         found = await self._state(event_id, [user_id for user_id, _, _ in requests])
         if found is None:
             return [not_found(Event, event_id) for _ in requests]
@@ -170,13 +184,13 @@ class Rsvps(Repository[Rsvp, RsvpId]):
         return answers
 
     async def _state(self, event_id: EventId, user_ids: Sequence[UserId]) -> "_State | None":
-        """The event if it is there, which of the users exist, and their answers to it. One round trip."""
+        """Return the event, the existing users and their RSVPs to it, or `None` without the event. 1 round trip."""
         users = {
             "from": "users",
             "pipeline": [{"$match": {"_id": {"$in": user_ids}}}, {"$project": {"_id": 1}}],
             "as": "users",
         }
-        # A lookup takes no hint. Only by_eventId_and_userId has the order asked for.
+        # A lookup takes no hint. The sort makes the server choose by_eventId_and_userId.
         of_users = {"eventId": event_id, "userId": {"$in": user_ids}}
         rsvps = {
             "from": "rsvps",
@@ -209,7 +223,7 @@ class Rsvps(Repository[Rsvp, RsvpId]):
                 gone.append(DeleteOne({"_id": before.id}))
             if after is not None:
                 new.append(InsertOne(after.to_wire()))
-        # In this order: an answer that was withdrawn and given again makes place for itself.
+        # In this order: an RSVP that was withdrawn and set again is removed before it is inserted.
         if changes := [*gone, *new, *changed]:
             await self._collection.bulk_write(changes)
         if seats.taken != found.event.rsvp_count:
@@ -219,7 +233,7 @@ class Rsvps(Repository[Rsvp, RsvpId]):
 
 @dataclass(frozen=True, slots=True)
 class _State:
-    """What is stored of an event and of those who ask for something."""
+    """The stored event, users and RSVPs that the requests are about."""
 
     event: Event
     users: frozenset[UserId]
@@ -227,7 +241,7 @@ class _State:
 
 
 class _Seats:
-    """The answers to an event while requests are done."""
+    """The RSVPs to an event while requests are applied."""
 
     def __init__(self, found: _State, now: int) -> None:
         self._found, self._now = found, now
@@ -235,7 +249,7 @@ class _Seats:
         self.taken = found.event.rsvp_count
 
     def answer(self, user_id: UserId, wish: _Wish) -> _Answer:
-        """The user's answer after the request, the one before for a withdrawal, or why it cannot be done."""
+        """Return the user's RSVP after the request, for a withdrawal the one before it, or why it is refused."""
         before = self.rsvps.get(user_id)
         if wish == "withdraw":
             self._take(user_id, before, None)

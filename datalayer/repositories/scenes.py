@@ -21,11 +21,11 @@ _IN_ORDER = "by_chapterId_and_sceneNumber"
 
 @dataclass(frozen=True, slots=True)
 class GenerationTicket:
-    """The permission to generate a scene.
+    """The permission to generate a scene's prose.
 
     Attributes:
-        scene: The scene with the outline to write by; `prose` is that of the run before, if there is one.
-        token: What proves that the result is this run's. It is good for one result, until the run is released.
+        scene: The scene with the outline to follow. Its `prose` is that of the previous run, if any.
+        token: Identifies the run. It is valid for one result, until the run is released.
     """
 
     scene: Scene
@@ -33,25 +33,27 @@ class GenerationTicket:
 
 
 class GenerationRepository(Repository[Scene, SceneId]):
-    """The runs of the generation. A scene has one at most, and its token is the only proof of it.
+    """The generation runs. A scene has at most one run, and the run's token is the only proof of it.
 
-    Each step is one conditional update, so of many at once one succeeds. A run that died keeps its scene until
-    `release_stale`; the scene may be edited or moved meanwhile, and the run still completes it.
+    Each step is one conditional update, so of several concurrent calls one succeeds. A crashed run keeps its scene
+    until `release_stale`. The scene may be edited or moved meanwhile; the run still completes it.
     """
 
     document = Scene
     belongs_to = (Chapter, "chapterId")
 
     async def request_generation(self, id: SceneId, *, outline: Outline | None = None) -> GenerationTicket:
-        """Begin a run for the scene, by a new outline if one is given. One round trip, `_id`; 2 where it fails.
+        """Start a generation run for the scene, optionally with a new outline.
 
-        The prose stays until the run hands in another; a scene that has one counts as regenerated. The error of the
-        run before is forgotten. Where the outcome is unknown (`UnavailableError`) the scene may wait for a run whose
-        token nobody has: `release_stale` ends that too.
+        The old prose is kept until the run hands in a new one; if there is prose, `regenerationCount` grows by 1. The
+        error of the previous run is cleared. If the outcome is unknown (`UnavailableError`), the scene may be waiting
+        for a run whose token nobody has; `release_stale` ends that run too.
 
         Raises:
-            AlreadyGeneratingError: Another run has the scene.
-            NotFoundError: There is no such scene.
+            AlreadyGeneratingError: The scene already has a run.
+            NotFoundError: The scene does not exist.
+
+        Cost: 1 round trip, 2 if it fails; index `_id`.
         """
         token = GenerationToken(new_object_id())
         again = {"$cond": [{"$eq": [{"$type": "$prose"}, "missing"]}, 0, 1]}
@@ -62,7 +64,7 @@ class GenerationRepository(Repository[Scene, SceneId]):
             "regenerationCount": {"$add": ["$regenerationCount", again]},
         }
         if outline is not None:
-            # In a pipeline, a text that begins with a dollar would be a field's name.
+            # `$literal`, because in a pipeline a text that starts with a dollar sign is a field path.
             changes["outline"] = {"$literal": outline}
         wire = await self._collection.find_one_and_update(
             {"_id": id, "status": {"$ne": "generating"}},
@@ -76,35 +78,44 @@ class GenerationRepository(Repository[Scene, SceneId]):
         raise AlreadyGeneratingError
 
     async def complete_generation(self, token: GenerationToken, prose: Body) -> Scene:
-        """Hand in the prose: the scene is complete. One round trip, by_generationToken.
+        """Hand in the prose and complete the scene.
 
-        The token is used up. So where the outcome is unknown (`UnavailableError`), call it again: it either succeeds,
-        or is stale because it had succeeded the first time, or because the run was released in between; the scene's
-        prose tells which.
+        The token becomes invalid. If the outcome is unknown (`UnavailableError`), call it again: it either succeeds, or
+        raises `StaleGenerationError` because the first call had succeeded or the run was released in between. The
+        scene's prose tells which.
 
         Raises:
-            StaleGenerationError: The run is no longer the scene's, and nothing was changed.
+            StaleGenerationError: The run no longer owns the scene. Nothing was changed.
+
+        Cost: 1 round trip; index by_generationToken.
         """
         return await self._finish(token, {"status": "complete", "prose": prose}, errorMessage="")
 
     async def fail_generation(self, token: GenerationToken, error_message: Note) -> Scene:
-        """Give the run up; the prose of the run before stays. One round trip, by_generationToken.
+        """End the run with an error. The prose of the previous run is kept.
 
-        Where the outcome is unknown, call it again, as `complete_generation`.
+        If the outcome is unknown, call it again, as for `complete_generation`.
 
         Raises:
-            StaleGenerationError: The run is no longer the scene's, and nothing was changed.
+            StaleGenerationError: The run no longer owns the scene. Nothing was changed.
+
+        Cost: 1 round trip; index by_generationToken.
         """
         return await self._finish(token, {"status": "error", "errorMessage": error_message})
 
     async def release_stale(self, older_than_ms: Count) -> int:
-        """Take the scenes away from the runs that began more than so many milliseconds ago, and say how many.
+        """Release the scenes of runs that started more than `older_than_ms` milliseconds ago.
 
-        They have failed then, and can be requested again; what their runs hand in later is refused. Time is that of
-        the clocks of the processes: choose more than a run takes and clocks differ. A transaction of 2 round trips,
-        by_status_and_generationStartedAt.
+        These runs have failed: their scenes can be requested again, and results that they still hand in are refused.
+        Times come from the clocks of the processes, so choose more than the duration of a run plus the difference
+        between the clocks.
+
+        Returns:
+            The number of released scenes.
+
+        Cost: one transaction, 2 round trips; index by_status_and_generationStartedAt.
         """
-        # `$not` instead of `$lt`: it finds what was imported without a time as well.
+        # `$not` instead of `$lt`, because it also matches scenes that were imported without a time.
         stale = {"status": "generating", "generationStartedAt": {"$not": {"$gte": self._now() - older_than_ms}}}
         message = f"The run was released after more than {older_than_ms} ms without a result."
         released = _finished({"status": "error", "errorMessage": message})
@@ -123,16 +134,19 @@ class GenerationRepository(Repository[Scene, SceneId]):
 
 
 class Scenes(GenerationRepository):
-    """The scenes, numbered from 1 in each chapter. What changes the numbers writes to the chapter.
+    """The scenes, numbered from 1 in each chapter.
 
-    So no two transactions number a chapter at once, and none adds to a chapter that is being removed.
+    Every change of the numbers writes to the chapter, so no two transactions number a chapter concurrently, and none
+    adds to a chapter that is being deleted.
     """
 
     async def create(self, chapter_id: ChapterId, outline: Outline) -> Scene:
-        """Make a scene, a draft, the last of its chapter. A transaction of 4 round trips, by_chapterId_and_sceneNumber.
+        """Create a scene as a draft at the end of its chapter.
 
         Raises:
-            NotFoundError: There is no such chapter.
+            NotFoundError: The chapter does not exist.
+
+        Cost: one transaction, 4 round trips; index by_chapterId_and_sceneNumber.
         """
 
         async def work() -> Scene:
@@ -154,34 +168,39 @@ class Scenes(GenerationRepository):
         return await self._connection.transaction(work)
 
     async def in_chapter(self, chapter_id: ChapterId) -> list[Scene]:
-        """The chapter's scenes by number, as they were at one moment. One round trip, by_chapterId_and_sceneNumber."""
+        """Return the chapter's scenes by number, read from one snapshot.
+
+        Cost: 1 round trip; index by_chapterId_and_sceneNumber.
+        """
         async with self._connection.snapshot():
             return await self._visible({"chapterId": chapter_id}, sort={"sceneNumber": 1}, hint=_IN_ORDER)
 
     async def edit(self, id: SceneId, *, outline: Outline | Unset = UNSET, prose: Body | Unset | None = UNSET) -> Scene:
-        """Change what the scene says, in whatever state it is. One round trip.
+        """Change the given texts of the scene, in any status.
 
-        The state stays; but a complete scene whose prose is removed is a draft again. A run that is under way completes
-        the scene all the same, and its prose takes the place of this one.
+        The status does not change, except that a complete scene whose prose is removed becomes a draft. A running
+        generation still completes the scene and replaces its prose.
 
         Raises:
-            NotFoundError: There is none.
+            NotFoundError: The scene does not exist.
+
+        Cost: 1 round trip; index `_id`.
         """
         if prose is not None:
             return await self._update({"_id": id}, self._changes(outline=outline, prose=prose))
-        # In a pipeline, a text that begins with a dollar would be a field's name.
+        # `$literal`, because in a pipeline a text that starts with a dollar sign is a field path.
         texts = {} if outline is UNSET else {"outline": {"$literal": outline}}
         status = {"$cond": [{"$eq": ["$status", "complete"]}, "draft", "$status"]}
         return await self._update({"_id": id}, [{"$set": {**texts, "status": status}}, {"$unset": "prose"}])
 
     async def move(self, id: SceneId, position: Positive) -> list[Scene]:
-        """Put the scene at a place in its chapter, and give all of them in their new order.
-
-        A transaction of 5 round trips, by_chapterId_and_sceneNumber.
+        """Move the scene to a position in its chapter, and return all scenes of the chapter in their new order.
 
         Raises:
             InvalidInputError: The chapter has fewer scenes.
-            NotFoundError: There is no such scene.
+            NotFoundError: The scene does not exist.
+
+        Cost: one transaction, 5 round trips; index by_chapterId_and_sceneNumber.
         """
 
         async def work() -> list[Scene]:
@@ -189,7 +208,7 @@ class Scenes(GenerationRepository):
             await self._lock_chapter(scene.chapter_id)
             scenes = await self._in_order(scene.chapter_id)
             if position > len(scenes):
-                raise InvalidInputError("position", f"must be from 1 to {len(scenes)}, the last place in the chapter")
+                raise InvalidInputError("position", f"must be from 1 to {len(scenes)}, the size of the chapter")
             others = [other for other in scenes if other.id != id]
             order = [*others[: position - 1], scene, *others[position - 1 :]]
             before = {other.id: other.scene_number for other in scenes}
@@ -199,12 +218,14 @@ class Scenes(GenerationRepository):
         return await self._connection.transaction(work)
 
     async def delete(self, id: SceneId) -> None:
-        """Remove the scene; those behind it move up. A transaction of 5 round trips, by_chapterId_and_sceneNumber.
+        """Delete the scene, permanently. Later scenes move up.
 
-        A run that generates it changes nothing any more.
+        The result of a running generation of this scene is refused.
 
         Raises:
-            NotFoundError: There is none.
+            NotFoundError: The scene does not exist.
+
+        Cost: one transaction, 5 round trips; index by_chapterId_and_sceneNumber.
         """
 
         async def work() -> None:
@@ -225,9 +246,9 @@ class Scenes(GenerationRepository):
         await self._connection.transaction(work)
 
     async def status_counts(self, story_id: StoryId) -> dict[SceneStatus, int]:
-        """How many of the story's scenes are in each state, 0 included, at one moment. One round trip.
+        """Count the story's scenes by status, including zeros, in one snapshot.
 
-        Served by by_story, and each scene of the story: 1 ms for 1,000.
+        Cost: 1 round trip; index by_story; reads every scene of the story, 1 ms per 1,000.
         """
         story = {
             "from": "stories",
@@ -245,17 +266,17 @@ class Scenes(GenerationRepository):
         return await self._all({"chapterId": chapter_id}, sort={"sceneNumber": 1}, hint=_IN_ORDER)
 
     async def _lock_chapter(self, id: ChapterId) -> StoryId:
-        """Write to the chapter, and give its story."""
+        """Lock the chapter by a write, and return its story."""
         chapter = await self._of(Chapter).find_one_and_update({"_id": id}, LOCK, {"storyId": 1})
         if chapter is None:
             raise not_found(Chapter, id)
         return chapter["storyId"]
 
     async def _number(self, before: Mapping[SceneId, int], order: Sequence[SceneId], moved: SceneId | None) -> None:
-        """Give the scenes the numbers 1 to n, so that each is free when it is given. One round trip, or none.
+        """Number the scenes 1 to n, in an order of updates in which each number is free. 1 round trip, or none.
 
-        The one that is moved is out of the way meanwhile; the others are in their old order. Where numbers were
-        imported with gaps, some of those may go down and some up.
+        The moved scene is given a free number meanwhile; the others keep their relative order. If numbers were imported
+        with gaps, some of them may go down and some up.
         """
         wrong = [(id, number) for number, id in enumerate(order, 1) if before[id] != number]
         down = [(id, number) for id, number in wrong if number < before[id] and id != moved]
@@ -269,5 +290,5 @@ class Scenes(GenerationRepository):
 
 
 def _finished(changes: Mapping[str, str], **unset: str) -> dict[str, Any]:
-    """The update that ends a run."""
+    """Return the update that ends a run."""
     return {"$set": changes, "$unset": {"generationToken": "", "generationStartedAt": "", **unset}}

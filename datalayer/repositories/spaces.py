@@ -1,4 +1,4 @@
-"""The spaces, and who has been there when."""
+"""Spaces, and the visits of users to them."""
 
 import builtins  # Python 3.14 takes a `list` in an annotation of the class for its method
 from collections.abc import Mapping
@@ -17,17 +17,17 @@ from datalayer.errors import InvalidInputError
 from datalayer.ids import SpaceId, SpaceVisitId, UserId
 
 UNREAD_CAP = 100
-"""Unread posts of a space are counted up to here."""
+"""The maximum that the unread posts of a space are counted to."""
 
 _ALIVE_INDEX = "by_deletedAt_and_order"
 _PAIR_INDEX = "by_userId_and_spaceId"
 
 
 class Spaces(SoftDeletingRepository[Space, SpaceId]):
-    """The spaces, in an order of their own: 0 to n-1 among those that are not deleted.
+    """The spaces, ordered: 0 to n-1 among those that are not deleted.
 
-    What changes the order writes to the last space, and so conflicts with anything else that does. Gaps in an order
-    that was imported are closed by `reorder` and `delete`.
+    Every change of the order writes to the last space, so such changes conflict with each other. Gaps in an imported
+    order are closed by `reorder` and `delete`.
     """
 
     document = Space
@@ -42,7 +42,10 @@ class Spaces(SoftDeletingRepository[Space, SpaceId]):
         icon: Name | None = None,
         required_tier: Name | None = None,
     ) -> Space:
-        """Make a space, last in the order. A transaction of 3 round trips, by_deletedAt_and_order."""
+        """Create a space at the end of the order.
+
+        Cost: one transaction, 3 round trips; index by_deletedAt_and_order.
+        """
 
         async def work() -> Space:
             return await self._insert(
@@ -71,10 +74,12 @@ class Spaces(SoftDeletingRepository[Space, SpaceId]):
         icon: Name | Unset | None = UNSET,
         required_tier: Name | Unset | None = UNSET,
     ) -> Space:
-        """Change some of the space's fields. One round trip.
+        """Change the given fields of the space.
 
         Raises:
-            NotFoundError: There is none.
+            NotFoundError: The space does not exist or is deleted.
+
+        Cost: 1 round trip; index `_id`.
         """
         changes = self._changes(
             name=name,
@@ -87,26 +92,30 @@ class Spaces(SoftDeletingRepository[Space, SpaceId]):
         return await self._update({"_id": id, **ALIVE}, changes)
 
     async def delete(self, id: SpaceId) -> None:
-        """Mark the space as deleted; those behind it move up. A transaction of 5 round trips, by_deletedAt_and_order.
+        """Soft-delete the space. Later spaces move up.
 
         Raises:
-            NotFoundError: There is none, or it is deleted.
+            NotFoundError: The space does not exist or is already deleted.
+
+        Cost: one transaction, 5 round trips; index by_deletedAt_and_order.
         """
 
         async def work() -> None:
             await self._lock_order()
             await self._update({"_id": id, **ALIVE}, {"$set": {"deletedAt": self._now()}})
             left = await self._all(ALIVE, sort={"order": 1}, hint=_ALIVE_INDEX)
-            # In ascending order, so that no two have the same place at any moment.
+            # In ascending order, so that no two spaces ever have the same position.
             await self._place({space.id: order for order, space in enumerate(left) if space.order != order})
 
         await self._connection.transaction(work)
 
     async def restore(self, id: SpaceId) -> Space:
-        """Bring a deleted space back, last in the order. A transaction of 4 round trips, by_deletedAt_and_order.
+        """Restore a deleted space at the end of the order. Idempotent.
 
         Raises:
-            NotFoundError: There is none.
+            NotFoundError: The space does not exist.
+
+        Cost: one transaction, 4 round trips; index by_deletedAt_and_order.
         """
 
         async def work() -> Space:
@@ -119,43 +128,49 @@ class Spaces(SoftDeletingRepository[Space, SpaceId]):
         return await self._connection.transaction(work)
 
     async def by_visibility(self, visibility: Visibility) -> builtins.list[Space]:
-        """The spaces of a visibility, in order. One round trip, by_visibility."""
+        """Return the spaces with this visibility, in order.
+
+        Cost: 1 round trip; index by_visibility.
+        """
         async with self._connection.snapshot():
             spaces = await self._all({"visibility": visibility, **ALIVE}, hint="by_visibility")
         return sorted(spaces, key=lambda space: space.order)
 
     async def reorder(self, ids: Many[SpaceId]) -> None:
-        """Put the spaces into this order: all of them, seen at once by readers.
-
-        A transaction of 5 round trips, by_deletedAt_and_order.
+        """Set the order of all spaces. Readers see either the old order or the new one.
 
         Raises:
-            InvalidInputError: `ids` is not each space that is not deleted, once.
+            InvalidInputError: `ids` does not contain each space that is not deleted exactly once.
+
+        Cost: one transaction, 5 round trips; index by_deletedAt_and_order.
         """
 
         async def work() -> None:
             behind = await self._lock_order()
             spaces = {space.id: space for space in await self._all(ALIVE, hint=_ALIVE_INDEX)}
             if len(ids) != len(spaces) or spaces.keys() != set(ids):
-                raise InvalidInputError("ids", "must be all spaces that are not deleted, each once")
+                raise InvalidInputError("ids", "must contain all spaces that are not deleted, each exactly once")
             places = {id: order for order, id in enumerate(ids) if spaces[id].order != order}
-            # First out of the way: the places are unique at every moment.
+            # Move them out of the way first, because positions must be unique at every moment.
             await self._place({id: order + behind for id, order in places.items()})
             await self._place(places)
 
         await self._connection.transaction(work)
 
     async def list(self, *, include_deleted: bool = False) -> builtins.list[Space]:
-        """All spaces in order. One round trip, by_deletedAt_and_order; with the deleted ones by_order."""
+        """Return all spaces in order, optionally including deleted ones.
+
+        Cost: 1 round trip; index by_deletedAt_and_order, by_order with deleted spaces.
+        """
         async with self._connection.snapshot():
             if include_deleted:
                 return await self._all({}, sort={"order": 1, "_id": 1}, hint="by_order")
             return await self._all(ALIVE, sort={"order": 1}, hint=_ALIVE_INDEX)
 
     async def _lock_order(self) -> int:
-        """The place behind the last one. Writes to the last, so that no two transactions change the order at once.
+        """Return the position after the last space. Writes to the last space, so that changes of the order conflict.
 
-        Before the first space, the unique index by_deletedAt_and_order does this.
+        If there is no space yet, the unique index by_deletedAt_and_order does this.
         """
         last = await self._collection.find_one_and_update(
             ALIVE, LOCK, {"order": 1}, sort={"order": -1}, hint=_ALIVE_INDEX
@@ -169,17 +184,17 @@ class Spaces(SoftDeletingRepository[Space, SpaceId]):
 
 
 class SpaceVisits(Repository[SpaceVisit, SpaceVisitId]):
-    """When somebody was in a space last."""
+    """The time of each user's last visit to each space."""
 
     document = SpaceVisit
 
     async def record(self, user_id: UserId, space_id: SpaceId) -> SpaceVisit:
-        """Note that the user is in the space now; it never moves backwards.
-
-        One round trip, the first time 4; by_userId_and_spaceId.
+        """Record a visit of the user to the space, now. The timestamp never decreases.
 
         Raises:
-            NotFoundError: There is no such user or space, at the first visit.
+            NotFoundError: On the first visit: the user or space does not exist, or the space is deleted.
+
+        Cost: 1 round trip, 4 on the first visit; index by_userId_and_spaceId.
         """
         pair = {"userId": user_id, "spaceId": space_id}
         visit = {"$max": {"lastVisitedAt": self._now()}}
@@ -199,14 +214,15 @@ class SpaceVisits(Repository[SpaceVisit, SpaceVisitId]):
         return SpaceVisit.from_wire(wire or {})
 
     async def unread(self, user_id: UserId) -> dict[SpaceId, int]:
-        """For every space, the posts by others since the user's last visit, counted up to 100. 2 round trips.
+        """Count, for every space, the posts by other users since the user's last visit, up to 100 per space.
 
-        A space that the user never visited counts from the user's `createdAt`. Served by by_deletedAt_and_order, and
-        for each space by by_userId_and_spaceId and by at most 100 index keys of by_spaceId_and_createdAt; and by those
-        of the posts between that are deleted or the user's own.
+        In a space that the user never visited, posts since the user's `createdAt` count.
 
         Raises:
-            NotFoundError: There is no such user.
+            NotFoundError: The user does not exist.
+
+        Cost: 2 round trips; indexes by_deletedAt_and_order and, for each space, by_userId_and_spaceId and at most 100
+        keys of by_spaceId_and_createdAt, plus those of deleted posts and of the user's own posts in between.
         """
         user = await self._of(User).find_one({"_id": user_id}, {"createdAt": 1})
         if user is None:
@@ -217,7 +233,7 @@ class SpaceVisits(Repository[SpaceVisit, SpaceVisitId]):
 
 
 def _unread(user_id: UserId, joined: int) -> list[dict[str, Any]]:
-    # A lookup takes no hint. Only by_userId_and_spaceId and by_spaceId_and_createdAt have the orders asked for.
+    # A lookup takes no hint. The sorts make the server choose by_userId_and_spaceId and by_spaceId_and_createdAt.
     visits = {
         "from": "spaceVisits",
         "localField": "_id",

@@ -1,4 +1,4 @@
-"""Stories, and all that is in them."""
+"""Stories and their content."""
 
 from collections import defaultdict
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from datalayer.engine.repository import AT_ONCE, Children, Repository
 from datalayer.ids import ChapterId, GenerationToken, SceneId, StoryId
 
 SCENES_BATCH = 100
-"""How many scenes are removed in a batch: their prose may have 400 KB each."""
+"""The number of scenes that one batch deletes. A scene's prose may have 400 KB."""
 
 _COMMON_SPACES = " \n\t\r"
 _RARE_SPACES = (
@@ -28,7 +28,7 @@ class SceneSummary:
     """A scene without its prose.
 
     Attributes:
-        word_count: How many words the prose has; 0 where there is none.
+        word_count: The number of words in the prose, 0 without prose.
     """
 
     id: SceneId
@@ -61,12 +61,19 @@ class StoryTree:
 
 
 class StoryRepository(Repository[Story, StoryId]):
-    """The stories. What makes something in a story writes to the document that its deletion removes."""
+    """The stories.
+
+    Every method that creates something in a story writes to a document that deleting the story removes, so the two
+    conflict.
+    """
 
     document = Story
 
     async def create(self, title: Title) -> Story:
-        """Make a story with its chapters, "Chapter 1" to "Chapter 24". A transaction of 3 round trips."""
+        """Create a story with its chapters, "Chapter 1" to "Chapter 24".
+
+        Cost: one transaction, 3 round trips.
+        """
 
         async def work() -> Story:
             story = await self._insert(Story(title=title, created_at=self._now()))
@@ -80,23 +87,27 @@ class StoryRepository(Repository[Story, StoryId]):
         return await self._connection.transaction(work)
 
     async def rename(self, id: StoryId, title: Title) -> Story:
-        """Give the story another title. One round trip.
+        """Change the story's title.
 
         Raises:
-            NotFoundError: There is none.
+            NotFoundError: The story does not exist.
+
+        Cost: 1 round trip; index `_id`.
         """
         return await self._update({"_id": id}, self._changes(title=title))
 
     async def delete(self, id: StoryId) -> None:
-        """Remove the story with its chapters, scenes and characters. A transaction of 5 round trips.
+        """Delete the story with its chapters, scenes and characters, permanently.
 
-        Served by by_story of each. The runs that generate its scenes change nothing any more. A story that is too large
-        for one transaction goes first with its chapters, so that nothing of it is listed or found any more; then its
-        scenes and characters are removed in batches.
+        The results of running generations of its scenes are refused. If the story is too large for one transaction, the
+        story and its chapters are deleted first, and its scenes and characters follow in batches. Those are no longer
+        listed or found.
 
         Raises:
-            NotFoundError: There is none.
-            IncompleteError: Some of the batches did not succeed: calling it again completes them.
+            NotFoundError: The story does not exist.
+            IncompleteError: Some batches failed. Call the method again to finish.
+
+        Cost: one transaction, 5 round trips; index by_story of each collection.
         """
 
         async def delete() -> bool:
@@ -107,13 +118,13 @@ class StoryRepository(Repository[Story, StoryId]):
         await self._delete_with(id, delete, _CONTENTS, size=SCENES_BATCH)
 
     async def tree(self, id: StoryId) -> StoryTree:
-        """The story with its chapters and their scenes, without the prose, as they were at one moment. 3 round trips.
-
-        Served by by_storyId_and_chapterNumber and by_story. The server reads the prose to count its words: 0.1 ms for
-        a scene of 900 words.
+        """Return the story with its chapters and their scenes, without the prose, read from one snapshot.
 
         Raises:
-            NotFoundError: There is none.
+            NotFoundError: The story does not exist.
+
+        Cost: 3 round trips; indexes by_storyId_and_chapterNumber and by_story. The server reads the prose to count its
+        words, 0.1 ms for a scene of 900 words.
         """
         async with self._connection.snapshot():
             story = self._found(await self._one({"_id": id}), id)
@@ -138,7 +149,10 @@ class StoryRepository(Repository[Story, StoryId]):
         return StoryTree(story, nodes)
 
     async def list(self, *, limit: Limit = 20, after: Cursor | None = None) -> Page[Story]:
-        """The stories, newest first. One round trip, by_createdAt."""
+        """Return a page of the stories, newest first.
+
+        Cost: 1 round trip; index by_createdAt.
+        """
         return await self._page({}, "by_createdAt", limit, after)
 
 
@@ -163,16 +177,16 @@ def _summary(wire: Mapping[str, Any]) -> SceneSummary:
 
 
 def _words_between(*spaces: str) -> dict[str, Any]:
-    """How many words the prose has, where these characters and a blank are what separates them."""
+    """Return an expression that counts the words of the prose, separated by blanks and these characters."""
     blanks: Any = "$prose"
     for space in spaces:
         blanks = {"$replaceAll": {"input": blanks, "find": space, "replacement": " "}}
     return {"$size": {"$filter": {"input": {"$split": [blanks, " "]}, "cond": {"$ne": ["$$this", ""]}}}}
 
 
-# What Python's `split` counts. The obvious `$regexFindAll` takes 20 times as long, and for a long prose 300 times:
-# it counts the characters up to each match from the beginning. A replacement costs a pass over the prose, and the rare
-# ones are looked for in one.
+# Counts the words as Python's `str.split` does. `$regexFindAll` would take 20 times as long, and 300 times for long
+# prose, because it counts the characters before each match from the beginning. Each replacement costs a pass over the
+# prose, so a single pass checks for rare spaces first.
 _WORDS: dict[str, Any] = {
     "$switch": {
         "branches": [

@@ -1,4 +1,4 @@
-"""The people of the community."""
+"""The users of the community."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -34,12 +34,12 @@ DEFAULT_PREFS = NotificationPrefs(
     email_dms=True,
     digest_frequency="daily",
 )
-"""What a user who never chose wants."""
+"""The notification preferences of a user who has not chosen any."""
 
 
 @with_config(extra="forbid", strict=True)
 class PrefChanges(TypedDict, total=False):
-    """What can be given to `update_notification_prefs`."""
+    """The arguments of `update_notification_prefs`."""
 
     email_comments: bool
     email_replies: bool
@@ -52,11 +52,11 @@ class PrefChanges(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True)
 class Ensured:
-    """What `ensure` returns.
+    """The result of `ensure`.
 
     Attributes:
         user: The user of the account.
-        newly: Whether the user was created by this call.
+        newly: `True` if this call created the user.
     """
 
     user: User
@@ -64,7 +64,7 @@ class Ensured:
 
 
 class Users(Repository[User, UserId]):
-    """The people."""
+    """The users of the community."""
 
     document = User
 
@@ -78,10 +78,12 @@ class Users(Repository[User, UserId]):
         role: Role = "member",
         avatar_storage_id: File | None = None,
     ) -> User:
-        """Make a user, without points. One round trip.
+        """Create a user without points.
 
         Raises:
-            AlreadyExistsError: There is a user of this account of the auth service.
+            AlreadyExistsError: A user with this `auth_user_id` already exists.
+
+        Cost: 1 round trip.
         """
         now = self._now()
         return await self._insert(
@@ -100,10 +102,11 @@ class Users(Repository[User, UserId]):
         )
 
     async def ensure(self, auth_user_id: ExternalId, *, name: Name | None = None) -> Ensured:
-        """Return the user of this account of the auth service; create the user, and a free membership, if missing.
+        """Return the user with this `auth_user_id`; create the user and a free membership if missing.
 
-        Idempotent, also when called twice at the same time. A user that exists keeps its name. By by_authUserId and
-        by_userId: 2 round trips where both exist, 5 where one is created.
+        Idempotent, also when called concurrently. An existing user keeps their name.
+
+        Cost: 2 round trips if both exist, 5 if one is created; indexes by_authUserId and by_userId.
         """
         user = await self._one({"authUserId": auth_user_id}, durable=True)
         memberships = self._of(Membership, durable=True)
@@ -111,7 +114,7 @@ class Users(Repository[User, UserId]):
             return Ensured(user, newly=False)
 
         async def work() -> Ensured:
-            # A write, so that it conflicts with the user's removal.
+            # A write, so that it conflicts with a concurrent deletion of the user.
             wire = await self._collection.find_one_and_update(
                 {"authUserId": auth_user_id}, LOCK, return_document=ReturnDocument.AFTER
             )
@@ -122,7 +125,10 @@ class Users(Repository[User, UserId]):
         return await self._connection.transaction(work)
 
     async def by_auth_user_id(self, auth_user_id: ExternalId) -> User | None:
-        """The user of this account of the auth service. One round trip, by_authUserId."""
+        """Return the user with this `auth_user_id`, or `None`.
+
+        Cost: 1 round trip; index by_authUserId.
+        """
         return await self._one({"authUserId": auth_user_id})
 
     async def update_profile(
@@ -134,17 +140,19 @@ class Users(Repository[User, UserId]):
         visibility: ProfileVisibility | Unset = UNSET,
         avatar_storage_id: File | Unset | None = UNSET,
     ) -> User:
-        """Change the profile; a new name or avatar goes to the copies on posts, comments and messages too.
+        """Change the given fields of the profile.
 
-        One round trip without them, else 8: 3 to see how many copies there are, and a transaction of 5 that touches
-        each copy once, so that readers see all of it or nothing. Where a table has more than 500 copies, or others
-        write to them all the time (posts that are being liked), the profile is changed first and the copies follow in
-        batches, which readers can tell apart. Others write as the same user meanwhile. The copies are found by
-        by_authorId and by_senderId.
+        A new name or avatar is also copied to the user's posts, comments and messages, in one transaction that writes
+        each copy once: readers see either the old or the new profile everywhere. If a collection has more than 500
+        copies, or others keep writing to them (posts that are being liked), the profile is changed first and the copies
+        follow in batches. Readers may then see both versions for a while, and the user can keep writing.
 
         Raises:
-            NotFoundError: There is no such user.
-            IncompleteError: Some of the batches did not succeed: calling it again completes them.
+            NotFoundError: The user does not exist.
+            IncompleteError: Some batches failed. Call the method again to finish.
+
+        Cost: 1 round trip; with a new name or avatar 8: 3 to count the copies, and a transaction of 5; indexes
+        by_authorId and by_senderId.
         """
         changes = self._changes(
             name=name, bio=bio, visibility=visibility, avatar_storage_id=avatar_storage_id, updated_at=self._now()
@@ -166,10 +174,14 @@ class Users(Repository[User, UserId]):
         )
 
     async def update_notification_prefs(self, id: UserId, **changes: Unpack[PrefChanges]) -> User:
-        """Change some of the user's choices; those never made are all mails and a daily digest. One round trip.
+        """Change the given notification preferences.
+
+        Preferences that were never set have their defaults: all emails and a daily digest.
 
         Raises:
-            NotFoundError: There is no such user.
+            NotFoundError: The user does not exist.
+
+        Cost: 1 round trip; index `_id`.
         """
         if not changes:
             return self._found(await self._one({"_id": id}, durable=True), id)
@@ -179,18 +191,19 @@ class Users(Repository[User, UserId]):
         return await self._update({"_id": id}, [{"$set": {"notificationPrefs": merged, "updatedAt": self._now()}}])
 
     async def set_role(self, id: UserId, role: Role, *, notify: bool = False) -> User:
-        """Give the user a role. A transaction of 3 round trips; of 4 where that was an admin, by_role.
-
-        With `notify` it has one more: at most 5 round trips.
+        """Set the user's role. Idempotent.
 
         Args:
-            id: Who.
-            role: The role.
-            notify: Tell the user (`role`).
+            id: The user.
+            role: The new role.
+            notify: Notify the user (`role`).
 
         Raises:
-            LastAdminError: There would be no admin left.
-            NotFoundError: There is no such user.
+            LastAdminError: The community would have no admin left.
+            NotFoundError: The user does not exist.
+
+        Cost: one transaction, 3 round trips, 4 if the user was an admin (index by_role). With `notify` one more, at
+        most 5 round trips.
         """
 
         async def work() -> User:
@@ -207,16 +220,18 @@ class Users(Repository[User, UserId]):
         return await self._connection.transaction(work)
 
     async def delete(self, id: UserId) -> None:
-        """Remove the user for good, with the membership and the points entries.
+        """Delete the user, the membership and the points entries, permanently.
 
-        What the user wrote, and what else points at the user, stays: likes, answers to events, enrollments, follows. A
-        transaction of 5 round trips, of 6 where it is an admin; by_userId and by_role. Entries that are too many for
-        one transaction are removed in batches, behind the user.
+        What the user wrote, and everything else that refers to the user, is kept: posts, likes, RSVPs, enrollments,
+        follows. If there are too many points entries for one transaction, the user is deleted first and the entries
+        follow in batches.
 
         Raises:
-            LastAdminError: There would be no admin left.
-            NotFoundError: There is no such user.
-            IncompleteError: Some of the batches did not succeed: calling it again completes them.
+            LastAdminError: The community would have no admin left.
+            NotFoundError: The user does not exist.
+            IncompleteError: Some batches failed. Call the method again to finish.
+
+        Cost: one transaction, 5 round trips, 6 for an admin; indexes by_userId and by_role.
         """
 
         async def delete() -> bool:
@@ -226,25 +241,31 @@ class Users(Repository[User, UserId]):
             if user.role == "admin":
                 await self._keep_an_admin(id)
             await self._collection.delete_one({"_id": id})
-            # It would keep its Stripe customer from belonging to anybody else.
+            # A remaining membership would keep its Stripe customer from belonging to any other user.
             await self._of(Membership).delete_one({"userId": id}, hint="by_userId")
             return True
 
-        # They would keep a place on the leaderboards of a week and a month.
+        # Remaining entries would still take a place in the query of the week's and month's leaderboards.
         await self._delete_with(id, delete, [Children(PointsEntry, "userId", "by_userId")])
 
     async def by_role(self, role: Role, *, limit: Limit = 20, after: Cursor | None = None) -> Page[User]:
-        """The users with a role, newest first. One round trip, by_role."""
+        """Return a page of the users with this role, newest first.
+
+        Cost: 1 round trip; index by_role.
+        """
         return await self._page({"role": role}, "by_role", limit, after)
 
     async def directory(
         self, sort: Literal["points", "newest"] = "points", *, limit: Limit = 20, after: Cursor | None = None
     ) -> Page[User]:
-        """All users, with the most points or the newest first. One round trip, by_points or by_createdAt."""
+        """Return a page of all users, those with the most points or the newest first.
+
+        Cost: 1 round trip; index by_points or by_createdAt.
+        """
         return await self._page({}, "by_points" if sort == "points" else "by_createdAt", limit, after)
 
     async def _keep_an_admin(self, id: ObjectId) -> None:
-        """Make sure of another admin, by a write: so two admins cannot depose each other at once."""
+        """Make sure that another admin exists, by a write, so that two admins cannot demote each other concurrently."""
         another = await self._collection.find_one_and_update(
             {"role": "admin", "_id": {"$ne": id}}, LOCK, {"_id": 1}, hint="by_role"
         )

@@ -88,9 +88,13 @@ async def test_a_command_that_nobody_can_read_is_not_passed_over() -> None:
 
 async def test_a_docstring_is_read() -> None:
     async def method() -> None:
-        """Find 7 things. One round trip, by_one; a transaction of 12 round trips, by_two, for each 1,000.
+        """Find 7 things, as by_three does in 9 round trips.
 
-        It reads 30 keys.
+        Raises:
+            NotFoundError: There are only 8.
+
+        Cost: 1 round trip; index by_one. One transaction, 12 round trips for each 1,000; index by_two. It reads 30
+        keys.
         """
 
     assert indexes(method) == {"by_one", "by_two"}

@@ -1,1 +1,1 @@
-"""What several repositories share: the order within a parent, curricula, copies of authors, and recurrence."""
+"""Code that several repositories share: order within a parent, curricula, copies of authors, points, notifications."""

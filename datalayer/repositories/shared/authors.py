@@ -1,4 +1,4 @@
-"""The copies of a user's name and avatar that are kept with what the user wrote."""
+"""The copies of a user's name and avatar in the documents that the user wrote."""
 
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
@@ -21,21 +21,21 @@ from datalayer.engine.repository import AT_ONCE, not_found
 from datalayer.ids import UserId
 
 MANY_COPIES = 500
-"""More copies than this in a table are changed in batches."""
+"""With more copies than this in one collection, the copies are changed in batches."""
 
 COPIES_AT_ONCE = 200
-"""How many copies a batch changes: what the user writes meanwhile waits for no more."""
+"""The number of copies that one batch changes. The user's concurrent writes wait for one batch at most."""
 
 NAMELESS = "Member"
-"""What a user without a name is called."""
+"""The name shown for a user without a name."""
 
 COPIED = {"name": 1, "avatarStorageId": 1}
-"""The projection of the copied fields of a user."""
+"""The projection of the fields that are copied from a user."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Copies:
-    """A table with copies: whose they are, the index on that, and what the name and the avatar are copied to."""
+    """A collection with copies: the owner's field and its index, and the fields with the copied name and avatar."""
 
     document: type[Document]
     owner: str
@@ -44,14 +44,14 @@ class _Copies:
     avatar: str | None
 
     def stale(self, id: UserId, author: "Author") -> dict[str, Any]:
-        """The filter of the user's copies that are not what they should be."""
+        """Return the filter of the user's copies that are out of date."""
         other_name = {self.name: {"$ne": author.name}}
         if self.avatar is None:
             return {self.owner: id, **other_name}
         return {self.owner: id, "$or": [other_name, {self.avatar: {"$ne": author.avatar}}]}
 
     def update(self, author: "Author") -> dict[str, Any]:
-        """The update that mends them."""
+        """Return the update that fixes them."""
         if self.avatar is None:
             return {"$set": {self.name: author.name}}
         if author.avatar is None:
@@ -68,22 +68,22 @@ _COPIES = (
 
 @dataclass(frozen=True, slots=True)
 class Author:
-    """What is copied."""
+    """The name and avatar that are copied."""
 
     name: str
     avatar: StorageId | None
 
     @classmethod
     def of(cls, user: Mapping[str, Any]) -> "Author":
-        """The copies of a user, as MongoDB has it."""
+        """Return the copies for a user document, as MongoDB stores it."""
         return cls(user.get("name", NAMELESS), user.get("avatarStorageId"))
 
 
 async def lock_authors(users: Collection, ids: AbstractSet[UserId]) -> dict[UserId, Author]:
-    """What to copy from those of the users who exist, in a transaction that conflicts with a change of it.
+    """Lock the existing users by a write, and return what to copy from each. Runs in a transaction.
 
-    Reading alone would let a document with the old name be written while the copies are being changed. One round trip
-    for one user, 2 for several.
+    The write conflicts with a change of the user. A read alone would allow a document with the old name to be inserted
+    while the copies are being changed. 1 round trip for one user, 2 for several.
     """
     if len(ids) != 1:
         await users.update_many({"_id": {"$in": list(ids)}}, LOCK)
@@ -93,33 +93,32 @@ async def lock_authors(users: Collection, ids: AbstractSet[UserId]) -> dict[User
 
 
 async def authors_of(users: Collection, ids: AbstractSet[UserId]) -> dict[UserId, Author]:
-    """Return the names and avatars of the existing users. Cost: 1 round trip."""
+    """Return the names and avatars of the existing users. 1 round trip."""
     found = await users.find({"_id": {"$in": list(ids)}}, COPIED, batch_size=AT_ONCE).to_list()
     return {user["_id"]: Author.of(user) for user in found}
 
 
 async def has_many_copies(connection: Connection, id: UserId) -> bool:
-    """Whether one transaction for all copies of the user would take long. One round trip, outside of a transaction."""
-    first, *others = [
-        [{"$match": {copies.owner: id}}, {"$limit": MANY_COPIES + 1}, {"$count": "copies"}] for copies in _COPIES
-    ]
-    also = [
-        {"$unionWith": {"coll": copies.document.Settings.name, "pipeline": count}}
-        for copies, count in zip(_COPIES[1:], others, strict=True)
-    ]
-    counts = await connection.collection(_COPIES[0].document).aggregate([*first, *also])
+    """Return whether one transaction for all copies of the user would take long. 1 round trip."""
+    limit: list[dict[str, Any]] = [{"$limit": MANY_COPIES + 1}, {"$count": "copies"}]
+    first, *others = _COPIES
+    pipeline: list[dict[str, Any]] = [{"$match": {first.owner: id}}, *limit]
+    for copies in others:
+        also = [{"$match": {copies.owner: id}}, *limit]
+        pipeline.append({"$unionWith": {"coll": copies.document.Settings.name, "pipeline": also}})
+    counts = await connection.collection(first.document).aggregate(pipeline)
     return any(table["copies"] > MANY_COPIES for table in await counts.to_list())
 
 
 async def update_copies(connection: Connection, id: UserId, author: Author) -> None:
-    """Make all copies of the user what they should be. 3 round trips, by_authorId and by_senderId."""
+    """Update all copies of the user. 3 round trips; indexes by_authorId and by_senderId."""
     for copies in _COPIES:
         stale = copies.stale(id, author)
         await connection.collection(copies.document).update_many(stale, copies.update(author), hint=copies.index)
 
 
 def copy_batches(connection: Connection, id: UserId) -> list[Batch]:
-    """The same in many short transactions, each of which conflicts with less; readers see them happen one by one."""
+    """Return batches that do the same in many short transactions, which conflict less; readers see them one by one."""
     return [partial(_update_batch, connection, id, copies) for copies in _COPIES]
 
 

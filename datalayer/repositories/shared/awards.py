@@ -1,4 +1,4 @@
-"""Points that users are given for what they do, and that are taken back: for any number of users at once."""
+"""Awarding and revoking points, for any number of users in one transaction."""
 
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,7 +20,14 @@ CAUSE_INDEX = "by_userId_and_action_and_reference"
 
 @dataclass(frozen=True, slots=True)
 class Award:
-    """What a user was given, and has now."""
+    """The points that a user was awarded, and the user's new totals.
+
+    Attributes:
+        amount: The points of this award.
+        points: The user's points.
+        level: The user's level.
+        levelled_up: `True` if the award led to a higher level.
+    """
 
     amount: int
     points: int
@@ -30,7 +37,7 @@ class Award:
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """What a user is given points for. A cause without a reference counts every time."""
+    """What a user is awarded points for. A cause without a reference counts every time."""
 
     user_id: UserId
     action: str
@@ -39,7 +46,7 @@ class Cause:
 
     @classmethod
     def of(cls, entry: Mapping[str, Any]) -> "Cause":
-        """The cause of an entry, as MongoDB has it."""
+        """Return the cause of a points entry, as MongoDB stores it."""
         return cls(entry["userId"], entry["action"], entry.get("referenceType"), entry.get("referenceId"))
 
 
@@ -49,20 +56,20 @@ Change: TypeAlias = tuple[Literal["award", "revoke"], Cause]
 async def change_points(
     connection: Connection, changes: Sequence[Change], now: int
 ) -> Sequence[Award | Exception | None]:
-    """Award and revoke, one change after the other, and write what comes out of it. In a transaction.
+    """Apply awards and revocations in order, and write the result. Runs in a transaction.
 
-    At most 5 round trips, however many changes and users: the users with the rules and levels, the causes that were
-    rewarded before, the users' points, and the entries to remove and to add. 3 where causes have no reference.
+    At most 5 round trips for any number of changes and users: the users with the rules and levels, the causes that were
+    already rewarded, the users' points, and the entries to delete and to insert. 3 if no cause has a reference.
 
     Returns:
-        For each change what it gave or took back, `None` where it did nothing, or why it was refused.
+        For each change the award, `None` if it had no effect, or the error if it was refused.
     """
     accounts = await _accounts(connection, changes, now)
     answers = [accounts.change(*change) for change in changes]
-    # The users first: they are what conflicts with other changes of their points.
+    # The users first: these writes conflict with concurrent changes of their points.
     await _update_users(connection.collection(User), accounts.updates())
     entries = connection.collection(PointsEntry)
-    # The removed before the new: a cause that was revoked can be rewarded again.
+    # Delete before inserting: a revoked cause can be rewarded again in the same call.
     if accounts.removed:
         of_users = {"_id": {"$in": list(accounts.removed)}, "userId": {"$in": list(set(accounts.removed.values()))}}
         await entries.delete_many(of_users, hint="_id_")
@@ -81,20 +88,20 @@ class _Account:
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """What was given for a cause."""
+    """The points entry of a cause."""
 
     id: PointsEntryId
     amount: int
 
 
 class _Accounts:
-    """The users' accounts while changes are made."""
+    """The users' accounts while changes are applied."""
 
     def __init__(self, users: Sequence[dict[str, Any]], now: int) -> None:
         self._now = now
         self._before = {user["_id"]: _Account(int(user["points"]), int(user["level"])) for user in users}
         self._after = {id: _Account(account.points, account.level) for id, account in self._before.items()}
-        # The rules and levels are the same on each of them.
+        # Each user carries the same rules and levels.
         common: dict[str, Any] = users[0] if users else {"levels": []}
         self._values: dict[str, int] = {rule["action"]: int(rule["pointValue"]) for rule in common.get("rules", [])}
         self._levels = [(int(level["threshold"]), int(level["order"])) for level in common["levels"]]
@@ -103,18 +110,18 @@ class _Accounts:
         self.removed: dict[PointsEntryId, UserId] = {}
 
     def load(self, entries: Iterable[Mapping[str, Any]]) -> None:
-        """Take note of what was given before."""
+        """Add the entries of earlier awards."""
         for entry in entries:
             self._rewarded[Cause.of(entry)] = _Entry(entry["_id"], int(entry["amount"]))
 
     def depends_on_entries(self, verb: str, cause: Cause) -> bool:
-        """Whether what was given before decides about the change."""
+        """Return whether earlier awards decide about the change."""
         if cause.reference_id is None or cause.user_id not in self._before:
             return False
         return verb == "revoke" or bool(self._values.get(cause.action))
 
     def change(self, verb: str, cause: Cause) -> Award | Exception | None:
-        """Make a change; see `change_points` for what it returns."""
+        """Apply a change. See `change_points` for the result."""
         if verb == "revoke":
             return self._revoke(cause)
         if cause.user_id not in self._after:
@@ -136,7 +143,7 @@ class _Accounts:
         return self._add(cause.user_id, amount)
 
     def updates(self) -> dict[UserId, Mapping[str, Any]]:
-        """The updates of the users who have got or lost entries."""
+        """Return the updates of the users whose entries have changed."""
         ids = {entry.user_id for entry in self.added.values()} | set(self.removed.values())
         return {id: _update(self._before[id], self._after[id]) for id in sorted(ids)}
 
@@ -162,7 +169,7 @@ class _Accounts:
 
 def _update(before: _Account, after: _Account) -> Mapping[str, Any]:
     level = {} if after.level == before.level else {"$set": {"level": after.level}}
-    # A write in any case, so that it conflicts with the user's removal.
+    # Always a write, so that it conflicts with a concurrent deletion of the user.
     return {**({"$inc": {"points": after.points - before.points}} if after.points != before.points else LOCK), **level}
 
 
@@ -175,10 +182,10 @@ async def _update_users(users: Collection, updates: Mapping[UserId, Mapping[str,
 
 
 async def _accounts(connection: Connection, changes: Sequence[Change], now: int) -> _Accounts:
-    """The accounts of the users in the changes, with what was given for their causes before."""
+    """Return the accounts of the users in the changes, with the earlier awards for their causes."""
     users = connection.collection(User)
     actions = list({cause.action for verb, cause in changes if verb == "award"})
-    # They refer to nothing of the user, so the server runs them once.
+    # Uncorrelated: they use nothing from the user, so the server runs them once.
     rules = {
         "from": GamificationRule.Settings.name,
         "pipeline": [{"$match": {"action": {"$in": actions}}}, {"$project": {"action": 1, "pointValue": 1}}],
@@ -203,7 +210,7 @@ async def _accounts(connection: Connection, changes: Sequence[Change], now: int)
 
 
 async def _entries(connection: Connection, causes: Iterable[Cause]) -> Sequence[Mapping[str, Any]]:
-    """The entries of the causes; some of others may be among them."""
+    """Return the entries of the causes; entries of other causes may be included."""
     fields = ("userId", "action", "referenceType", "referenceId")
     values = zip(*((c.user_id, c.action, c.reference_type, c.reference_id) for c in causes), strict=True)
     among = {field: {"$in": list(set(given))} for field, given in zip(fields, values, strict=True)}

@@ -1,4 +1,4 @@
-"""What follows from what people do: points, and notifications."""
+"""The consequences of what users do: points and notifications."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -14,16 +14,16 @@ from datalayer.repositories.shared.awards import Cause, change_points
 from datalayer.repositories.shared.telling import Actor, Notice, tell
 
 MAX_MENTIONS = 100
-"""How many people a post or a comment mentions at most."""
+"""The maximum number of users that a post or a comment mentions."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which consequences a caller asks for.
+    """The consequences that a caller asks for.
 
     Attributes:
-        reward: Points, by the rules of `gamificationConfig`; each cause counts once.
-        notify: Notifications, also of a level that somebody reaches by the points.
+        reward: Award points by the rules of `gamificationConfig`; each cause counts once.
+        notify: Send notifications, including one for a level that a user reaches by the points.
     """
 
     reward: bool = False
@@ -38,12 +38,12 @@ NOTHING = Wanted()
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """What somebody has done, and what may follow from it.
+    """Something that a user has done, and its possible consequences.
 
     Attributes:
-        wanted: What does follow.
-        causes: Whom it gives points, and what for; all of them one person.
-        notices: Whom it tells what, those that matter most first; each person gets one of them.
+        wanted: The consequences that the caller asks for.
+        causes: The awards, all to the same user.
+        notices: The notifications, most important first. Each user gets one of them at most.
     """
 
     wanted: Wanted
@@ -52,10 +52,10 @@ class Act:
 
 
 async def actor_of(connection: Connection, id: UserId) -> Actor:
-    """The user as notifications show them. One round trip.
+    """Return the user as notifications show them. 1 round trip.
 
     Raises:
-        NotFoundError: There is no such user.
+        NotFoundError: The user does not exist.
     """
     authors = await authors_of(connection.collection(User), {id})
     if id not in authors:
@@ -66,19 +66,18 @@ async def actor_of(connection: Connection, id: UserId) -> Actor:
 async def bring_about(
     connection: Connection, acts: Sequence[Act], *, known: Collection[UserId] = ()
 ) -> Sequence[dict[UserId, Notification]]:
-    """Give the points, and tell the people. In the transaction of the acts.
+    """Award the points and send the notifications, in the transaction of the acts.
 
-    At most 9 round trips, however many acts there are: 5 for the points, as `change_points`, and 4 for the
-    notifications, as `tell`; none where nothing is wanted. Somebody who was removed gets nothing. A level that somebody
-    reaches is told in a notification of its own.
+    At most 9 round trips for any number of acts: 5 for the points (see `change_points`) and 4 for the notifications
+    (see `tell`); none if nothing is wanted. A deleted user gets nothing. A new level has its own notification.
 
     Args:
-        connection: Where.
-        acts: What has happened, in order.
-        known: People that are known to exist.
+        connection: The connection.
+        acts: The acts, in order.
+        known: Users that are known to exist.
 
     Returns:
-        For each act, who was told of it, in which notification.
+        For each act, the notified users with their notifications.
     """
     causes = [(number, cause) for number, act in enumerate(acts) if act.wanted.reward for cause in act.causes]
     levels: list[Sequence[Notice]] = [() for _ in acts]
@@ -90,7 +89,7 @@ async def bring_about(
             if isinstance(award, Exception):
                 users.discard(cause.user_id)
             elif acts[number].wanted.notify and award is not None and award.levelled_up:
-                # Of several levels that an act leads to, the last.
+                # If an act leads to several levels, notify about the last one.
                 levels[number] = [Notice(cause.user_id, "level_up", data={"level": award.level})]
         known = {*known, *users}
     notices = [act.notices if act.wanted.notify else () for act in acts]

@@ -1,4 +1,4 @@
-"""Which lessons a course has, and which of them a user has done."""
+"""The lessons of courses, and which of them a user has done."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ Stages = Sequence[Mapping[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class Curriculum:
-    """A course and its lessons, in the order of the course."""
+    """A course and its lessons, in course order."""
 
     course_id: CourseId
     lesson_ids: list[LessonId]
@@ -49,10 +49,12 @@ _COURSE_OF_LESSON: Stages = [
 
 
 async def curriculum_of(connection: Connection, course_id: CourseId, *, include_deleted: bool = False) -> Curriculum:
-    """The course's lessons. One round trip: a seek in by_courseId_and_order, and one in by_moduleId_and_order a module.
+    """Return the course's lessons.
+
+    1 round trip: one seek in by_courseId_and_order, and one in by_moduleId_and_order per module.
 
     Raises:
-        NotFoundError: There is no such course.
+        NotFoundError: The course does not exist or is deleted.
     """
     filter = {"_id": course_id, **({} if include_deleted else ALIVE)}
     found = await _first(connection, Course, [{"$match": filter}, *_LESSON_IDS])
@@ -62,10 +64,10 @@ async def curriculum_of(connection: Connection, course_id: CourseId, *, include_
 
 
 async def curriculum_with(connection: Connection, lesson_id: LessonId) -> Curriculum:
-    """The lessons of the course that has this one. One round trip, as `curriculum_of`.
+    """Return the lessons of the course that contains this lesson. 1 round trip, like `curriculum_of`.
 
     Raises:
-        NotFoundError: There is no such lesson, or its course is deleted.
+        NotFoundError: The lesson does not exist, or its course is deleted.
     """
     lesson: Stages = [{"$match": {"_id": lesson_id}}, *_COURSE_OF_LESSON, {"$match": ALIVE}]
     found = await _first(connection, Lesson, [*lesson, *_LESSON_IDS])
@@ -75,10 +77,10 @@ async def curriculum_with(connection: Connection, lesson_id: LessonId) -> Curric
 
 
 async def course_with(connection: Connection, lesson_id: LessonId, *, include_deleted: bool = False) -> CourseId:
-    """The course that has this lesson. One round trip, `_id` three times.
+    """Return the course that contains this lesson. 1 round trip, three seeks by `_id`.
 
     Raises:
-        NotFoundError: There is no such lesson, or its course is deleted.
+        NotFoundError: The lesson does not exist, or its course is deleted.
     """
     lesson: Stages = [{"$match": {"_id": lesson_id}}, *_COURSE_OF_LESSON, {"$project": {"deletedAt": 1}}]
     found = await _first(connection, Lesson, lesson)
@@ -88,9 +90,10 @@ async def course_with(connection: Connection, lesson_id: LessonId, *, include_de
 
 
 async def curricula_of(connection: Connection, course_ids: Collection[CourseId]) -> list[Curriculum]:
-    """The lessons of those courses that there are. 3 round trips; by_courseId_and_order and by_moduleId_and_order.
+    """Return the lessons of those courses that exist.
 
-    Faster for many courses than to have the server look up the modules and lessons of each.
+    3 round trips; indexes by_courseId_and_order and by_moduleId_and_order. For many courses this is faster than
+    server-side lookups of the modules and lessons of each.
     """
     among = {"_id": {"$in": list(course_ids)}, **ALIVE}
     courses = await connection.collection(Course).find(among, {"_id": 1}, batch_size=AT_ONCE).to_list()
@@ -103,7 +106,7 @@ async def curricula_of(connection: Connection, course_ids: Collection[CourseId])
 
 
 async def done_among(connection: Connection, user_id: UserId, lesson_ids: Collection[LessonId]) -> set[LessonId]:
-    """Those of the lessons that the user has done. One round trip, covered by by_userId_and_lessonId."""
+    """Return those of the lessons that the user has done. 1 round trip; covered by index by_userId_and_lessonId."""
     filter = {"userId": user_id, "lessonId": {"$in": list(lesson_ids)}}
     cursor = connection.collection(LessonProgress).find(
         filter, {"_id": 0, "lessonId": 1}, hint="by_userId_and_lessonId", batch_size=AT_ONCE
@@ -124,7 +127,7 @@ def _curriculum(course: Mapping[str, Any]) -> Curriculum:
 async def _children(
     connection: Connection, document: type[Document], parent: str, parent_ids: Sequence[Any]
 ) -> list[dict[str, Any]]:
-    """What is in the parents, each parent's in order. Covered by the index on the parent and the order."""
+    """Return the children of the parents, each parent's in order. Covered by the index on the parent and the order."""
     cursor = connection.collection(document).find(
         {parent: {"$in": parent_ids}},
         {parent: 1},

@@ -1,4 +1,4 @@
-"""Documents that have an order of their own within a parent, and readers that see all of a change or nothing."""
+"""Documents with an order within a parent. Readers see each change of the order completely or not at all."""
 
 from collections.abc import Collection, Mapping
 from typing import ClassVar
@@ -11,13 +11,13 @@ from datalayer.errors import InvalidInputError
 
 
 class OrderedRepository(Repository[D, I]):
-    """Documents whose `order` is 0 to n-1 among those of one parent.
+    """Documents whose `order` is 0 to n-1 among the documents of one parent.
 
-    What changes an order writes to the parent first, so that no two transactions change it at once.
+    Every change of an order writes to the parent first, so no two transactions change it concurrently.
     """
 
     parent: ClassVar[str]
-    """The field that has the parent's id, as MongoDB names it."""
+    """The field that contains the parent's id, as named in MongoDB."""
 
     @property
     def _index(self) -> str:
@@ -28,13 +28,13 @@ class OrderedRepository(Repository[D, I]):
             return await self._all({self.parent: parent_id}, sort={"order": 1, "_id": 1}, hint=self._index)
 
     async def _next_place(self, parent_id: ObjectId) -> int:
-        """The place behind the last. One round trip."""
+        """Return the position after the last document. 1 round trip."""
         filter, sort = {self.parent: parent_id}, {"order": -1, "_id": -1}
         last = await self._collection.find_one(filter, {"order": 1}, sort=sort, hint=self._index)
         return 0 if last is None else int(last["order"]) + 1
 
     async def _places(self, parent_id: ObjectId) -> dict[I, int]:
-        """The place of everything in the parent, in order. One round trip."""
+        """Return the position of every document of the parent, in order. 1 round trip."""
         cursor = self._collection.find(
             {self.parent: parent_id},
             {"order": 1},
@@ -45,9 +45,9 @@ class OrderedRepository(Repository[D, I]):
         return {wire["_id"]: int(wire["order"]) for wire in await cursor.to_list()}
 
     async def _put_in_order(self, places: Mapping[I, int], ids: Collection[I]) -> None:
-        """Give these their places, 0 to n-1, where they have others. One round trip, none where all are right.
+        """Set the positions of the documents to 0 to n-1, where they differ. 1 round trip, none if all are right.
 
-        Places that were imported with gaps, or twice, are right then.
+        This also fixes imported positions with gaps or duplicates.
         """
         moved = {id: order for order, id in enumerate(ids) if places[id] != order}
         if moved:
@@ -56,18 +56,18 @@ class OrderedRepository(Repository[D, I]):
             await self._collection.bulk_write(updates)
 
     async def _close_gap(self, parent_id: ObjectId) -> None:
-        """Move up what is behind a place that has become free. 2 round trips, one where nothing is behind it."""
+        """Move up the documents after a free position. 2 round trips, 1 if there are none."""
         places = await self._places(parent_id)
         await self._put_in_order(places, places)
 
     async def _reorder(self, parent_id: ObjectId, ids: Collection[I]) -> None:
-        """Put everything in the parent into this order. 2 round trips.
+        """Set the order of all documents of the parent. 2 round trips.
 
         Raises:
-            InvalidInputError: `ids` is not all of it, each once.
+            InvalidInputError: `ids` does not contain each of them exactly once.
         """
         places = await self._places(parent_id)
         if len(ids) != len(places) or places.keys() != set(ids):
             what = f"{self.document.Settings.name} of the {self.parent.removesuffix('Id')}"
-            raise InvalidInputError("ids", f"must be all {what}, each once")
+            raise InvalidInputError("ids", f"must contain all {what}, each exactly once")
         await self._put_in_order(places, ids)

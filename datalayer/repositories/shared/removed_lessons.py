@@ -1,4 +1,4 @@
-"""What goes with lessons that are removed: their progress, and their traces in every enrollment of the course."""
+"""The consequences of deleting lessons: their progress, and references in every enrollment of the course."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeAlias
@@ -17,46 +17,45 @@ from datalayer.ids import CourseId, LessonId
 from datalayer.repositories.shared.curriculum import Stages, curriculum_of
 
 Remove: TypeAlias = Callable[[], Awaitable[tuple[CourseId, Sequence[LessonId]] | None]]
-"""Removes a lesson, or a module with its lessons, in a transaction; returns the course and the lessons.
+"""Removes a lesson, or a module with its lessons, in a transaction. Returns the course and the lessons.
 
-`None` where there is nothing to remove.
+Returns `None` if there is nothing to remove.
 """
 
 
 class RemovalFromCourse:
-    """The removal of a lesson or a module, which every enrollment of the course follows.
+    """The deletion of a lesson or module, with the updates of every enrollment of the course.
 
-    It writes to the course, so that an enrollment that is being made conflicts with it; and to every enrollment, as
-    does a lesson that is being completed, while users who complete lessons do not conflict with each other. Where that
-    is too much for one transaction the lessons go first, are noted in the course's `removing`, and the enrollments
-    follow in batches. What an interruption leaves is completed by calling it again, or by the next removal in the
-    course.
+    It writes to the course, so it conflicts with a concurrent enrollment. It also writes to every enrollment, as
+    completing a lesson does, while users who complete lessons do not conflict with each other. If that is too much for
+    one transaction, the lessons are deleted first and noted in the course's `removing`, and the enrollments follow in
+    batches. An interrupted deletion is finished by another call, or by the next deletion in the course.
 
     Args:
-        connection: Where.
+        connection: The connection.
         document: `Lesson` or `Module`.
-        id: The lesson's or the module's id.
+        id: The id of the lesson or module.
         remove: Removes it.
     """
 
     def __init__(self, connection: Connection, document: type[Document], id: ObjectId, remove: Remove) -> None:
         self._connection, self._document, self._id, self._remove = connection, document, id, remove
-        # Found by each attempt.
+        # Set by each attempt.
         self._course_id: CourseId
         self._gone: list[LessonId]
 
     async def run(self) -> None:
-        """Remove it.
+        """Delete the lesson or module.
 
         Raises:
-            NotFoundError: There is no such lesson or module, and nothing is left of it.
-            IncompleteError: It is removed, but not every enrollment has followed.
+            NotFoundError: It does not exist, and nothing of it is left.
+            IncompleteError: It is deleted, but not all enrollments are updated.
         """
         batches = [self._forget_batch, self._progress_batch, self._finish]
         await at_once_or_in_batches(self._connection, self._at_once, self._begin, batches)
 
     async def _at_once(self) -> None:
-        """6 or 7 round trips beyond the removal, 1 without lessons."""
+        """6 or 7 round trips on top of the removal, 1 without lessons."""
         interrupted = await self._removed(mark=False)
         if self._gone:
             await self._forget({"courseId": self._course_id}, "by_courseId")
@@ -68,7 +67,7 @@ class RemovalFromCourse:
         await self._removed(mark=True)
 
     async def _removed(self, *, mark: bool) -> bool:
-        """Remove it and write to the course; whether the course has traces of an interrupted removal."""
+        """Remove it and write to the course. Returns whether the course has traces of an interrupted deletion."""
         removed = await self._remove()
         if removed is None:
             found = await self._courses.find_one({"removing": self._id}, {"removing": 1}, hint="by_removing")
@@ -85,12 +84,12 @@ class RemovalFromCourse:
             return_document=ReturnDocument.AFTER,
         )
         removing = (course or {}).get("removing", [])
-        # Among them is the module's own id, which is no lesson's.
+        # Includes the module's own id, which matches no lesson.
         self._gone = list(dict.fromkeys([*lessons, *removing]))
         return bool(removing)
 
     async def _forget(self, filter: Mapping[str, Any], index: str) -> None:
-        """Let these enrollments forget the lessons, and complete them where nothing else was missing."""
+        """Remove the lessons from these enrollments, and complete those enrollments that missed nothing else."""
         enrollments = self._enrollments
         await enrollments.update_many(filter, LOCK, hint=index)
         last = {**filter, "lastLessonId": {"$in": self._gone}}
@@ -118,13 +117,13 @@ class RemovalFromCourse:
         return ids
 
     async def _finish(self, _after: ObjectId | None, _size: int) -> Sequence[ObjectId]:
-        """Note that every enrollment has followed."""
+        """Record that every enrollment is updated."""
         own = {"_id": self._course_id}
         await self._courses.update_one(own, {"$pullAll": {"removing": self._gone}})
         await self._courses.update_one({**own, "removing": []}, {"$unset": {"removing": ""}})
         return []
 
-    # Asked for anew in each transaction, which has collections of its own.
+    # Properties, because each transaction has its own collection objects.
     @property
     def _courses(self) -> Collection:
         return self._connection.collection(Course)
@@ -139,9 +138,9 @@ class RemovalFromCourse:
 
 
 def _complete(filter: Mapping[str, Any], lesson_ids: Sequence[LessonId]) -> Stages:
-    """Those of the enrollments that are not completed, of users who have done all these lessons."""
+    """Return a pipeline for those open enrollments whose users have done all of the lessons."""
     progress = {"from": "lessonProgress", "localField": "userId", "foreignField": "userId"}
-    # Few who have not completed a course have done its last lesson, and only theirs are counted.
+    # Few users with an open course have done its last lesson: only their progress is counted.
     last = progress | {"pipeline": [{"$match": {"lessonId": lesson_ids[-1]}}, {"$project": {"_id": 1}}], "as": "last"}
     count = [{"$match": {"lessonId": {"$in": list(lesson_ids)}}}, {"$count": "lessons"}]
     return [

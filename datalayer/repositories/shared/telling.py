@@ -1,4 +1,4 @@
-"""Whom an act tells, and notifications that count several acts."""
+"""The recipients of notifications, and notifications that gather several acts."""
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
@@ -22,7 +22,7 @@ _Key: TypeAlias = tuple[UserId, str, str | None]
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who did it, and the name and avatar that the notification copies."""
+    """The user who acted, with the name and avatar that the notification copies."""
 
     id: UserId
     author: Author
@@ -30,14 +30,14 @@ class Actor:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """One thing to tell one person.
+    """A notification to send to one user.
 
     Attributes:
-        user_id: Whom.
+        user_id: The recipient.
         type: The notification's type.
-        actor: Who did it, if anybody.
-        data: The application's own.
-        gather: While the recipient has an unread notification of this type and key, the notice counts up in it.
+        actor: The user who acted, if any.
+        data: Data of the application.
+        gather: While the recipient has an unread notification with this type and key, the notice is counted in it.
     """
 
     user_id: UserId
@@ -48,11 +48,11 @@ class Notice:
 
     @property
     def key(self) -> _Key:
-        """What the notices that one notification counts have in common."""
+        """The key that all notices counted in one notification share."""
         return self.user_id, self.type, self.gather
 
     def begin(self, now: int) -> Notification:
-        """A new notification."""
+        """Return a new notification."""
         row = Notification(
             user_id=self.user_id,
             type=self.type,
@@ -65,7 +65,7 @@ class Notice:
         return row.model_copy(update=_copies(self.actor))
 
     def count_in(self, row: Notification, now: int) -> Notification:
-        """The notification that is there, counting this one too."""
+        """Return the existing notification with this notice counted in it."""
         return row.model_copy(
             update={
                 **_copies(self.actor),
@@ -79,21 +79,21 @@ class Notice:
 async def tell(
     connection: Connection, acts: Sequence[Sequence[Notice]], *, known: Collection[UserId] = ()
 ) -> list[dict[UserId, Notification]]:
-    """Tell people of acts, in the transaction that is open.
+    """Send the notifications of several acts, in the open transaction.
 
-    An act tells a person once: of several notices to one person the first counts. It does not tell the actor, nor
-    somebody who does not exist.
+    An act notifies a user once: of several notices to one user the first counts. It notifies neither the actor nor
+    users who do not exist.
 
-    At most 4 round trips, 2 where nothing is gathered, however many acts there are; one less where all recipients are
-    known. Served by by_userId_and_type_and_gatherKey.
+    At most 4 round trips for any number of acts, 2 if nothing is gathered, one less if all recipients are known. Index
+    by_userId_and_type_and_gatherKey.
 
     Args:
-        connection: Where.
-        acts: The notices of each act, those that matter most first.
+        connection: The connection.
+        acts: The notices of each act, most important first.
         known: Recipients that are known to exist.
 
     Returns:
-        For each act, who was told, in which notification; as that is right after the act.
+        For each act, the notified users with their notifications, as they are right after the act.
     """
     told = [_one_each(act) for act in acts]
     notices = [notice for act in told for notice in act.values()]
@@ -122,16 +122,16 @@ async def take_back_likes(
     target_id: PostId | CommentId,
     gone: Mapping[UserId, NotificationId],
 ) -> None:
-    """Take back likes from the notification that counts them, while that is unread. In the transaction that is open.
+    """Subtract likes from the unread notification that counts them. Runs in the open transaction.
 
-    2 round trips, 3 where the notification shows one of those who left: then the newest like that it still counts gives
-    the actor. That one is found by by_target, newest first, past the likes that nobody was told of. It is among the
-    first keys where every like tells, and saves an index on `notificationId` with a key for each like.
+    2 round trips, 3 if the notification shows one of the users: then the newest like that it still counts provides the
+    actor. Index by_target finds it, newest first, skipping likes without a notification. If every like notifies, it is
+    among the first keys, and this saves an index on `notificationId` with a key for each like.
 
     Args:
-        connection: Where; the likes have been removed there before.
-        target_type: What was liked.
-        target_id: Which one.
+        connection: The connection, on which the likes are already deleted.
+        target_type: `post` or `comment`.
+        target_id: The post or comment.
         gone: The users who no longer like it, each with the `notification_id` of the like.
     """
     if not gone:
@@ -139,7 +139,7 @@ async def take_back_likes(
     notifications = connection.collection(Notification)
     left = Counter(gone.values())
     unread = {"_id": {"$in": [*left]}, "read": False}
-    # One at most: a target has one unread notification.
+    # At most one, because a target has one unread notification.
     for row in Notification.from_wires(await notifications.find(unread, batch_size=AT_ONCE).to_list()):
         this, count = {"_id": row.id, "userId": row.user_id}, (row.gather_count or 0) - left[row.id]
         if count <= 0:
@@ -155,7 +155,7 @@ async def take_back_likes(
 async def _newest_liker(
     connection: Connection, target_type: LikeTarget, target_id: PostId | CommentId, id: NotificationId
 ) -> Actor | None:
-    """Whose like of the target is the newest that the notification counts."""
+    """Return the user of the newest like that the notification counts."""
     lookup = {
         "from": "users",
         "localField": "userId",
@@ -181,7 +181,7 @@ def _one_each(act: Sequence[Notice]) -> dict[UserId, Notice]:
 
 
 async def _unread(connection: Connection, notices: Sequence[Notice]) -> dict[_Key, Notification]:
-    """The unread notifications that count acts like these."""
+    """Return the unread notifications that count notices like these."""
     gathered = [notice for notice in notices if notice.gather is not None]
     if not gathered:
         return {}
@@ -223,11 +223,11 @@ async def _write(
 
 _ACTOR = ("actorId", "actorName", "actorAvatar")
 _COUNTED = (*_ACTOR, "data", "createdAt", "gatherCount")
-"""The fields that change where a notification counts one act more."""
+"""The fields that change when a notification counts another notice."""
 
 
 def _replacing(row: Notification, names: Sequence[str]) -> dict[str, dict[str, object]]:
-    """The update that stores these fields of the notification, and removes those of them that it does not have."""
+    """Return an update that sets these fields as the notification has them, and removes those it does not have."""
     wire = row.to_wire()
     sets = {name: wire[name] for name in names if name in wire}
     unsets: dict[str, object] = {name: "" for name in names if name not in wire}
