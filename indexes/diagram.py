@@ -46,85 +46,87 @@ STORIES = Layout(
     ),
 )
 
-_CONTENDED = "Lock: a transaction begins with a write to the document where other processes write to it as well."
+_CONTENDED = "Lock: a transaction begins with a write to the document if other processes write to it as well."
 
 ADDED: Mapping[str, Mapping[str, str]] = {
     "users": {
-        "name": "What posts, comments and messages copy; the original keeps it with its auth service only.",
-        "authUserId": "Links a user to an account of the auth service: `users.ensure` finds or makes one user for it.",
-        "revision": "Lock: writing a post, a comment or a message conflicts with a change of the name that it copies. "
-        "So do two admins who depose each other, and an award with a change of the levels.",
+        "name": "Copied to posts, comments and messages. In the original, only the auth service has it.",
+        "authUserId": "The user's account of the auth service: `users.ensure` finds or creates one user for it.",
+        "revision": "Lock: creating a post, a comment or a message conflicts with a change of the name that it copies. "
+        "So do two admins who demote each other, and an award with a change of the levels.",
     },
     "spaces": {
         "revision": "Lock: two pins in one space conflict, so that there are never more than 3; "
-        "and two changes of the order of the spaces do."
+        "and two changes of the order of the spaces conflict."
     },
     "posts": {"revision": _CONTENDED},
     "comments": {"revision": _CONTENDED},
     "likes": {
-        "notificationId": "The gathered notification that counts the like: an unlike takes it back there while that is "
-        "unread."
+        "notificationId": "The gathered notification that counts the like. While it is unread, an unlike takes the like "
+        "back there."
     },
     "notifications": {
-        "gatherKey": "What the counted acts have in common, such as their target: while the notification is unread, "
-        "the next one of the same recipient, type and key counts up in it.",
-        "gatherCount": "How many acts it counts.",
-        "once": "The announcement that it belongs to: each recipient gets that once, whoever calls and how often.",
+        "gatherKey": "What the counted acts have in common, such as their target. While the notification is unread, "
+        "the next act with the same recipient, type and key increments its count.",
+        "gatherCount": "The number of acts that the notification counts.",
+        "once": "The name of an announcement. Each recipient gets it once, no matter who calls and how often.",
     },
     "courses": {
-        "revision": "Lock: changes of the order of its modules, and removals of its lessons, conflict.",
-        "removing": "Lessons and modules that have been removed while not every enrollment has followed yet: the next "
-        "removal completes that.",
+        "revision": "Lock: changes of the order of its modules conflict with each other and with removals of its lessons.",
+        "removing": "Removed lessons and modules that not all enrollments have been updated for: the next removal "
+        "completes this.",
     },
     "modules": {"revision": "Lock: changes of the order of its lessons conflict with each other and with its removal."},
     "enrollments": {
-        "revision": "Lock: two lessons that one user completes at once conflict, so that one of them sees the course "
-        "completed; so does the removal of a lesson."
+        "revision": "Lock: if a user completes two lessons concurrently, the transactions conflict, so that one of them "
+        "sees that the course is complete. So does the removal of a lesson."
     },
     "events": {
-        "seriesEndTime": "The end of the last occurrence of an event that repeats, so that an index tells which "
-        "series are over.",
+        "seriesEndTime": "The end of the last occurrence of a recurring event, so that an index can tell which series "
+        "are over.",
         "revision": _CONTENDED,
     },
     "memberships": {
         "stripeEventAt": "The time of the newest event of the subscription that the membership follows.",
         "stripeEventIds": "The events of that time that were applied: none is applied twice.",
-        "stripeSubscriptions": "What the newest event of each of the user's subscriptions says: the end of one that "
-        "was replaced does not end the membership.",
+        "stripeSubscriptions": "The state of each of the user's subscriptions according to its newest event. The end of "
+        "a replaced subscription does not end the membership.",
     },
     "conversations": {
         "revision": "Lock: sending, deleting and restoring messages conflict, so that `lastMessageAt` and the preview "
-        "are those of the newest."
+        "are those of the newest message."
     },
     "levels": {
-        "usersPending": "The mark of a change of all levels that not every user has followed yet: the next change of "
-        "levels completes it."
+        "usersPending": "The mark of a change of all levels that not all users have been updated for: the next change "
+        "of the levels completes it."
     },
-    "stories": {"revision": "Lock: a character that is made conflicts with the removal of the story."},
-    "chapters": {"revision": "Lock: changes of the numbers of its scenes conflict, with each other and its removal."},
+    "stories": {"revision": "Lock: creating a character conflicts with the removal of the story."},
+    "chapters": {
+        "revision": "Lock: changes of the numbers of its scenes conflict with each other and with its removal."
+    },
     "scenes": {
-        "generationToken": "The run of the generation that the scene waits for; its result alone is taken.",
-        "generationStartedAt": "When that run began: `scenes.release_stale` ends those that take too long.",
+        "generationToken": "The run whose result the scene waits for. Only this result is accepted.",
+        "generationStartedAt": "When that run began. `scenes.release_stale` ends runs that take too long.",
     },
 }
-"""The fields that the original schema does not have, all of them optional, and the rule that needs each."""
+"""The fields that the original schema does not have, all of them optional, and why each is needed."""
 
 _INTRODUCTION = """\
 # The schema
 
-The 23 collections of the community and the 4 of the story generator, as the document classes in `datalayer/documents/`
-declare them and as the database enforces them. This file and its pictures are generated: `python -m indexes write`.
+The 23 collections of the community and the 4 of the story generator, as the document classes declare them and as the
+database enforces them. `python -m indexes write` generates this page and its diagrams.
 
 - [Community](#community), [story generator](#story-generator), [fields that the original does not have](#added-fields)
-- Ids are `ObjectId`s. A file is the id of a file in the application's storage, a string.
-- An integer is at most 2^53 - 1, and may be stored as an integral double. Times are integers: Unix milliseconds.
+- IDs are `ObjectId`s. A file is a string: the ID of a file in the application's storage.
+- An integer is at most 2^53 - 1, and may be stored as a double without a fraction. Times are integers: Unix milliseconds.
 - An optional field without a value is absent, never null. Unknown fields are refused.
-- Strings hold no NUL, and are not blank where at least one character is asked for; of this the repositories refuse all,
-  and the database's validator what is too short or too long.
-- Any JSON is a string, a number, a boolean, null, an id, or a list or object of them: at most 100 levels deep, and
-  without dates, and without keys that begin with a dollar or hold a dot.
-- An index that is not unique ends in `_id`, so that equal keys have an order. "original schema" is why those are there
-  that the original has.
+- Strings contain no NUL, and are not blank if at least one character is required. Repositories enforce all of these rules;
+  the validator enforces only lengths.
+- "JSON" is a string, a number, a boolean, null, an ID, or a list or object of these: at most 100 levels deep, without dates,
+  and without keys that begin with a dollar sign or contain a dot.
+- An index that is not unique ends in `_id`, so that documents with equal keys have a defined order. "original schema" marks
+  indexes that the original has.
 """
 
 
@@ -149,7 +151,7 @@ def _product(name: str, picture: str, layout: Layout, found: Sequence[Entity]) -
     for family in layout.families:
         members = ", ".join(f"[{member}](#{_anchor(member)})" for member in family.members)
         yield f"- {family.name}: {members}"
-    yield from ("", "<details>", "<summary>The same as Mermaid</summary>", "", "```mermaid", "erDiagram")
+    yield from ("", "<details>", "<summary>Mermaid source</summary>", "", "```mermaid", "erDiagram")
     yield from _mermaid(found)
     yield from ("```", "", "</details>", "")
     for entity in found:
@@ -178,7 +180,7 @@ def _cardinality(field: Field) -> str:
 
 def _section(entity: Entity) -> Iterator[str]:
     yield from (f"### {entity.name}", "", f"`{entity.title}`. {_in_wire_names(entity.summary)}", "")
-    yield from ("| field | type | optional | limits |", "|---|---|---|---|")
+    yield from ("| Field | Type | Optional | Limits |", "|---|---|---|---|")
     for field in entity.fields:
         yield _field_row(field)
         yield from (_field_row(inner) for inner in entity.inner if inner.name.startswith(f"{field.name}."))
@@ -187,7 +189,7 @@ def _section(entity: Entity) -> Iterator[str]:
         condition = json.dumps(dict(entity.check), default=lambda value: {"$oid": str(value)})
         yield from (f"Every document meets `{condition}`.", "")
     if entity.indexes:
-        yield from ("| index | keys | options | why |", "|---|---|---|---|")
+        yield from ("| Index | Keys | Options | Why |", "|---|---|---|---|")
         yield from (_index_row(index) for index in entity.indexes)
         yield ""
     if entity.shard_key:
@@ -209,8 +211,8 @@ def _index_row(index: Index) -> str:
 
 
 def _added() -> Iterator[str]:
-    yield from ("## Added fields", "", "All of them are optional: documents of the original schema stay valid.", "")
-    yield from ("| collection | field | why |", "|---|---|---|")
+    yield from ("## Added fields", "", "All added fields are optional, so documents of the original schema remain valid.", "")
+    yield from ("| Collection | Field | Why |", "|---|---|---|")
     for collection, fields in ADDED.items():
         yield from (f"| [{collection}](#{_anchor(collection)}) | `{name}` | {why} |" for name, why in fields.items())
 

@@ -14,33 +14,31 @@ FOLDER = Path(__file__).parent
 _INTRODUCTION = """\
 # The physical schema
 
-One file for each collection: its validator, its indexes with their keys in order, and its shard key. Each index says
-which repository methods it serves; "original schema" stands where the original has it and no query here needs it.
+Each collection has one file with its validator, its indexes with their keys in order, and its shard key. Each index lists
+the repository methods that it serves; "original schema" marks indexes of the original that no query here needs.
 
-The files are written from the documents by `python -m indexes write`, and a test holds them against the code: so a
-change of the schema is seen in a review. To deploy it, without starting an application:
+`python -m indexes write` generates the files from the documents, and a test compares them with the code, so every change
+of the schema appears in a review. To deploy the schema without starting an application:
 
 ```sh
-python -m indexes plan --uri ...     # what would be done, in which order, and what stands in the way
-python -m indexes apply --uri ...    # does it; --drop also replaces, hides and drops indexes
+python -m indexes plan --uri ...     # shows the steps in order, and what blocks them
+python -m indexes apply --uri ...    # carries them out; --drop also replaces, hides and drops indexes
 python -m indexes check --uri ...    # exits with 1 on any drift
 ```
 
-Where the library is installed, `datalayer schema plan`, `apply` and `check` are the same. Their exit codes are in
-[the guide to production](../docs/how-to/production.md#deploy-the-schema-then-the-code).
+Where the library is installed, `datalayer schema plan`, `apply` and `check` are the same commands. The
+[production guide](../docs/how-to/production.md#deploy-the-schema-then-the-code) lists their exit codes.
 
-- New indexes are built before old ones go. MongoDB cannot rename or change an index: the old one is dropped, and the
-  new one is built then. A unique one is guarded meanwhile by a second unique index on the same keys, so there is no
-  moment without the constraint. Guards are always built, also where one seems to be there, and have to be complete
-  before anything is dropped. Queries that need the index wait for the build: where that matters, declare a changed
-  index under a new name.
-- An index that is still being built does not count as there: `apply` waits for it, and `check` reports it.
-- Before a unique index is built, duplicates are looked for, and listed. A validator is set only when every document
-  passes.
-- What nobody declares is hidden by the first `apply --drop`, and dropped by the next one.
-- `apply` can be interrupted and run again, and two at once take turns.
-- A release that runs can restart after the `apply` of the next one, as long as the live schema allows everything that
-  its own declares: [Deploying a schema](../docs/scaling.md#deploying-a-schema).
+- New indexes are built before old ones are dropped. MongoDB cannot rename or change an index, so a changed index is dropped
+  and rebuilt. In the meantime, a second unique index on the same keys, the guard index, enforces the rule of a unique one.
+  Guards are always built, even if one seems to exist, and must be complete before anything is dropped. Queries that need
+  the index wait for the build; to avoid this, declare a changed index under a new name.
+- An index that is still being built counts as missing: `apply` waits for it, and `check` reports it.
+- Before a unique index is built, duplicates are searched and listed. A validator is set only if every document passes.
+- Undeclared indexes are hidden by the first `apply --drop` and dropped by the next one.
+- `apply` can be interrupted and run again. If two processes run it, one waits for the other.
+- A running release can restart after the `apply` of the next release, as long as the live schema allows everything that the
+  release declares: [Deploying a schema](../docs/scaling.md#deploying-a-schema).
 """
 
 
@@ -74,7 +72,7 @@ def _readme(served: dict[str, Serves]) -> str:
         lines += [
             f"## {product.__name__}",
             "",
-            "| collection | index | keys | options | serves |",
+            "| Collection | Index | Keys | Options | Serves |",
             "|---|---|---|---|---|",
         ]
         for document in product.documents:
