@@ -62,8 +62,8 @@ ADDED: Mapping[str, Mapping[str, str]] = {
     "posts": {"revision": _CONTENDED},
     "comments": {"revision": _CONTENDED},
     "likes": {
-        "notificationId": "The gathered notification that counts the like. While it is unread, an unlike takes the like "
-        "back there."
+        "notificationId": "The gathered notification that counts the like. While it is unread, an unlike takes the "
+        "like back there."
     },
     "notifications": {
         "gatherKey": "What the counted acts have in common, such as their target. While the notification is unread, "
@@ -72,14 +72,15 @@ ADDED: Mapping[str, Mapping[str, str]] = {
         "once": "The name of an announcement. Each recipient gets it once, no matter who calls and how often.",
     },
     "courses": {
-        "revision": "Lock: changes of the order of its modules conflict with each other and with removals of its lessons.",
+        "revision": "Lock: changes of the order of its modules conflict with each other and with removals of "
+        "its lessons.",
         "removing": "Removed lessons and modules that not all enrollments have been updated for: the next removal "
         "completes this.",
     },
     "modules": {"revision": "Lock: changes of the order of its lessons conflict with each other and with its removal."},
     "enrollments": {
-        "revision": "Lock: if a user completes two lessons concurrently, the transactions conflict, so that one of them "
-        "sees that the course is complete. So does the removal of a lesson."
+        "revision": "Lock: if a user completes two lessons concurrently, the transactions conflict, so that one of "
+        "them sees that the course is complete. So does the removal of a lesson."
     },
     "events": {
         "seriesEndTime": "The end of the last occurrence of a recurring event, so that an index can tell which series "
@@ -89,8 +90,8 @@ ADDED: Mapping[str, Mapping[str, str]] = {
     "memberships": {
         "stripeEventAt": "The time of the newest event of the subscription that the membership follows.",
         "stripeEventIds": "The events of that time that were applied: none is applied twice.",
-        "stripeSubscriptions": "The state of each of the user's subscriptions according to its newest event. The end of "
-        "a replaced subscription does not end the membership.",
+        "stripeSubscriptions": "The state of each of the user's subscriptions according to its newest event. The end "
+        "of a replaced subscription does not end the membership.",
     },
     "conversations": {
         "revision": "Lock: sending, deleting and restoring messages conflict, so that `lastMessageAt` and the preview "
@@ -119,14 +120,15 @@ database enforces them. `python -m indexes write` generates this page and its di
 
 - [Community](#community), [story generator](#story-generator), [fields that the original does not have](#added-fields)
 - IDs are `ObjectId`s. A file is a string: the ID of a file in the application's storage.
-- An integer is at most 2^53 - 1, and may be stored as a double without a fraction. Times are integers: Unix milliseconds.
+- An integer is at most 2^53 - 1, and may be stored as a double without a fraction. Times are integers: Unix
+  milliseconds.
 - An optional field without a value is absent, never null. Unknown fields are refused.
-- Strings contain no NUL, and are not blank if at least one character is required. Repositories enforce all of these rules;
-  the validator enforces only lengths.
-- "JSON" is a string, a number, a boolean, null, an ID, or a list or object of these: at most 100 levels deep, without dates,
-  and without keys that begin with a dollar sign or contain a dot.
-- An index that is not unique ends in `_id`, so that documents with equal keys have a defined order. "original schema" marks
-  indexes that the original has.
+- Strings contain no NUL, and are not blank if at least one character is required. Repositories enforce all of these
+  rules; the validator enforces only lengths.
+- "JSON" is a string, a number, a boolean, null, an ID, or a list or object of these: at most 100 levels deep, without
+  dates, and without keys that begin with a dollar sign or contain a dot.
+- An index that is not unique ends in `_id`, so that documents with equal keys have a defined order. "original schema"
+  marks indexes that the original has.
 """
 
 
@@ -211,7 +213,7 @@ def _index_row(index: Index) -> str:
 
 
 def _added() -> Iterator[str]:
-    yield from ("## Added fields", "", "All added fields are optional, so documents of the original schema remain valid.", "")
+    yield from ("## Added fields", "", "They are all optional, so documents of the original schema remain valid.", "")
     yield from ("| Collection | Field | Why |", "|---|---|---|")
     for collection, fields in ADDED.items():
         yield from (f"| [{collection}](#{_anchor(collection)}) | `{name}` | {why} |" for name, why in fields.items())

@@ -14,11 +14,11 @@ FOLDER = Path(__file__).parent
 _INTRODUCTION = """\
 # The physical schema
 
-Each collection has one file with its validator, its indexes with their keys in order, and its shard key. Each index lists
-the repository methods that it serves; "original schema" marks indexes of the original that no query here needs.
+Each collection has one file with its validator, its indexes with their keys in order, and its shard key. Each index
+lists the repository methods that it serves; "original schema" marks indexes of the original that no query here needs.
 
-`python -m indexes write` generates the files from the documents, and a test compares them with the code, so every change
-of the schema appears in a review. To deploy the schema without starting an application:
+`python -m indexes write` generates the files from the documents, and a test compares them with the code, so every
+change of the schema appears in a review. To deploy the schema without starting an application:
 
 ```sh
 python -m indexes plan --uri ...     # shows the steps in order, and what blocks them
@@ -29,16 +29,16 @@ python -m indexes check --uri ...    # exits with 1 on any drift
 Where the library is installed, `datalayer schema plan`, `apply` and `check` are the same commands. The
 [production guide](../docs/how-to/production.md#deploy-the-schema-then-the-code) lists their exit codes.
 
-- New indexes are built before old ones are dropped. MongoDB cannot rename or change an index, so a changed index is dropped
-  and rebuilt. In the meantime, a second unique index on the same keys, the guard index, enforces the rule of a unique one.
-  Guards are always built, even if one seems to exist, and must be complete before anything is dropped. Queries that need
-  the index wait for the build; to avoid this, declare a changed index under a new name.
+- New indexes are built before old ones are dropped. MongoDB cannot rename or change an index, so a changed index is
+  dropped and rebuilt. In the meantime, a second unique index on the same keys, the guard index, enforces the rule of a
+  unique one. Guards are always built, even if one seems to exist, and must be complete before anything is dropped.
+  Queries that need the index wait for the build; to avoid this, declare a changed index under a new name.
 - An index that is still being built counts as missing: `apply` waits for it, and `check` reports it.
 - Before a unique index is built, duplicates are searched and listed. A validator is set only if every document passes.
 - Undeclared indexes are hidden by the first `apply --drop` and dropped by the next one.
 - `apply` can be interrupted and run again. If two processes run it, one waits for the other.
-- A running release can restart after the `apply` of the next release, as long as the live schema allows everything that the
-  release declares: [Deploying a schema](../docs/scaling.md#deploying-a-schema).
+- A running release can restart after the `apply` of the next release, as long as the live schema allows everything that
+  the release declares: [Deploying a schema](../docs/scaling.md#deploying-a-schema).
 """
 
 

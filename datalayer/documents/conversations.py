@@ -51,13 +51,13 @@ class Conversation(Document):
             Index(
                 "by_participantIds_and_lastMessageAt",
                 *("participantIds", "lastMessageAt"),
-                why="somebody's inbox, newest message first",
+                why="a user's inbox, newest message first",
             ),
             Index(
                 "by_participantIds",
                 *("participantIds.0", "participantIds.1"),
                 unique=True,
-                why="one conversation for each pair",
+                why="one conversation per pair of users",
             ),
         )
 

@@ -53,7 +53,7 @@ class Course(Document):
                 "by_removing",
                 "removing",
                 where={"removing": {"$exists": True}},
-                why="the course of a removal of a lesson or module that was interrupted",
+                why="the course of an interrupted removal of a lesson or module",
             ),
         )
 

@@ -55,13 +55,13 @@ class Event(Document):
                 "by_endTime_and_startTime",
                 *("endTime", "startTime"),
                 where={"deletedAt": None, "recurrence": None},
-                why="the events of a range, and those that are over, among those that do not repeat",
+                why="single events in a range of time, and past ones",
             ),
             Index(
                 "by_seriesEndTime_and_startTime",
                 *("seriesEndTime", "startTime"),
                 where={"deletedAt": None, "recurrence.frequency": {"$exists": True}},
-                why="the events that repeat within a range, and those that are over",
+                why="recurring events in a range of time, and past ones",
             ),
         )
 
@@ -86,5 +86,5 @@ class Rsvp(Document):
             Index("by_eventId", "eventId"),
             Index("by_userId", "userId"),
             Index("by_eventId_and_userId", "eventId", "userId", unique=True),
-            Index("by_eventId_and_status", "eventId", "status", why="who comes to an event, and how many"),
+            Index("by_eventId_and_status", "eventId", "status", why="the attendees of an event, and their number"),
         )

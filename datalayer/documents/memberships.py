@@ -76,13 +76,13 @@ class Membership(Document):
                 "stripeSubscriptionId",
                 unique=True,
                 where={"stripeSubscriptionId": {"$exists": True}},
-                why="the membership that follows a subscription, one for each",
+                why="the membership that follows a subscription, one per subscription",
             ),
             Index(
                 "by_stripeSubscriptions",
                 "stripeSubscriptions.subscriptionId",
                 unique=True,
                 where={"stripeSubscriptions.subscriptionId": {"$exists": True}},
-                why="the membership that knows a subscription, one for each, also when it was replaced",
+                why="the membership of a subscription, also of a replaced one, one per subscription",
             ),
         )

@@ -48,6 +48,6 @@ class Notification(Document):
                 *("userId", "once"),
                 unique=True,
                 where={"once": {"$exists": True}},
-                why="nobody gets an announcement twice",
+                why="each user gets an announcement once",
             ),
         )

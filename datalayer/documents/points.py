@@ -38,7 +38,7 @@ class PointsEntry(Document):
                 *("userId", "action", "referenceType", "referenceId"),
                 unique=True,
                 where={"referenceId": {"$exists": True}},
-                why="no cause is rewarded twice",
+                why="each reference is rewarded once",
             ),
         )
 

@@ -53,6 +53,6 @@ class Post(Document):
                 "by_authorId_and_createdAt",
                 *("authorId", "createdAt"),
                 where={"deletedAt": None},
-                why="an author's posts, and the posts of the people whom somebody follows, newest first",
+                why="an author's posts, and the posts of followed users, newest first",
             ),
         )

@@ -38,6 +38,6 @@ class Report(Document):
                 *("reporterId", "targetType", "targetId"),
                 unique=True,
                 where={"status": "pending"},
-                why="one pending report for each reporter and target",
+                why="one pending report per reporter and target",
             ),
         )

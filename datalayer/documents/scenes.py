@@ -40,19 +40,19 @@ class Scene(Document):
                 "by_chapterId_and_sceneNumber",
                 *("chapterId", "sceneNumber"),
                 unique=True,
-                why="the scenes of a chapter in order, one for each number",
+                why="the scenes of a chapter in order, one per number",
             ),
             Index(
                 "by_generationToken",
                 "generationToken",
                 unique=True,
                 where={"generationToken": {"$exists": True}},
-                why="the scene that a run of the generation belongs to",
+                why="the scene of a generation run",
             ),
             Index(
                 "by_status_and_generationStartedAt",
                 *("status", "generationStartedAt"),
                 where={"status": "generating"},
-                why="the runs that began too long ago",
+                why="the generation runs that began too long ago",
             ),
         )

@@ -41,7 +41,7 @@ class Space(Document):
                 *("deletedAt", "order"),
                 unique=True,
                 where={"deletedAt": None},
-                why="the spaces in order, and one for each place",
+                why="the spaces in order, one per position",
             ),
         )
 

@@ -53,7 +53,7 @@ class Chapter(Document):
                 "by_storyId_and_chapterNumber",
                 *("storyId", "chapterNumber"),
                 unique=True,
-                why="the chapters of a story in order, one for each number",
+                why="the chapters of a story in order, one per number",
             ),
         )
 

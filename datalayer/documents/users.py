@@ -51,13 +51,13 @@ class User(Document):
         indexes = (
             Index("by_role", "role"),
             Index("by_points", "points"),
-            Index("by_points_and_id", "-points", "_id", why="the leaderboard of all time, equals by id"),
+            Index("by_points_and_id", "-points", "_id", why="the leaderboard of all time, ties by ID"),
             Index("by_createdAt", "createdAt", why="the directory, newest first"),
             Index(
                 "by_authUserId",
                 "authUserId",
                 unique=True,
                 where={"authUserId": {"$exists": True}},
-                why="one user for each account of the auth service",
+                why="one user per account of the auth service",
             ),
         )

@@ -62,7 +62,10 @@ def blocks(path: Path) -> list[Block]:
 def _with_snippets(path: Path) -> str:
     """The file with the files that the site includes in it."""
     return re.sub(
-        r'^--8<-- "(.+)"\n', lambda line: (ROOT / line[1]).read_text("utf-8"), path.read_text("utf-8"), flags=re.MULTILINE
+        r'^--8<-- "(.+)"\n',
+        lambda line: (ROOT / line[1]).read_text("utf-8"),
+        path.read_text("utf-8"),
+        flags=re.MULTILINE,
     )
 
 

@@ -26,8 +26,8 @@ PAGE = (ROOT / "docs/reference/names.md").read_text("utf-8")
 def rows(heading: str) -> list[list[str]]:
     """The rows of the table under the heading, without the one of the titles."""
     section = PAGE.split(f"\n## {heading}\n")[1].split("\n## ")[0]
-    found = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in re.findall(r"^\|.*\|$", section, flags=re.MULTILINE)]
-    return found[2:]
+    lines = re.findall(r"^\|(.*)\|$", section, flags=re.MULTILINE)
+    return [[cell.strip() for cell in line.split("|")] for line in lines[2:]]
 
 
 def code(cell: str) -> list[str]:

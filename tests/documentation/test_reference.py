@@ -89,7 +89,8 @@ def test_every_kind_of_error_has_its_row() -> None:
 
 def test_every_rule_has_its_row(community: Community, stories: Stories) -> None:
     """With its code, and the methods whose docstrings name it."""
-    rows = re.findall(r"^\| `(\w+)` \| `(\w+)` \| (`\w+\.\w+`.*) \|$", (REFERENCE / "errors.md").read_text(), re.MULTILINE)
+    page = (REFERENCE / "errors.md").read_text("utf-8")
+    rows = re.findall(r"^\| `(\w+)` \| `(\w+)` \| (`\w+\.\w+`.*) \|$", page, flags=re.MULTILINE)
     methods = {
         f"{name}.{method}": function.__doc__ or ""
         for name, repository in {**vars(community), **vars(stories)}.items()
