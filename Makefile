@@ -46,6 +46,7 @@ soak: .venv/ready
 
 docs: .venv/docs
 	$(BIN)/mkdocs build --strict --quiet
+	@echo "The site is in site/index.html."
 
 format: .venv/ready
 	$(BIN)/ruff format .
