@@ -21,6 +21,7 @@ from datalayer.testing import Factories
 from tests.documentation.markdown import ROOT
 
 PAGE = (ROOT / "docs/reference/names.md").read_text("utf-8")
+SOURCE = Path(__file__).read_text("utf-8")
 
 
 def rows(heading: str) -> list[list[str]]:
@@ -83,7 +84,7 @@ async def acts(community: Community) -> set[str]:
     await community.users.set_role(ben.id, "moderator", notify=True)
     await community.reports.file(ada.id, "post", post.id, "spam", notify=True)
     assert (await community.notifications.recent(moderator.id)).items
-    return set(re.findall(r"community\.(\w+\.\w+)\(.*(?:both|notify=True)", Path(__file__).read_text("utf-8")))
+    return set(re.findall(r"community\.(\w+\.\w+)\(.*(?:both|notify=True)", SOURCE))
 
 
 async def test_actions_and_notification_types(community: Community, acts: set[str]) -> None:
