@@ -60,7 +60,7 @@ class Conversation(Document):
                 "by_participantIds",
                 *("participantIds.0", "participantIds.1"),
                 unique=True,
-                why="one conversation for each pair",
+                why="one conversation per pair of users",
             ),
         )
 

@@ -45,7 +45,7 @@ class Block:
 
 def blocks(path: Path) -> list[Block]:
     """The file's blocks, in order; one of text that directly follows another one is that one's output."""
-    text, end = path.read_text("utf-8"), 0
+    text, end = _with_snippets(path), 0
     made: list[Block] = []
     for fence in _FENCE.finditer(text):
         directly = made and made[-1].output is None and not text[end : fence.start()].strip()
@@ -57,6 +57,16 @@ def blocks(path: Path) -> list[Block]:
         line = text.count("\n", 0, fence.start("text")) + 1
         made.append(Block(path, line, fence["language"], title[1] if title else None, _dedented(fence)))
     return made
+
+
+def _with_snippets(path: Path) -> str:
+    """The file with the files that the site includes in it."""
+    return re.sub(
+        r'^--8<-- "(.+)"\n',
+        lambda line: (ROOT / line[1]).read_text("utf-8"),
+        path.read_text("utf-8"),
+        flags=re.MULTILINE,
+    )
 
 
 def _dedented(fence: re.Match[str]) -> str:

@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 
+import datalayer.testing
 from datalayer import Community, DataLayerError, Stories
 from datalayer.database import Database
 from datalayer.documents import COMMUNITY_DOCUMENTS, STORIES_DOCUMENTS
 from datalayer.engine.repository import Repository, SoftDeletingRepository
+from datalayer.errors import RuleViolationError
 from tests.documentation.markdown import ROOT
 
 REFERENCE = ROOT / "docs/reference"
@@ -19,9 +21,10 @@ REFERENCE = ROOT / "docs/reference"
 _DIRECTIVE = re.compile(r"^::: (\S+)\n((?:    .*\n)*)", flags=re.MULTILINE)
 
 
-def directives(page: str) -> Iterator[tuple[Any, dict[str, str]]]:
-    """The objects that a page describes, with the options for each."""
-    for path, options in _DIRECTIVE.findall((REFERENCE / page).read_text() + "\n"):
+def directives(pattern: str) -> Iterator[tuple[Any, dict[str, str]]]:
+    """The objects that the pages describe, with the options for each."""
+    text = "\n".join(path.read_text("utf-8") for path in sorted(REFERENCE.glob(pattern)))
+    for path, options in _DIRECTIVE.findall(text + "\n"):
         try:
             found = importlib.import_module(path)
         except ModuleNotFoundError:
@@ -36,8 +39,9 @@ async def test_every_repository_is_under_its_name_with_all_its_methods(
 ) -> None:
     """Its own methods come by themselves, those of a base have to be asked for; and what they give is there."""
     name = kind.__name__.lower()
-    described = {options.get("heading"): (found, options) for found, options in directives(f"{name}.md")}
-    classes = {found for found, _ in directives(f"{name}.md")}
+    pages = "stories.md" if kind is Stories else "community/*.md"
+    described = {options.get("heading"): (found, options) for found, options in directives(pages)}
+    classes = {found for found, _ in directives(pages)}
     for attribute, repository in vars(community if kind is Community else stories).items():
         if not isinstance(repository, Repository):
             continue
@@ -69,8 +73,9 @@ def test_every_document_is_described() -> None:
 
 
 def test_every_kind_of_error_has_its_row() -> None:
-    """But for those of rules, which share one, of the start of a server, and of tests."""
-    rows = dict(re.findall(r"^\| `(\w+)` \| `(\w+)` \|", (REFERENCE / "errors.md").read_text(), flags=re.MULTILINE))
+    """But for those of rules, which have a table of their own, of the start of a server, and of tests."""
+    page = (REFERENCE / "errors.md").read_text("utf-8").split("## Rule violations")[0]
+    rows = dict(re.findall(r"^\| `(\w+)` \| `(\w+)` \|", page, flags=re.MULTILINE))
     rows["RuleViolationError"] = "rule_violation"
     elsewhere = {"ServerStartError", "StandaloneServerError", "NotSupportedInMemory"}
 
@@ -81,6 +86,30 @@ def test_every_kind_of_error_has_its_row() -> None:
                 yield from kinds(below)
 
     assert rows == {kind.__name__: kind.code for kind in kinds(DataLayerError) if kind.__name__ not in elsewhere}
+
+
+def test_every_rule_has_its_row(community: Community, stories: Stories) -> None:
+    """With its code, and the methods whose docstrings name it."""
+    page = (REFERENCE / "errors.md").read_text("utf-8")
+    rows = re.findall(r"^\| `(\w+)` \| `(\w+)` \| (`\w+\.\w+`.*) \|$", page, flags=re.MULTILINE)
+    methods = {
+        f"{name}.{method}": function.__doc__ or ""
+        for name, repository in {**vars(community), **vars(stories)}.items()
+        if isinstance(repository, Repository)
+        for method, function in inspect.getmembers(type(repository), inspect.iscoroutinefunction)
+    }
+    raised = {
+        (kind.__name__, kind.code, frozenset(name for name, text in methods.items() if f"{kind.__name__}:" in text))
+        for kind in RuleViolationError.__subclasses__()
+        if kind.__module__ == "datalayer.errors"
+    }
+    assert {(kind, code, frozenset(re.findall(r"`(.+?)`", names))) for kind, code, names in rows} == raised
+
+
+def test_the_tools_for_tests_are_described() -> None:
+    """Everything that `datalayer.testing` exports."""
+    described = {found for found, _ in directives("testing.md")}
+    assert described == {getattr(datalayer.testing, name) for name in datalayer.testing.__all__}
 
 
 def test_every_page_is_in_the_navigation() -> None:
