@@ -1,49 +1,29 @@
-"""How the progress is shown: a bar for each table on a terminal, a line for each elsewhere."""
+"""How the progress is shown: a line for each table that is written, and a bar for the next one on a terminal."""
 
 from collections.abc import Generator
 from contextlib import contextmanager
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from datalayer.seeding import Observer, Table
 
 
 @contextmanager
 def progress() -> Generator[Observer]:
-    """What fits the place that the output goes to."""
+    """Give what fits the place that the output goes to."""
     console = Console()
     if not console.is_terminal:
         yield Lines()
         return
     columns = (TextColumn("{task.description:<18}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console) as bars:
-        yield Bars(bars)
-
-
-class Bars:
-    """A bar for each table."""
-
-    def __init__(self, bars: Progress) -> None:
-        self._bars = bars
-        self._task = TaskID(0)
-
-    def started(self, table: Table) -> None:
-        """Put up the table's bar."""
-        self._task = self._bars.add_task(table.name, total=table.count)
-
-    def inserted(self, number: int) -> None:
-        """Move it."""
-        self._bars.advance(self._task, number)
-
-    def finished(self, seconds: float) -> None:  # noqa: ARG002 - the bar shows it
-        """Stop it."""
-        self._bars.stop_task(self._task)
+    with Progress(*columns, console=console, transient=True) as bars:
+        yield Bar(bars)
 
 
 class Lines:
-    """A line for each table when it is done."""
+    """A line for each table when it is written."""
 
     def __init__(self) -> None:
         self._name = ""
@@ -58,5 +38,30 @@ class Lines:
         self._inserted += number
 
     def finished(self, seconds: float) -> None:
-        """Say it."""
-        click.echo(f"{self._name:<18} {self._inserted:>11,} {seconds:>8.1f} s")
+        """Print the line."""
+        self._print(f"  {self._name:<18} {self._inserted:>11,} {seconds:>8.1f} s")
+
+    def _print(self, line: str) -> None:
+        click.echo(line)
+
+
+class Bar(Lines):
+    """The same above a bar, which shows how much of the table is written."""
+
+    def __init__(self, bars: Progress) -> None:
+        super().__init__()
+        self._bars = bars
+        self._task = bars.add_task("", visible=False)
+
+    def started(self, table: Table) -> None:
+        """Begin the bar anew."""
+        super().started(table)
+        self._bars.reset(self._task, total=table.count, description=table.name, visible=True)
+
+    def inserted(self, number: int) -> None:
+        """Move the bar."""
+        super().inserted(number)
+        self._bars.advance(self._task, number)
+
+    def _print(self, line: str) -> None:
+        self._bars.console.print(line, highlight=False)

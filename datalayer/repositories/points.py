@@ -76,7 +76,8 @@ class Points(Repository[PointsEntry, PointsEntryId]):
 
         Raises:
             NotFoundError: There is no such user.
-            InvalidInputError: Only one half of the reference is given.
+            InvalidInputError: Only one half of the reference is given; or the action is neither a default action nor
+                one that has a rule.
         """
         if (reference_type is None) != (reference_id is None):
             raise InvalidInputError("reference_id" if reference_id is None else "reference_type", "is missing")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import cast
 
 from datalayer.engine.errors import InvalidInputError
+from datalayer.server.program import check_platform
 from datalayer.server.replica_set import ReplicaSet
 from datalayer.server.scratch import scratch_directory
 
@@ -28,7 +29,7 @@ async def embedded_server(
         port: Where it listens (several nodes: the first of the ports); without it a free one is found.
 
     Raises:
-        ServerNotFoundError: There is no `mongod` program; the hint says how to get one.
+        ServerNotFoundError: There is no `mongod` program, or the system is Windows; the hint says what to do.
         ServerStartError: It did not start; the message says why.
         InvalidInputError: `data_dir` is no path, or `replicas` or `port` is out of range.
     """
@@ -41,6 +42,7 @@ async def running(
     data_dir: Path | str | None, *, replicas: int = 1, port: int | None = None
 ) -> AsyncGenerator[ReplicaSet]:
     """The same, giving the replica set itself."""
+    check_platform()
     if data_dir is not None:
         servers = ReplicaSet(_folder(data_dir), replicas=replicas, port=port)
         try:

@@ -106,6 +106,7 @@ async def open_database(kind: type[D], *, memory: bool = False, clock: Clock | N
     Raises:
         ServerNotFoundError: There is no `mongod` program; the hint says how to get one.
         ServerStartError: It did not start; the message says why.
+        MissingExtraError: The extra `memory` is not installed.
         NotSupportedInMemory: From anything that the mock cannot do rightly.
     """
     clock = clock or system_clock
