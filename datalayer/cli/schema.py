@@ -319,14 +319,10 @@ class _Reporter:
         self._bar: TaskID | None = None
 
     def __enter__(self) -> Self:
-        if not self._quiet and self._bars.console.is_terminal:
-            self._bars.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        # Bars that were not started print a blank line when they are stopped.
-        if self._bars.live.is_started:
-            self._bars.stop()
+        self._remove_bar()
 
     def waiting(self, holder: Holder) -> None:
         """Another process changes the schema, and is waited for."""
@@ -334,10 +330,11 @@ class _Reporter:
 
     def started(self, step: Step) -> None:
         """The step comes next."""
-        if self._bar is not None:
-            # The one before it could not be done.
-            self._bars.remove_task(self._bar)
+        # The one before it may have been refused.
+        self._remove_bar()
         self._bar = self._bars.add_task(str(step), total=None)
+        if not self._quiet and self._bars.console.is_terminal:
+            self._bars.start()
 
     def progress(self, done: int, total: int) -> None:
         """So many of the documents are in the index that is being built."""
@@ -346,8 +343,14 @@ class _Reporter:
 
     def finished(self, step: Step, seconds: float) -> None:
         """The step is done."""
+        self._remove_bar()
+        if not self._quiet:
+            click.echo(f"{self._name}: {step}  ({seconds:.1f} s)")
+
+    def _remove_bar(self) -> None:
+        # Stopped first, and only if it was started: rich leaves a blank line where it stops without a bar.
+        if self._bars.live.is_started:
+            self._bars.stop()
         if self._bar is not None:
             self._bars.remove_task(self._bar)
             self._bar = None
-        if not self._quiet:
-            click.echo(f"{self._name}: {step}  ({seconds:.1f} s)")

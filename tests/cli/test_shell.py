@@ -1,14 +1,10 @@
 """`datalayer shell`: code on the open databases, from a pipe and on a terminal."""
 
-import os
-import pty
 import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
-from contextlib import suppress
 from pathlib import Path
-from typing import Self
 from uuid import uuid4
 
 import pytest
@@ -16,7 +12,7 @@ from pymongo import AsyncMongoClient
 from pymongo.asynchronous.database import AsyncDatabase
 
 from datalayer import Community
-from tests.cli.conftest import Called, uri_of
+from tests.cli.conftest import Called, Terminal, uri_of
 
 COMMAND = [sys.executable, "-m", "datalayer.cli", "shell"]
 
@@ -98,90 +94,55 @@ async def test_an_empty_database_is_refused(called: Called, empty: tuple[AsyncDa
     assert await database.list_collection_names() == []
 
 
-class Terminal:
-    """The command on a terminal."""
+class Prompt:
+    """A shell on a terminal, at its prompt."""
 
-    def __init__(self, uri: str) -> None:
-        self._ours, theirs = pty.openpty()
-        environment = os.environ | {"MONGODB_URI": uri, "TERM": "dumb"}
-        # A suite that runs in the background ignores SIGINT, and so would the command.
-        before = signal.signal(signal.SIGINT, signal.default_int_handler)
-        try:
-            self.process = subprocess.Popen(  # noqa: S603 - our own command
-                COMMAND, stdin=theirs, stdout=theirs, stderr=theirs, env=environment, start_new_session=True
-            )
-        finally:
-            signal.signal(signal.SIGINT, before)
-            os.close(theirs)
+    def __init__(self, terminal: Terminal) -> None:
+        self.terminal = terminal
+        self.banner = terminal.until(">>> ")
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.process.kill()
-        self.process.wait()
-        os.close(self._ours)
-
-    def until(self, mark: str) -> str:
-        """What is printed up to the mark; the test's time limit is that of the process."""
-        printed = ""
-        while not printed.endswith(mark):
-            printed += os.read(self._ours, 1).decode()
-        return printed
-
-    def rest(self) -> str:
-        """What is printed until the end."""
-        printed = b""
-        # Where the other side is closed, Linux raises an error.
-        with suppress(OSError):
-            while part := os.read(self._ours, 1000):
-                printed += part
-        return printed.decode()
-
-    def type(self, line: str) -> str:
-        """Type a line; what is printed until the next prompt."""
-        os.write(self._ours, f"{line}\n".encode())
-        return self.until(">>> ").replace("\r\n", "\n").removeprefix(f"{line}\n").removesuffix(">>> ")
+    def __call__(self, line: str) -> str:
+        """What a line prints."""
+        self.terminal.type(f"{line}\n")
+        return self.terminal.until(">>> ").removeprefix(f"{line}\n").removesuffix(">>> ")
 
 
 @pytest.fixture
-def terminal(community: Community, server_uri: str) -> Iterator[Terminal]:
-    """A shell at its first prompt."""
-    with Terminal(uri_of(community, server_uri)) as terminal:
-        banner = terminal.until(">>> ")
-        assert f"community ({community.database.name})" in banner
-        yield terminal
+def prompt(community: Community, server_uri: str) -> Iterator[Prompt]:
+    """A shell on the database of `community`."""
+    with Terminal("shell", MONGODB_URI=uri_of(community, server_uri), TERM="dumb") as terminal:
+        yield Prompt(terminal)
 
 
-def test_a_session_on_a_terminal(terminal: Terminal) -> None:
+def test_a_session_on_a_terminal(community: Community, prompt: Prompt) -> None:
     """Values are shown, names stay, an error does not end it, and Ctrl-D does."""
-    assert terminal.type("user = await community.users.create(name='Ada')") == ""
-    assert terminal.type("(await community.users.get(user.id)).name") == "'Ada'\n"
-    failed = terminal.type("await community.users.get('ada')")
-    assert failed.splitlines()[0:2] == ["Traceback (most recent call last):", '  File "<console>", line 1, in <module>']
-    assert failed.splitlines()[-1].startswith("datalayer.engine.errors.InvalidInputError: id: must be")
-    assert terminal.type("asyncio.get_running_loop().is_running()") == "True\n"
-    assert "SyntaxError" in terminal.type("1 +")
-    assert terminal.type("user.name") == "'Ada'\n"
-    os.write(terminal._ours, b"\x04")
-    terminal.rest()
-    assert terminal.process.wait(10) == 0
+    assert f"community ({community.database.name})" in prompt.banner
+    assert prompt("user = await community.users.create(name='Ada')") == ""
+    assert prompt("(await community.users.get(user.id)).name") == "'Ada'\n"
+    failed = prompt("await community.users.get('ada')").splitlines()
+    assert failed[0:2] == ["Traceback (most recent call last):", '  File "<console>", line 1, in <module>']
+    assert failed[-1].startswith("datalayer.engine.errors.InvalidInputError: id: must be")
+    assert prompt("asyncio.get_running_loop().is_running()") == "True\n"
+    assert "SyntaxError" in prompt("1 +")
+    assert prompt("user.name") == "'Ada'\n"
+    prompt.terminal.type("\x04")
+    prompt.terminal.rest()
+    assert prompt.terminal.process.wait(10) == 0
 
 
-def test_an_interrupted_await_does_not_end_it(terminal: Terminal) -> None:
+def test_an_interrupted_await_does_not_end_it(prompt: Prompt) -> None:
     """The work is cancelled, and the database is still open. At the prompt Ctrl-C drops the line."""
-    os.write(terminal._ours, b"print('begun'); await asyncio.sleep(600)\n")
+    terminal = prompt.terminal
+    terminal.type("print('be' + 'gun'); await asyncio.sleep(600)\n")
     terminal.until("begun\r\n")
     terminal.process.send_signal(signal.SIGINT)
     assert "KeyboardInterrupt" in terminal.until(">>> ")
-    assert terminal.type("len(asyncio.all_tasks()) < 20, await community.users.find(ids.UserId(ObjectId()))") == (
-        "(True, None)\n"
-    )
-    os.write(terminal._ours, b"half a li")
+    assert prompt("await community.users.find(ids.UserId(ObjectId())), 600") == "(None, 600)\n"
+    terminal.type("half a li")
     terminal.until("half a li")
     terminal.process.send_signal(signal.SIGINT)
     assert "KeyboardInterrupt" in terminal.until(">>> ")
-    os.write(terminal._ours, b"exit(4)\n")
+    terminal.type("exit(4)\n")
     assert terminal.process.wait(10) == 4
 
 
