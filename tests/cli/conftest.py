@@ -3,6 +3,7 @@
 import asyncio
 import os
 import pty
+import select
 import signal
 import subprocess
 import sys
@@ -48,6 +49,17 @@ class Terminal:
     def type(self, text: str) -> None:
         """Press keys."""
         os.write(self._ours, text.encode())
+
+    def interrupt(self) -> None:
+        """Send the signal of Ctrl-C until something is printed.
+
+        Python does not notice a signal that comes just before it begins to wait.
+        """
+        for _ in range(100):
+            self.process.send_signal(signal.SIGINT)
+            if select.select([self._ours], [], [], 0.2)[0]:
+                return
+        pytest.fail("the command does not react to an interruption")
 
     def until(self, mark: str) -> str:
         """What is printed up to the mark."""

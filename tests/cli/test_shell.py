@@ -1,6 +1,5 @@
 """`datalayer shell`: code on the open databases, from a pipe and on a terminal."""
 
-import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -135,12 +134,12 @@ def test_an_interrupted_await_does_not_end_it(prompt: Prompt) -> None:
     terminal = prompt.terminal
     terminal.type("print('be' + 'gun'); await asyncio.sleep(600)\n")
     terminal.until("begun\r\n")
-    terminal.process.send_signal(signal.SIGINT)
+    terminal.interrupt()
     assert "KeyboardInterrupt" in terminal.until(">>> ")
     assert prompt("await community.users.find(ids.UserId(ObjectId())), 600") == "(None, 600)\n"
     terminal.type("half a li")
     terminal.until("half a li")
-    terminal.process.send_signal(signal.SIGINT)
+    terminal.interrupt()
     assert "KeyboardInterrupt" in terminal.until(">>> ")
     terminal.type("exit(4)\n")
     assert terminal.process.wait(10) == 4

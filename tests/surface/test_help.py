@@ -1,5 +1,6 @@
 """What `dir` and `help` show, and what the errors of wrong calls say."""
 
+import inspect
 import pydoc
 import re
 
@@ -10,6 +11,7 @@ from datalayer import Community, Stories
 from datalayer.database import Database
 from datalayer.engine.repository import Repository
 from datalayer.errors import InvalidInputError
+from tests.plans.registry import METHODS
 
 
 def test_dir_shows_the_public_names() -> None:
@@ -39,3 +41,11 @@ async def test_an_argument_that_has_to_be_named_says_so(community: Community) ->
         await community.spaces.create()  # type: ignore[call-arg]
     with pytest.raises(InvalidInputError, match=r"^titel: is unknown$"):
         await community.spaces.create(name="General", titel="x")  # type: ignore[call-arg]
+
+
+def test_signatures_can_be_read() -> None:
+    """No address of an object, and no one-letter names."""
+    signatures = {name: str(inspect.signature(method)) for name, method in METHODS.items()}
+    assert {name: text for name, text in signatures.items() if " at 0x" in text or re.search(r"~\w\b", text)} == {}
+    assert "Annotated[str, Text(shortest=1, longest=10000)]" in signatures["comments.create"]
+    assert "AnyCollection" in signatures["posts.get_many"]
