@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from datalayer import Community
 from datalayer.cli import cli
+from tests.cli.conftest import uri_of
 
 FILES = [".gitignore", "README.md", "app.py", "pyproject.toml", "requirements.txt", "tests/test_app.py"]
 
@@ -38,18 +40,17 @@ def run(folder: Path, *command: str, **environment: str) -> str:
     return done.stdout
 
 
-def test_the_application_runs_and_its_tests_pass(tmp_path: Path, server_uri: str) -> None:
+def test_the_application_runs_and_its_tests_pass(tmp_path: Path, community: Community, server_uri: str) -> None:
     """On a given server, and its tests on one of their own; it uses the installed library."""
     folder = tmp_path / "new" / "shop"
     status, output, errors = init(folder)
     assert (status, errors) == (0, "")
     assert files(folder) == FILES
     assert "python app.py" in output
-    uri = server_uri.replace("/?", "/inittest?")
     for times in (1, 2):
-        printed = run(folder, "app.py", MONGODB_URI=uri)
+        printed = run(folder, "app.py", MONGODB_URI=uri_of(community, server_uri))
         assert printed.count("Ada: Hello! (likes: 1)\n") == times
-    tested = run(folder, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", "error", MONGODB_URI="")
+    tested = run(folder, "-m", "pytest", "-q", MONGODB_URI="")
     assert "3 passed" in tested
 
 

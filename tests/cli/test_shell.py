@@ -119,7 +119,7 @@ def test_a_session_on_a_terminal(community: Community, prompt: Prompt) -> None:
     assert prompt("user = await community.users.create(name='Ada')") == ""
     assert prompt("(await community.users.get(user.id)).name") == "'Ada'\n"
     failed = prompt("await community.users.get('ada')").splitlines()
-    assert failed[0:2] == ["Traceback (most recent call last):", '  File "<console>", line 1, in <module>']
+    assert '  File "<console>", line 1, in <module>' in failed
     assert failed[-1].startswith("datalayer.engine.errors.InvalidInputError: id: must be")
     assert prompt("asyncio.get_running_loop().is_running()") == "True\n"
     assert "SyntaxError" in prompt("1 +")

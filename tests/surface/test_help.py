@@ -27,8 +27,8 @@ def test_help_lists_the_repositories(community: Community, stories: Stories) -> 
     """Each with a line on what it is about, and no other."""
     for database in (community, stories):
         shown = pydoc.plain(pydoc.render_doc(database))
-        attributes = shown.partition("Attributes:")[2].partition("\n |  \n")[0]
-        assert set(re.findall(r"^ \|      (\w+): \w.*\.$", attributes, re.MULTILINE)) == repositories(database)
+        (attributes,) = re.findall(r"Attributes:\n((?: \|      .*\n)+)", shown)
+        assert set(re.findall(r"(\w+): \w.*\.\n", attributes)) == repositories(database)
         assert repositories(database) <= set(dir(database))
 
 
