@@ -10,6 +10,7 @@ from pymongo import AsyncMongoClient
 
 from datalayer.database import Database, open_client
 from datalayer.engine.translation import TRANSLATED, translate
+from datalayer.errors import SchemaDriftError
 from datalayer.server import embedded_server
 
 DATA_DIR = Path(".data")
@@ -36,7 +37,7 @@ async def opened(
 
     Raises:
         ServerNotFoundError: No server is configured, and none is asked for.
-        SchemaDriftError: The schema of a given server is not what this release needs.
+        SchemaDriftError: A given server has no schema, or another one than this release needs.
     """
     if embedded and uri is not None:
         raise click.UsageError("--embedded starts a server: it takes no --uri.")
@@ -52,13 +53,22 @@ async def opened(
 
 
 async def _present(products: Sequence[type[Database]], uri: str | None) -> Sequence[type[Database]]:
-    """Return the products that have a collection there; all of them if none has."""
+    """Return the products that have a collection there.
+
+    Raises:
+        SchemaDriftError: None has.
+    """
     async with open_client(uri) as client:
         try:
             found = [product for product in products if await _has_collections(client, product)]
         except TRANSLATED as error:
             raise translate(error, client) from error
-    return found or products
+    if not found:
+        wanted = " or ".join(product.__name__ for product in products)
+        raise SchemaDriftError(
+            f"The database has no collection of {wanted}.", hint="Create them with `datalayer schema apply`."
+        )
+    return found
 
 
 async def _has_collections(client: AsyncMongoClient[dict[str, Any]], product: type[Database]) -> bool:

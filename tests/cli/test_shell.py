@@ -52,7 +52,7 @@ async def test_it_ends_as_the_code_says(called: Called, source: str, status: int
         ("print(", "SyntaxError: '(' was never closed"),
         (
             "await community.users.get(ids.UserId(ObjectId('0' * 24)))",
-            "datalayer.engine.errors.NotFoundError: There is no user 000000000000000000000000.",
+            f"datalayer.engine.errors.NotFoundError: There is no User with the id {'0' * 24}, or it is deleted.",
         ),
     ],
 )
@@ -89,7 +89,9 @@ async def test_an_empty_database_is_refused(called: Called, empty: tuple[AsyncDa
     database, uri = empty
     done = await called("shell", "-c", "pass", "--uri", uri)
     assert done.exit_code == 1
-    assert "`datalayer schema apply`" in str(done.exception)
+    assert str(done.exception) == (
+        "The database has no collection of Community or Stories. Create them with `datalayer schema apply`."
+    )
     assert await database.list_collection_names() == []
 
 
