@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import click
-from pymongo import AsyncMongoClient
 
 from datalayer.database import Database, open_client
 from datalayer.engine.translation import TRANSLATED, translate
 from datalayer.errors import SchemaDriftError
+from datalayer.schema.live import Database as Handle
 from datalayer.server import embedded_server
 
 DATA_DIR = Path(".data")
@@ -60,7 +60,11 @@ async def _present(products: Sequence[type[Database]], uri: str | None) -> Seque
     """
     async with open_client(uri) as client:
         try:
-            found = [product for product in products if await _has_collections(client, product)]
+            found = [
+                product
+                for product in products
+                if await _has_collections(product, client.get_default_database(product.default_name))
+            ]
         except TRANSLATED as error:
             raise translate(error, client) from error
     if not found:
@@ -71,6 +75,6 @@ async def _present(products: Sequence[type[Database]], uri: str | None) -> Seque
     return found
 
 
-async def _has_collections(client: AsyncMongoClient[dict[str, Any]], product: type[Database]) -> bool:
-    names = await client.get_default_database(product.default_name).list_collection_names()
+async def _has_collections(product: type[Database], handle: Handle) -> bool:
+    names = await handle.list_collection_names()
     return any(document.Settings.name in names for document in product.documents)
