@@ -79,7 +79,7 @@ class Document(beanie.Document):
 
         # mypy sees the `__getattribute__` of lazy_model's parser for pydantic 1, which answers to every name, so a
         # misspelt attribute would be `Any`. Type checkers do not call one that is no function.
-        __getattribute__: ClassVar[None]  # pyright: ignore[reportIncompatibleMethodOverride, reportIncompatibleVariableOverride]
+        __getattribute__: ClassVar[None]  # pyright: ignore[reportIncompatibleMethodOverride]
     else:
         __init__ = BaseModel.__init__
         __getattribute__ = object.__getattribute__
