@@ -155,7 +155,8 @@ class Posts(SoftDeletingRepository[Post, PostId]):
     async def feed(self, space_id: SpaceId, *, limit: Limit = 20, after: Cursor | None = None) -> Page[Post]:
         """The space's posts: pinned ones first, the newest pin first, then the newest. One round trip.
 
-        Served by by_spaceId_and_pinnedAt_and_createdAt, where posts that are not pinned come last.
+        The page is empty if the space does not exist. Served by by_spaceId_and_pinnedAt_and_createdAt, where posts that
+        are not pinned come last.
         """
         index = "by_spaceId_and_pinnedAt_and_createdAt"
         return await self._page({"spaceId": space_id, **ALIVE}, index, limit, after)

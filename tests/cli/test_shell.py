@@ -95,6 +95,17 @@ async def test_an_empty_database_is_refused(called: Called, empty: tuple[AsyncDa
     assert await database.list_collection_names() == []
 
 
+async def test_a_schema_that_lacks_something_is_left_alone(called: Called, empty: tuple[AsyncDatabase, str]) -> None:
+    """A look at a database in production builds no index."""
+    database, uri = empty
+    async with Community.over(database):
+        await database["posts"].drop_index("by_spaceId")
+    done = await called("shell", "-c", "pass", "--uri", uri)
+    assert done.exit_code == 1
+    assert "posts.by_spaceId: it is missing" in str(done.exception)
+    assert "by_spaceId" not in await database["posts"].index_information()
+
+
 class Prompt:
     """A shell on a terminal, at its prompt."""
 
@@ -134,11 +145,12 @@ def test_a_session_on_a_terminal(community: Community, prompt: Prompt) -> None:
 def test_an_interrupted_await_does_not_end_it(prompt: Prompt) -> None:
     """The work is cancelled, and the database is still open. At the prompt Ctrl-C drops the line."""
     terminal = prompt.terminal
-    terminal.type("print('be' + 'gun'); await asyncio.sleep(600)\n")
+    assert prompt("work = asyncio.create_task(asyncio.sleep(600))") == ""
+    terminal.type("print('be' + 'gun'); await work\n")
     terminal.until("begun\r\n")
     terminal.interrupt()
     assert "KeyboardInterrupt" in terminal.until(">>> ")
-    assert prompt("await community.users.find(ids.UserId(ObjectId())), 600") == "(None, 600)\n"
+    assert prompt("work.cancelled(), await community.users.find(ids.UserId(ObjectId()))") == "(True, None)\n"
     terminal.type("half a li")
     terminal.until("half a li")
     terminal.interrupt()
