@@ -30,6 +30,11 @@ _MODULES = {
 }
 
 
+def __dir__() -> list[str]:
+    """The public names too, which are not there before somebody asks for them."""
+    return sorted({*globals(), *__all__})
+
+
 def __getattr__(name: str) -> object:
     """Import on first access: every pytest run loads this package for `datalayer.testing.plugin`."""
     if name not in _MODULES:

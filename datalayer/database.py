@@ -15,7 +15,33 @@ __all__ = ["Community", "Database", "Stories", "open_client"]
 
 
 class Community(Database):
-    """The community platform."""
+    """The community platform.
+
+    Attributes:
+        users: People, their profiles and roles.
+        spaces: The places where people write, in their order.
+        space_visits: Who was in which space when, and what is unread there.
+        posts: Posts, their feeds and pins.
+        comments: Comments on posts, and replies to them.
+        likes: Likes of posts and comments.
+        follows: Who follows whom.
+        courses: Courses and their outlines.
+        modules: The parts of a course.
+        lessons: The lessons of a module.
+        enrollments: Who takes which course, and where they stopped.
+        lesson_progress: The lessons that somebody has completed.
+        events: Events, also recurring ones.
+        rsvps: Who goes to which event.
+        memberships: What somebody has paid for, from Stripe.
+        notifications: What users are told.
+        conversations: Private conversations of two people.
+        messages: The messages of a conversation.
+        points: Points, and who has the most.
+        gamification_config: What an action is worth.
+        levels: The levels that points lead to.
+        reports: Reports of content and people, and the queue of the moderators.
+        community_settings: The name, the look and the domain of the community.
+    """
 
     documents = COMMUNITY_DOCUMENTS
     default_name = "community"
@@ -50,7 +76,14 @@ class Community(Database):
 
 
 class Stories(Database):
-    """The story generator."""
+    """The story generator.
+
+    Attributes:
+        stories: Stories, each with 24 chapters.
+        chapters: The chapters of a story.
+        scenes: The scenes of a chapter, and the generation of their prose.
+        characters: The characters of a story.
+    """
 
     documents = STORIES_DOCUMENTS
     default_name = "stories"

@@ -32,6 +32,7 @@ DataLayerError
 │   │   └── IncompleteError
 │   ├── ServerStartError
 │   └── StandaloneServerError
+├── MissingExtraError
 └── NotSupportedInMemory            datalayer.testing
 ```
 
@@ -50,6 +51,7 @@ from datalayer.engine.errors import (
     InvalidCursorError,
     InvalidDocumentError,
     InvalidInputError,
+    MissingExtraError,
     NotFoundError,
     NotSupportedInMemory,
     OutcomeUnknownError,
@@ -79,6 +81,7 @@ __all__ = [
     "InvalidDocumentError",
     "InvalidInputError",
     "LastAdminError",
+    "MissingExtraError",
     "NotAParticipantError",
     "NotEnrolledError",
     "NotFoundError",

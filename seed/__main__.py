@@ -1,6 +1,8 @@
 """`python -m seed`: fills a database with sample data."""
 
 import asyncio
+import shlex
+import shutil
 import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -50,9 +52,22 @@ async def _server(uri: str | None) -> AsyncGenerator[str]:
     if given := uri or Settings().mongodb_uri:
         yield given
         return
+    click.echo(f"Starting a MongoDB server, which keeps its data in {_DATA_DIR}/")
     async with embedded_server(_DATA_DIR) as own:
         yield own
-    click.echo(f"\nThe data is kept in {_DATA_DIR}/; `datalayer server` serves it.")
+    click.echo(f"\nThe data is kept in {_DATA_DIR}/. Look at it in Python with:\n  {_datalayer()} shell --embedded")
+
+
+def _datalayer() -> str:
+    """Return what to type for the `datalayer` command: the environment's programs need not be on the PATH."""
+    program = Path(sys.executable).with_name("datalayer")
+    if not program.exists():
+        return f"{shlex.quote(sys.executable)} -m datalayer.cli"
+    found = shutil.which("datalayer")
+    if found is not None and program.samefile(found):
+        return "datalayer"
+    here = Path.cwd()
+    return shlex.quote(str(program.relative_to(here) if program.is_relative_to(here) else program))
 
 
 def main() -> None:

@@ -1,11 +1,11 @@
-"""Shows the progress: on a terminal a bar for each collection, otherwise a line for each."""
+"""Shows the progress: a line for each collection, and on a terminal a bar for the current one."""
 
 from collections.abc import Generator
 from contextlib import contextmanager
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from datalayer.seeding import Observer, Table
 
@@ -18,28 +18,8 @@ def progress() -> Generator[Observer]:
         yield Lines()
         return
     columns = (TextColumn("{task.description:<18}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console) as bars:
-        yield Bars(bars)
-
-
-class Bars:
-    """Shows a bar for each collection."""
-
-    def __init__(self, bars: Progress) -> None:
-        self._bars = bars
-        self._task = TaskID(0)
-
-    def started(self, table: Table) -> None:
-        """Add a bar for the collection."""
-        self._task = self._bars.add_task(table.name, total=table.count)
-
-    def inserted(self, number: int) -> None:
-        """Advance the bar."""
-        self._bars.advance(self._task, number)
-
-    def finished(self, seconds: float) -> None:  # noqa: ARG002 - the bar shows it
-        """Stop the bar."""
-        self._bars.stop_task(self._task)
+    with Progress(*columns, console=console, transient=True) as bars:
+        yield Bar(bars)
 
 
 class Lines:
@@ -59,4 +39,29 @@ class Lines:
 
     def finished(self, seconds: float) -> None:
         """Print the line."""
-        click.echo(f"{self._name:<18} {self._inserted:>11,} {seconds:>8.1f} s")
+        self._print(f"  {self._name:<18} {self._inserted:>11,} {seconds:>8.1f} s")
+
+    def _print(self, line: str) -> None:
+        click.echo(line)
+
+
+class Bar(Lines):
+    """Prints the same lines above a progress bar for the current collection."""
+
+    def __init__(self, bars: Progress) -> None:
+        super().__init__()
+        self._bars = bars
+        self._task = bars.add_task("", visible=False)
+
+    def started(self, table: Table) -> None:
+        """Reset the bar."""
+        super().started(table)
+        self._bars.reset(self._task, total=table.count, description=table.name, visible=True)
+
+    def inserted(self, number: int) -> None:
+        """Advance the bar."""
+        super().inserted(number)
+        self._bars.advance(self._task, number)
+
+    def _print(self, line: str) -> None:
+        self._bars.console.print(line, highlight=False)

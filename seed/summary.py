@@ -18,7 +18,7 @@ async def summary(filled: Filled, community: Community, stories: Stories) -> Ite
     tree = await read_back_story(stories)
     return iter(
         [
-            *_totals(filled, community, stories),
+            _total(filled, community, stories),
             "",
             f"The feed of “{space.name}”",
             *map(_post, posts),
@@ -29,22 +29,24 @@ async def summary(filled: Filled, community: Community, stories: Stories) -> Ite
     )
 
 
-def _totals(filled: Filled, community: Community, stories: Stories) -> Iterator[str]:
+def _total(filled: Filled, community: Community, stories: Stories) -> str:
     names = " and ".join(dict.fromkeys((community.database.name, stories.database.name)))
-    total = sum(table.count for table in filled.tables)
+    total = f"{sum(table.count for table in filled.tables):,} documents in {len(filled.tables)} collections of {names}"
     if filled.found:
-        yield f"{names} already contains this world; nothing was written."
-    yield f"{total:,} documents in {len(filled.tables)} collections of {names}, {filled.seconds:.1f} s:"
-    for table in filled.tables:
-        yield f"  {table.name:<18} {table.count:>11,}"
+        return f"This world is there already: {total}. Nothing was written."
+    return f"Wrote {total} in {filled.seconds:.1f} s."
+
+
+def counted(number: int, noun: str) -> str:
+    """Return the number with the noun, in the plural if needed."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def _post(post: Post) -> str:
     words = _short(post.title or post.content.partition("\n")[0])
     pin = "pinned  " if post.pinned_at else "        "
-    return (
-        f"  {pin}{words:<{_WIDTH}}  {post.author_name:<20} {post.like_count:>4} likes {post.comment_count:>4} comments"
-    )
+    likes, comments = counted(post.like_count, "like"), counted(post.comment_count, "comment")
+    return f"  {pin}{words:<{_WIDTH}}  {post.author_name:<20} {likes:>11} {comments:>14}"
 
 
 def _chapters(chapters: list[ChapterNode]) -> Iterator[str]:
@@ -55,11 +57,11 @@ def _chapters(chapters: list[ChapterNode]) -> Iterator[str]:
             continue
         yield f"  {node.chapter.chapter_number:>2}  {node.chapter.title}"
         for scene in node.scenes:
-            words = f", {scene.word_count:,} words" if scene.word_count else ""
+            words = f", {counted(scene.word_count, 'word')}" if scene.word_count else ""
             yield f"      {scene.scene_number}  {scene.status}{words}: {_short(scene.outline)}"
     counts = Counter(scene.status for node in chapters for scene in node.scenes)
     states = ", ".join(f"{number} {status}" for status, number in counts.most_common())
-    yield f"  and {empty} chapters without scenes; scenes: {states or 'none'}"
+    yield f"  and {counted(empty, 'chapter')} without scenes; scenes: {states or 'none'}"
 
 
 def _short(words: str) -> str:

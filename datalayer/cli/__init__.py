@@ -12,8 +12,11 @@ except ModuleNotFoundError as missing:
     # Checked here and not in `main`, because the commands are declared with click.
     sys.exit(f"The datalayer command needs {missing.name}: pip install 'opentribe-datalayer[cli]'")
 
+from datalayer.cli.admin import admin
+from datalayer.cli.init import init
 from datalayer.cli.schema import schema
 from datalayer.cli.server import server
+from datalayer.cli.shell import shell
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -22,8 +25,8 @@ def cli() -> None:
     """Tools of the data layer."""
 
 
-cli.add_command(schema)
-cli.add_command(server)
+for _command in (admin, init, schema, server, shell):
+    cli.add_command(_command)
 
 
 def main() -> None:

@@ -322,14 +322,10 @@ class _Reporter:
         self._bar: TaskID | None = None
 
     def __enter__(self) -> Self:
-        if not self._quiet and self._bars.console.is_terminal:
-            self._bars.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        # Bars that were not started print a blank line when they are stopped.
-        if self._bars.live.is_started:
-            self._bars.stop()
+        self._remove_bar()
 
     def waiting(self, holder: Holder) -> None:
         """Report that another process is changing the schema."""
@@ -337,10 +333,11 @@ class _Reporter:
 
     def started(self, step: Step) -> None:
         """Show a bar for the step."""
-        if self._bar is not None:
-            # The previous step could not be done.
-            self._bars.remove_task(self._bar)
+        # The previous step may have been refused.
+        self._remove_bar()
         self._bar = self._bars.add_task(str(step), total=None)
+        if not self._quiet and self._bars.console.is_terminal:
+            self._bars.start()
 
     def progress(self, done: int, total: int) -> None:
         """Update the bar."""
@@ -349,8 +346,14 @@ class _Reporter:
 
     def finished(self, step: Step, seconds: float) -> None:
         """Print the step and its duration."""
+        self._remove_bar()
+        if not self._quiet:
+            click.echo(f"{self._name}: {step}  ({seconds:.1f} s)")
+
+    def _remove_bar(self) -> None:
+        # Stop the bars first, and only if they were started: rich leaves a blank line where it stops without a bar.
+        if self._bars.live.is_started:
+            self._bars.stop()
         if self._bar is not None:
             self._bars.remove_task(self._bar)
             self._bar = None
-        if not self._quiet:
-            click.echo(f"{self._name}: {step}  ({seconds:.1f} s)")

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import click
 
+from datalayer.cli.opening import DATA_DIR
 from datalayer.server.embedded import running
-
-_DATA_DIR = Path(".data")
 
 
 @click.command()
@@ -25,7 +24,7 @@ def server(data_dir: Path | None, port: int | None, replicas: int, *, temporary:
     """Run a MongoDB server until Ctrl-C, and print its URI."""
     if temporary and data_dir is not None:
         raise click.UsageError("--temporary cannot be combined with --data-dir.")
-    folder = None if temporary else data_dir or _DATA_DIR
+    folder = None if temporary else data_dir or DATA_DIR
     asyncio.run(_serve(folder, port=port, replicas=replicas))
 
 

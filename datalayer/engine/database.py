@@ -156,6 +156,10 @@ class Database:
                 raise InvalidInputError("work", "must be an async callable without arguments")
             return await result
 
+        if inspect.iscoroutine(work):
+            # Nobody is going to await it, and Python would warn about that.
+            work.close()
+            raise InvalidInputError("work", "must be an async callable without arguments: pass `work`, not `work()`")
         if not callable(work):
             raise InvalidInputError("work", "must be an async callable without arguments")
         try:

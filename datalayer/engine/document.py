@@ -76,6 +76,10 @@ class Document(beanie.Document):
         async def update(self, *args: Any, **kwargs: Any) -> NoReturn: ...  # noqa: ANN401, D102
         @deprecated(_WRITE_THROUGH_REPOSITORY)
         async def delete(self, *args: Any, **kwargs: Any) -> NoReturn: ...  # noqa: ANN401, D102
+
+        # mypy sees the `__getattribute__` of lazy_model's parser for pydantic 1, which answers to every name, so a
+        # misspelt attribute would be `Any`. Type checkers do not call one that is no function.
+        __getattribute__: ClassVar[None]  # pyright: ignore[reportIncompatibleMethodOverride]
     else:
         __init__ = BaseModel.__init__
         __getattribute__ = object.__getattribute__

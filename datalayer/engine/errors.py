@@ -249,6 +249,12 @@ class StandaloneServerError(UnavailableError):
     code = "standalone_server"
 
 
+class MissingExtraError(DataLayerError):
+    """An optional dependency is not installed; the hint names the extra that has it."""
+
+    code = "missing_extra"
+
+
 class NotSupportedInMemory(DataLayerError):  # noqa: N818 - it tells what a test asked for, not that something failed
     """The in-memory backend cannot do this the way MongoDB does; the embedded server can."""
 

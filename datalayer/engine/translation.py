@@ -58,13 +58,15 @@ _INDEX_NAME = re.compile(r"index: (\S+) dup key")
 _ARM = re.compile(r"^(str|int|float|bool|none|.*[^\w].*|[A-Z].*)$")
 _KEY = "[key]"
 
+_POSITIONAL = "unexpected_positional_argument"
+
 _COMPLAINTS = {
     "missing": "is missing",
     "missing_argument": "is missing",
     "missing_keyword_only_argument": "is missing (keyword-only argument)",
     "extra_forbidden": "is unknown",
     "unexpected_keyword_argument": "is unknown",
-    "unexpected_positional_argument": "is not accepted as a positional argument",
+    _POSITIONAL: "must be given by name, not by position",
     "string_unicode": "must not contain a lone surrogate",
 }
 _NOT_SENT = (ServerSelectionTimeoutError, WaitQueueTimeoutError)
@@ -153,7 +155,9 @@ def _by_code(error: OperationFailure, client: AsyncMongoClient[Any] | None) -> D
 
 def invalid_input(error: ValidationError, parameters: tuple[str, ...] = ()) -> InvalidInputError:
     """Translate the first error that pydantic found; `parameters` are the names of a call's positional arguments."""
-    first = error.errors(include_url=False)[0]
+    errors = error.errors(include_url=False)
+    # An argument that is given by position is also missing by name. Report the position, which says more.
+    first = next((each for each in errors if each["type"] == _POSITIONAL), errors[0])
     head, *rest = first["loc"] or ("value",)
     if rest and rest[-1] == _KEY:
         del rest[-2:]

@@ -25,6 +25,9 @@ MAX_OCCURRENCES = 10_000
 class _Repeats:
     """Validates a `Recurrence` (again, because it may have been modified) or a mapping of its fields."""
 
+    def __repr__(self) -> str:
+        return "Recurrence"
+
     def __get_pydantic_core_schema__(self, _source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_before_validator_function(_recurrence_fields, handler.generate_schema(Recurrence))
 

@@ -74,7 +74,8 @@ class Points(Repository[PointsEntry, PointsEntryId]):
 
         Raises:
             NotFoundError: The user does not exist.
-            InvalidInputError: Only one of `reference_type` and `reference_id` is given.
+            InvalidInputError: Only one of `reference_type` and `reference_id` is given; or the action is neither a
+                default action nor one that has a rule.
 
         Cost: one transaction, 4 round trips, 5 with a reference; indexes by_action, by_threshold,
         by_userId_and_action_and_reference; concurrent awards to the user share it.

@@ -162,6 +162,8 @@ class Posts(SoftDeletingRepository[Post, PostId]):
     async def feed(self, space_id: SpaceId, *, limit: Limit = 20, after: Cursor | None = None) -> Page[Post]:
         """Return a page of the space's posts: pinned posts first, the latest pin on top, then the others, newest first.
 
+        The page is empty if the space does not exist.
+
         Cost: 1 round trip; index by_spaceId_and_pinnedAt_and_createdAt, in which posts that are not pinned come last.
         """
         index = "by_spaceId_and_pinnedAt_and_createdAt"

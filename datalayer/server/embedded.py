@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import cast
 
 from datalayer.engine.errors import InvalidInputError
+from datalayer.server.program import check_platform
 from datalayer.server.replica_set import ReplicaSet
 from datalayer.server.scratch import scratch_directory
 
@@ -29,7 +30,7 @@ async def embedded_server(
         port: The port to listen on (with several nodes, the first of consecutive ports). Defaults to a free port.
 
     Raises:
-        ServerNotFoundError: No `mongod` program was found; the hint says how to get one.
+        ServerNotFoundError: No `mongod` program was found, or the system is Windows; the hint says what to do.
         ServerStartError: The server did not start; the message says why.
         InvalidInputError: `data_dir` is not a path, or `replicas` or `port` is out of range.
     """
@@ -42,6 +43,7 @@ async def running(
     data_dir: Path | str | None, *, replicas: int = 1, port: int | None = None
 ) -> AsyncGenerator[ReplicaSet]:
     """Like `embedded_server`, but yield the replica set itself."""
+    check_platform()
     if data_dir is not None:
         servers = ReplicaSet(_folder(data_dir), replicas=replicas, port=port)
         try:

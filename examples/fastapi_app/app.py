@@ -4,11 +4,12 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
 from pydantic_settings import BaseSettings
 
 from datalayer import Community, DataLayerError
 from datalayer.schema import SchemaMode
-from examples.fastapi_app.errors import answer
+from examples.fastapi_app.errors import answer, answer_bad_request
 from examples.fastapi_app.routers import comments, likes, posts, spaces
 
 
@@ -28,6 +29,10 @@ async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
         yield
 
 
-app = FastAPI(title="Community", lifespan=lifespan, exception_handlers={DataLayerError: answer})
+app = FastAPI(
+    title="Community",
+    lifespan=lifespan,
+    exception_handlers={DataLayerError: answer, RequestValidationError: answer_bad_request},
+)
 for router in (spaces.router, posts.router, comments.router, likes.router):
     app.include_router(router)

@@ -3,6 +3,7 @@
 import logging
 
 from fastapi import Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 
 from datalayer.errors import DataLayerError
@@ -34,6 +35,13 @@ async def answer(request: Request, error: DataLayerError) -> JSONResponse:
         detail = HIDDEN.get(error.code, "Something went wrong.")
     headers = {"Retry-After": "1"} if error.code == "unavailable" else None
     return JSONResponse({"code": error.code, "detail": detail}, status, headers)
+
+
+async def answer_bad_request(_: Request, error: RequestValidationError) -> JSONResponse:
+    """The same shape for what FastAPI refuses before a route is called."""
+    first = error.errors()[0]
+    name = ".".join(str(part) for part in first["loc"][1:]) or first["loc"][0]
+    return JSONResponse({"code": "invalid_input", "detail": f"{name}: {first['msg']}"}, STATUS["invalid_input"])
 
 
 def status_of(kind: type[DataLayerError]) -> int:

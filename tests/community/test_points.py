@@ -25,6 +25,40 @@ from tests.interleaving.changes import changed_after_snapshot
 NOW = 1_700_000_000_000
 
 
+async def test_an_unknown_action_is_refused(community: Community) -> None:
+    """A misspelt action raises an error that names the default ones; one with a rule of 0 gives nothing."""
+    user = await person(community)
+    await community.gamification_config.install_defaults()
+    await community.gamification_config.set("silent", 0)
+    assert await community.points.award(user.id, "silent") is None
+    cause = {"reference_type": "like", "reference_id": "1"}
+    for arguments in ({}, cause):
+        with pytest.raises(
+            InvalidInputError, match=r"^action: must be post, comment, like_received, .*a rule"
+        ) as error:
+            await community.points.award(user.id, "like_recieved", **arguments)
+        assert "gamification_config.set" in str(error.value.hint)
+    assert (await community.points.history(user.id)).items == []
+
+
+async def test_an_unknown_action_leaves_the_others_alone(community: Community) -> None:
+    """It is refused alone: not the awards that share its transaction, nor the transaction that it is in."""
+    user = await person(community)
+    await community.gamification_config.install_defaults()
+    answers = await asyncio.gather(
+        *(community.points.award(user.id, action) for action in ("post", "pots", "comment")), return_exceptions=True
+    )
+    assert [type(answer) for answer in answers] == [Award, InvalidInputError, Award]
+
+    async def work() -> None:
+        await community.points.award(user.id, "post")
+        with pytest.raises(InvalidInputError):
+            await community.points.award(user.id, "pots")
+
+    await community.transaction(work)
+    assert (await community.users.get(user.id)).points == 25
+
+
 @pytest.mark.quick("gamification_config")
 async def test_an_action_gives_what_its_rule_says(community: Community) -> None:
     """Nothing where there is no rule, or one of 0."""

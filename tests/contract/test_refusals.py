@@ -12,7 +12,7 @@ from pymongo import ReplaceOne, UpdateOne
 
 from datalayer import Community, Stories
 from datalayer.documents import Post
-from datalayer.errors import NotSupportedInMemory
+from datalayer.errors import MissingExtraError, NotSupportedInMemory
 from datalayer.ids import UserId
 from datalayer.testing.memory import open_in_memory, transactions
 from tests.community.world import post
@@ -161,6 +161,6 @@ async def test_a_transaction_that_waits_for_who_waits_for_it(monkeypatch: pytest
 async def test_without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     """The error says how to install it."""
     monkeypatch.setitem(sys.modules, "mongomock_motor", None)
-    with pytest.raises(NotSupportedInMemory, match=r"pip install 'opentribe-datalayer\[memory\]'"):
+    with pytest.raises(MissingExtraError, match=r"pip install 'opentribe-datalayer\[memory\]'"):
         async with open_in_memory(Community):
             pass

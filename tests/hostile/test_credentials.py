@@ -220,6 +220,8 @@ def test_the_commands_print_no_credentials(uri: str) -> None:
     for command, arguments in (
         (cli, ["schema", "plan", "--uri", uri]),
         (cli, ["schema", "apply", "--json", "--uri", uri]),
+        (cli, ["shell", "-c", "", "--uri", uri]),
+        (cli, ["admin", "Ada", "--uri", uri]),
         (seed, ["small", "--uri", uri]),
     ):
         with silent():

@@ -1,5 +1,6 @@
 """What opens a database, or a server, refuses what it cannot use, by name and in a few words."""
 
+import inspect
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any
@@ -49,6 +50,17 @@ async def test_a_transaction_needs_work(community: Community) -> None:
         with pytest.raises(InvalidInputError, match=r"^work: must be an async callable") as raised:
             await community.transaction(work)
         assert_short(raised.value)
+
+
+async def test_a_coroutine_is_not_the_work(community: Community) -> None:
+    """The error says what to pass instead; the coroutine is closed, so Python does not warn that nobody awaited it."""
+
+    async def work() -> None:
+        await community.users.create(name="Ada")
+
+    with pytest.raises(InvalidInputError, match=r"pass `work`, not `work\(\)`$"):
+        await community.transaction(coroutine := work())  # type: ignore[arg-type]
+    assert inspect.getcoroutinestate(coroutine) == inspect.CORO_CLOSED
 
 
 @pytest.mark.parametrize("work", [lambda: None, lambda: 5, Rude, dict, lambda: (x for x in "ab")])

@@ -14,6 +14,7 @@ import pytest
 from datalayer import __version__
 
 ROOT = Path(__file__).parents[2]
+SOURCES = "https://github.com/opentribe/opentribe-datalayer/blob/main"
 INFO = f"opentribe_datalayer-{__version__}.dist-info"
 
 
@@ -65,6 +66,29 @@ def test_the_metadata_names_what_is_needed(metadata: Message) -> None:
         "memory": {"mongomock-motor"},
     }
     assert (metadata["Name"], metadata["Version"]) == ("opentribe-datalayer", __version__)
+
+
+def test_the_metadata_leads_to_the_project(metadata: Message) -> None:
+    """What an index page shows: where the sources, the documentation and the changes are, and who wrote it."""
+    urls = dict(url.split(", ", 1) for url in metadata.get_all("Project-URL", []))
+    assert urls.keys() == {"Homepage", "Documentation", "Changelog", "Source", "Issues"}
+    assert all(url.startswith("https://") for url in urls.values())
+    assert metadata["Author"] == "OpenTribe"
+    assert metadata["License-Expression"] == "MIT"
+    assert {"Framework :: Pytest", "Typing :: Typed"} <= set(metadata.get_all("Classifier", []))
+    assert "pytest" in metadata["Keywords"]
+
+
+def test_the_readme_has_no_relative_links(metadata: Message) -> None:
+    """They would lead nowhere on an index page; here they lead to files."""
+    description = str(metadata.get_payload())
+    links = re.findall(r"\]\(([^)\s]+)\)", description)
+    ours = [link.removeprefix(f"{SOURCES}/") for link in links if link.startswith(SOURCES)]
+    assert len(ours) > 10
+    assert [link for link in links if not link.startswith("https://")] == []
+    assert [name for name in ours if not (ROOT / name.partition("#")[0]).exists()] == []
+    assert metadata["Description-Content-Type"] == "text/markdown"
+    assert len(description) > len((ROOT / "README.md").read_text())
 
 
 def test_the_wheel_brings_the_command(wheel: Path) -> None:

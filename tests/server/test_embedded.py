@@ -19,6 +19,7 @@ from pymongo.write_concern import WriteConcern
 
 from datalayer.errors import InvalidInputError, ServerNotFoundError, ServerStartError
 from datalayer.server import Node, ReplicaSet, embedded_server
+from datalayer.server.program import find_mongod
 from tests.processes import wait_until_gone
 
 Client = AsyncMongoClient[dict[str, Any]]
@@ -273,6 +274,46 @@ async def test_without_any_program_the_error_says_how_to_get_one(monkeypatch: py
     assert raised.value.hint is not None
     assert "pip install 'opentribe-datalayer[embedded]'" in raised.value.hint
     assert "DATALAYER_MONGOD" in raised.value.hint
+    assert "memory=True" in raised.value.hint
+    assert "\n" not in str(raised.value)
+
+
+async def test_a_program_that_is_too_old_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its flags and its transactions are not those that the library is tested with."""
+    program = _fake_program(tmp_path, "echo 'db version v4.4.29'")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("DATALAYER_MONGOD", raising=False)
+    with pytest.raises(ServerNotFoundError, match=rf"{program} is MongoDB 4\.4, which is too old: 6\.0 is needed"):
+        async with embedded_server():
+            pass
+
+
+async def test_a_program_on_the_path_is_enough(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on macOS, where no wheel brings one."""
+    (tmp_path / "mongod").symlink_to(find_mongod())
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("DATALAYER_MONGOD", raising=False)
+    monkeypatch.setattr("datalayer.server.program._from_extra", lambda: None)
+    async with embedded_server() as uri:
+        assert await _count(uri) == 0
+
+
+@pytest.mark.parametrize("module", ["fcntl", "resource"])
+def test_windows_is_told_what_to_do_in_one_line(module: str) -> None:
+    """It lacks modules of Unix: the library can be imported there, and the server's error names the ways round."""
+    program = (
+        f"import asyncio, sys; sys.modules[{module!r}] = None\n"
+        "from datalayer import DataLayerError, embedded_server\n"
+        "async def main():\n"
+        "    async with embedded_server(): pass\n"
+        "try: asyncio.run(main())\n"
+        "except DataLayerError as error: sys.exit(str(error))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)  # noqa: S603
+    assert done.stderr.startswith("The embedded server does not run on this system. On Windows: use it inside of WSL.")
+    assert "MONGODB_URI" in done.stderr
+    assert "memory=True" in done.stderr
+    assert done.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize(

@@ -71,8 +71,7 @@ def problems(error: errors.DataLayerError, exists: errors.AlreadyExistsError) ->
 
 
 def fields(post: d.Post) -> None:
-    # Not refused by mypy: a base of Beanie's answers to every name.
-    _ = post.titel  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownVariableType]
+    _ = post.titel  # type: ignore[attr-defined]
     post.titel = "Hello"  # type: ignore[attr-defined]
     post.like_count = "one"  # type: ignore[assignment]
     post.title.upper()  # type: ignore[union-attr]

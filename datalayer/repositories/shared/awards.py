@@ -13,7 +13,9 @@ from datalayer.documents.users import User
 from datalayer.engine.collection import LOCK, insert_all
 from datalayer.engine.connection import Collection, Connection
 from datalayer.engine.repository import AT_ONCE, not_found
+from datalayer.errors import InvalidInputError
 from datalayer.ids import PointsEntryId, UserId
+from datalayer.repositories.gamification_config import DEFAULT_VALUES
 
 CAUSE_INDEX = "by_userId_and_action_and_reference"
 
@@ -126,8 +128,10 @@ class _Accounts:
             return self._revoke(cause)
         if cause.user_id not in self._after:
             return not_found(User, cause.user_id)
-        amount = self._values.get(cause.action, 0)
-        if amount == 0 or cause in self._rewarded:
+        amount = self._values.get(cause.action)
+        if amount is None and cause.action not in DEFAULT_VALUES:
+            return _unknown_action()
+        if not amount or cause in self._rewarded:
             return None
         entry = PointsEntry(
             user_id=cause.user_id,
@@ -165,6 +169,15 @@ class _Accounts:
     def _level_of(self, points: int) -> int:
         reached = bisect_right(self._levels, points, key=itemgetter(0))
         return self._levels[reached - 1][1] if reached else 1
+
+
+def _unknown_action() -> InvalidInputError:
+    """The error for an action that may be misspelt: it has no rule, and is none of the default actions."""
+    return InvalidInputError(
+        "action",
+        f"must be {', '.join(DEFAULT_VALUES)}, or an action that has a rule",
+        hint="To add an action of your own, give it a rule with gamification_config.set.",
+    )
 
 
 def _update(before: _Account, after: _Account) -> Mapping[str, Any]:

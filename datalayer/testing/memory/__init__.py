@@ -17,7 +17,7 @@ from typing import Any, Self, TypeVar, cast
 from datalayer import database
 from datalayer.engine.clock import Clock, system_clock
 from datalayer.engine.document import Document
-from datalayer.errors import NotSupportedInMemory
+from datalayer.errors import MissingExtraError
 from datalayer.testing.memory.beanie_queries import beanie_queries_refused
 from datalayer.testing.memory.collections import Collection, Refusing
 from datalayer.testing.memory.transactions import Client
@@ -34,13 +34,14 @@ async def open_in_memory(kind: type[D], clock: Clock | None = None) -> AsyncGene
         clock: Returns the current time in Unix milliseconds. Every written timestamp comes from it.
 
     Raises:
-        NotSupportedInMemory: mongomock-motor is not installed.
+        MissingExtraError: mongomock-motor is not installed.
     """
     try:
         engine: Any = import_module("mongomock_motor").AsyncMongoMockClient()[kind.default_name]
     except ModuleNotFoundError as missing:
-        raise NotSupportedInMemory(
-            f"The in-memory database needs {missing.name}.", hint="pip install 'opentribe-datalayer[memory]'"
+        raise MissingExtraError(
+            f"Databases in memory need {missing.name}, which is not installed.",
+            hint="Install it with pip install 'opentribe-datalayer[memory]'.",
         ) from missing
     opened = kind(cast("Any", Database(kind.default_name, kind.documents, engine)), clock or system_clock)
     async with beanie_queries_refused(kind.documents):
