@@ -6,6 +6,7 @@ DataLayerError
 ├── AlreadyExistsError
 ├── InvalidInputError
 │   └── InvalidCursorError
+├── InvalidDefinitionError
 ├── RuleViolationError
 │   ├── LastAdminError              users
 │   ├── PinLimitError               posts
@@ -48,6 +49,7 @@ from datalayer.engine.errors import (
     DirectWriteError,
     IncompleteError,
     InvalidCursorError,
+    InvalidDefinitionError,
     InvalidDocumentError,
     InvalidInputError,
     NotFoundError,
@@ -76,6 +78,7 @@ __all__ = [
     "EventOverError",
     "IncompleteError",
     "InvalidCursorError",
+    "InvalidDefinitionError",
     "InvalidDocumentError",
     "InvalidInputError",
     "LastAdminError",

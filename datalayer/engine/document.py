@@ -15,6 +15,7 @@ from pymongo.asynchronous.collection import AsyncCollection
 from typing_extensions import deprecated
 
 from datalayer.engine.codec import Codec, Wire
+from datalayer.engine.definition import check_definition, extended_class
 from datalayer.engine.ids import AnyId, new_object_id
 from datalayer.engine.indexes import TableSettings
 from datalayer.engine.read_only import ReadOnlyCollection
@@ -82,10 +83,15 @@ class Document(beanie.Document):
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:  # noqa: ANN401
-        """Compile the class's way from and to the wire."""
+        """Check what the class declares, and compile its way from and to the wire.
+
+        Raises:
+            InvalidDefinitionError: A field or an index cannot work; the message names it.
+        """
         super().__pydantic_init_subclass__(**kwargs)
         # Beanie looks for the class of the ids here, and a NewType is none.
         cls.model_fields["id"].annotation = cast("type", AnyId)
+        check_definition(cls, _TAKEN)
         cls._codec = Codec(cls)
 
     @classmethod
@@ -122,6 +128,17 @@ class Document(beanie.Document):
 # They are for state management and lazy parsing: without them no instance has to carry a dict of its own for them.
 Document.__private_attributes__ = {}
 Document.model_post_init = BaseModel.model_post_init
+
+_TAKEN = frozenset(dir(Document))
+
+
+def collection_classes(document: type[Document]) -> list[type[Document]]:
+    """Return the class, and those that it extends: all of them are documents of one collection."""
+    classes, extended = [document], extended_class(document)
+    while extended is not None:
+        classes.append(cast("type[Document]", extended))
+        extended = extended_class(extended)
+    return classes
 
 
 def new_id() -> Any:  # noqa: ANN401

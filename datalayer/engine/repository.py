@@ -4,20 +4,21 @@ import itertools
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from bson import MaxKey, MinKey, ObjectId
 from pymongo import ReturnDocument
 
 from datalayer.engine.batches import at_once_or_in_batches, count_at_once_or_in_batches
 from datalayer.engine.boundary import UNSET, Many, guard_public_methods
-from datalayer.engine.connection import Collection, Connection
+from datalayer.engine.connection import Collection, Connection, Owner
 from datalayer.engine.document import Document
-from datalayer.engine.errors import NotFoundError
+from datalayer.engine.errors import InvalidDefinitionError, NotFoundError
 from datalayer.engine.pages import Number, Page, PositionValue, decode_cursor, encode_cursor
 
 D = TypeVar("D", bound=Document)
 I = TypeVar("I", bound=ObjectId)  # noqa: E741
+Other = TypeVar("Other", bound=Document)
 T = TypeVar("T")
 
 ALIVE: Mapping[str, None] = {"deletedAt": None}
@@ -41,19 +42,22 @@ class Children:
     index: str
 
 
-class Repository(Generic[D, I]):
-    """The documents of one collection, and every query on them."""
+class Queries(Generic[D, I]):
+    """The documents of one collection, and the queries on them: the base of `Repository` and `Extension`."""
 
     document: type[D]
+    """The class of the documents. Where the product extends it, an open database has the product's class here."""
 
-    belongs_to: ClassVar[tuple[type[Document], str] | None] = None
+    belongs_to: Owner | None = None
     """What these documents are removed with, and the field that points there.
 
     They are not found without it: a removal of very many goes on for a while after the document that they belong to.
     """
 
     def __init__(self, connection: Connection) -> None:
+        connection.require(self.document, type(self).__name__)
         self._connection = connection
+        self.document = connection.class_of(self.document)
 
     def __init_subclass__(cls, **kwargs: object) -> None:
         super().__init_subclass__(**kwargs)
@@ -78,15 +82,6 @@ class Repository(Generic[D, I]):
         """The documents by id, without those that are missing. One round trip, `_id`."""
         return {document.id: document for document in await self._visible({"_id": {"$in": ids}}, hint="_id_")}
 
-    async def delete(self, id: I) -> None:
-        """Remove the document for good. One round trip, `_id`.
-
-        Raises:
-            NotFoundError: There is none.
-        """
-        if (await self._collection.delete_one({"_id": id})).deleted_count == 0:
-            raise not_found(self.document, id)
-
     @property
     def _collection(self) -> Collection:
         return self._connection.collection(self.document)
@@ -94,6 +89,10 @@ class Repository(Generic[D, I]):
     def _of(self, document: type[Document], *, durable: bool = False) -> Collection:
         """The collection of another table; `durable` as `Connection.collection` has it."""
         return self._connection.collection(document, durable=durable)
+
+    def _class(self, document: type[Other]) -> type[Other]:
+        """The class of another table's documents here, as `document` is for its own."""
+        return self._connection.class_of(document)
 
     def _now(self) -> int:
         return self._connection.now()
@@ -253,8 +252,7 @@ class Repository(Generic[D, I]):
         The filter begins with those values; what follows in it is looked at document by document. `only_if` is asked
         after the cursor was looked at: where it says no, the page is empty.
         """
-        keys = next(item.keys for item in self.document.Settings.indexes if item.name == index)
-        fields = [name for name, _ in keys]
+        fields = [name for name, _ in self._keys_of(index)]
         prefix = {name: filter[name] for name in itertools.takewhile(lambda name: name in filter, fields)}
         order = fields[len(prefix) :]
         query = (self.document.Settings.name, index, newest_first, prefix)
@@ -276,6 +274,12 @@ class Repository(Generic[D, I]):
         if again and wires and position is not None and wires[0]["_id"] == position["_id"]:
             del wires[0]
         return page_of(wires, limit, query, order, self.document.from_wires)
+
+    def _keys_of(self, index: str) -> Sequence[tuple[str, int]]:
+        for item in self.document.Settings.indexes:
+            if item.name == index:
+                return item.keys
+        raise InvalidDefinitionError(f"{type(self).__name__}: {self.document.__name__} has no index {index!r}.")
 
     async def _filtered_page(
         self,
@@ -342,6 +346,23 @@ class Repository(Generic[D, I]):
             pipelines = [[*pipelines[0], *others]]
         cursors = [await collection.aggregate(pipeline, batchSize=AT_ONCE, hint=index) for pipeline in pipelines]
         return [wire for cursor in cursors for wire in await cursor.to_list()]
+
+
+class Repository(Queries[D, I]):
+    """The documents of one collection, and every query and change of them."""
+
+    def __init__(self, connection: Connection) -> None:
+        super().__init__(connection)
+        connection.note_owner(self.document, self.belongs_to)
+
+    async def delete(self, id: I) -> None:
+        """Remove the document for good. One round trip, `_id`.
+
+        Raises:
+            NotFoundError: There is none.
+        """
+        if (await self._collection.delete_one({"_id": id})).deleted_count == 0:
+            raise not_found(self.document, id)
 
 
 class SoftDeletingRepository(Repository[D, I]):
@@ -428,4 +449,4 @@ def page_of(
     return Page(items, encode_cursor(query, [last.get(name) for name in order]))
 
 
-guard_public_methods(Repository)
+guard_public_methods(Queries)

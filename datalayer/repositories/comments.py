@@ -189,7 +189,7 @@ class Comments(SoftDeletingRepository[Comment, CommentId]):
         answers = [
             place
             if isinstance(place, Exception)
-            else _comment(post_id, draft, place, now)
+            else _comment(self.document, post_id, draft, place, now)
             if is_alive
             else not_found(Post, post_id)
             for draft, place in zip(drafts, places, strict=True)
@@ -271,8 +271,8 @@ _ANY_REPLY: dict[str, Any] = {
 _ALIVE_POST = lookup_alive(Post, "postId", "post")
 
 
-def _comment(post_id: PostId, draft: _Draft, place: _Place, now: int) -> Comment:
-    return Comment(
+def _comment(document: type[Comment], post_id: PostId, draft: _Draft, place: _Place, now: int) -> Comment:
+    return document(
         post_id=post_id,
         author_id=draft.author_id,
         author_name=place.author.name,

@@ -53,7 +53,7 @@ class Conversations(Repository[Conversation, ConversationId]):
                 return found
             await self._require_both(user_id, other_id)
             try:
-                return await self._insert(Conversation(participant_ids=pair, last_message_at=self._now()))
+                return await self._insert(self.document(participant_ids=pair, last_message_at=self._now()))
             except DuplicateKeyError:
                 # Somebody was faster, and may have deleted it again. In a transaction that is a conflict instead, and
                 # all of it is tried again.

@@ -47,7 +47,7 @@ class Courses(SoftDeletingRepository[Course, CourseId]):
         """Make a course, a draft. One round trip."""
         now = self._now()
         return await self._insert(
-            Course(
+            self.document(
                 title=title,
                 visibility=visibility,
                 description=description,
@@ -152,7 +152,7 @@ class Courses(SoftDeletingRepository[Course, CourseId]):
             found = self._of(Module).find(
                 {"courseId": id}, sort={"order": 1, "_id": 1}, hint="by_courseId_and_order", batch_size=AT_ONCE
             )
-            modules = Module.from_wires(await found.to_list())
+            modules = self._class(Module).from_wires(await found.to_list())
             lessons = await self._lessons_of([module.id for module in modules]) if modules else {}
         return CourseOutline(course, [ModuleOutline(module, lessons[module.id]) for module in modules])
 
@@ -164,8 +164,7 @@ class Courses(SoftDeletingRepository[Course, CourseId]):
             batch_size=AT_ONCE,
         )
         lessons: dict[ModuleId, list[Lesson]] = defaultdict(list)
-        for wire in await found.to_list():
-            lesson = Lesson.from_wire(wire)
+        for lesson in self._class(Lesson).from_wires(await found.to_list()):
             lessons[lesson.module_id].append(lesson)
         return lessons
 

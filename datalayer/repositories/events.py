@@ -86,7 +86,7 @@ class Events(SoftDeletingRepository[Event, EventId]):
         """
         repeats = cast("Recurrence | None", recurrence)
         return await self._insert(
-            Event(
+            self.document(
                 title=title,
                 description=description,
                 description_html=description_html,
@@ -156,7 +156,7 @@ class Events(SoftDeletingRepository[Event, EventId]):
         """
         if start >= end:
             raise InvalidInputError("end", "must be after start")
-        events = Event.from_wires(await self._around(start, {"$lt": end}, MAX_OCCURRENCES + 1))
+        events = self.document.from_wires(await self._around(start, {"$lt": end}, MAX_OCCURRENCES + 1))
         schedules = [(event, schedule := Schedule.of(event), schedule.overlapping(start, end)) for event in events]
         # Not by `len`: there may be more than it can say.
         if sum(max(0, numbers.stop - numbers.start) for _, _, numbers in schedules) > MAX_OCCURRENCES:
@@ -186,7 +186,7 @@ class Events(SoftDeletingRepository[Event, EventId]):
             position = (now, _LAST_ID)
         if len(wires) <= limit:
             wires += await self._starting(position, limit + 1 - len(wires))
-        return page_of(wires, limit, query, _BY_START, Event.from_wires)
+        return page_of(wires, limit, query, _BY_START, self.document.from_wires)
 
     async def past(self, *, limit: Limit = 20, after: Cursor | None = None) -> Page[Event]:
         """The events that are over, the last one to end first; of a series its last occurrence counts.
@@ -200,7 +200,7 @@ class Events(SoftDeletingRepository[Event, EventId]):
         single = await self._ended(_SINGLE, _SINGLE_INDEX, "endTime", position, limit + 1)
         series = await self._ended(_SERIES, _SERIES_INDEX, "seriesEndTime", position, limit + 1)
         newest = heapq.nlargest(limit + 1, single + series, key=lambda wire: [wire[name] for name in _BY_LAST_END])
-        return page_of(newest, limit, query, _BY_LAST_END, Event.from_wires)
+        return page_of(newest, limit, query, _BY_LAST_END, self.document.from_wires)
 
     def _times(self, schedule: Schedule) -> dict[str, dict[str, object]]:
         """The operators that set when an event takes place."""

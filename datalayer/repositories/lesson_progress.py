@@ -96,7 +96,7 @@ class Progress(Repository[LessonProgress, LessonProgressId]):
             )
             if enrollment is None:
                 raise NotEnrolledError
-            await self._insert(LessonProgress(lesson_id=lesson_id, user_id=user_id, completed_at=now))
+            await self._insert(self.document(lesson_id=lesson_id, user_id=user_id, completed_at=now))
             completed = Completion(newly_completed=True, course_completed=is_last and "completedAt" not in enrollment)
             causes = [Cause(user_id, "lesson_complete", "lesson", str(lesson_id))]
             if completed.course_completed:

@@ -44,7 +44,7 @@ class Lessons(OrderedRepository[Lesson, LessonId]):
             await self._require(Course, await self._lock_module(module_id))
             order, now = await self._next_place(module_id), self._now()
             return await self._insert(
-                Lesson(
+                self.document(
                     module_id=module_id,
                     title=title,
                     content=content,

@@ -1,7 +1,7 @@
 """The levels that points lead to."""
 
 import builtins  # Python 3.14 takes a `list` in an annotation of the class for its method
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from itertools import pairwise
 from typing import Annotated, Any, NotRequired
@@ -15,6 +15,7 @@ from datalayer.documents.users import User
 from datalayer.engine.batches import at_once_or_in_batches
 from datalayer.engine.boundary import Many
 from datalayer.engine.connection import Collection
+from datalayer.engine.document import Document
 from datalayer.engine.fields import Count, Name, Text
 from datalayer.engine.ids import new_object_id
 from datalayer.engine.repository import AT_ONCE, Repository, not_found
@@ -56,7 +57,7 @@ class Levels(Repository[Level, LevelId]):
         """The highest level that these points reach; `None` where there are no levels. One round trip, by_threshold."""
         reached = {"threshold": {"$lte": points}}
         wire = await self._collection.find_one(reached, sort={"threshold": -1}, hint="by_threshold")
-        return None if wire is None else Level.from_wire(wire)
+        return None if wire is None else self.document.from_wire(wire)
 
     async def replace(self, levels: Many[Level | LevelFields]) -> builtins.list[Level]:
         """Put these levels in place of all that there are; every user's level follows.
@@ -72,7 +73,7 @@ class Levels(Repository[Level, LevelId]):
             InvalidInputError: There are too few or too many, or their thresholds do not rise from 0.
             IncompleteError: Some of the batches did not succeed: calling it again completes them.
         """
-        new = _checked(list(levels))
+        new = _checked(self.document, list(levels))
         return await self._change(lambda _: new)
 
     async def install_defaults(self) -> builtins.list[Level]:
@@ -83,7 +84,7 @@ class Levels(Repository[Level, LevelId]):
         Raises:
             IncompleteError: As `replace`.
         """
-        return await self._change(lambda levels: levels or _checked(DEFAULT_LEVELS))
+        return await self._change(lambda levels: levels or _checked(self.document, DEFAULT_LEVELS))
 
     async def delete(self, id: LevelId) -> None:
         """Remove the level; the others close up, and every user's level follows.
@@ -100,7 +101,7 @@ class Levels(Repository[Level, LevelId]):
         def without(levels: list[Level]) -> list[Level]:
             left = [level for level in levels if level.id != id]
             if len(left) < len(levels):
-                return _checked(left)
+                return _checked(self.document, left)
             if any(level.users_pending for level in levels):
                 return levels
             raise not_found(Level, id)
@@ -112,17 +113,20 @@ class Levels(Repository[Level, LevelId]):
         mark = new_object_id()
 
         async def replaced(pending: ObjectId | None) -> list[Level]:
-            before = await self._in_order()
+            stored = await self._collection.find({}, sort={"order": 1}, batch_size=AT_ONCE).to_list()
+            before = self.document.from_wires(stored)
             after = change(before)
             if after is before and not any(level.users_pending for level in before):
                 return after
             after = [level.model_copy(update={"users_pending": pending}) for level in after]
             # Each of the old ones, so that two changes at once conflict; before the first, the unique indexes do it.
             await self._collection.delete_many({}, hint="by_order")
-            await self._collection.insert_many([level.to_wire() for level in after])
+            kept = {wire["_id"]: _not_of(Level, wire) for wire in stored}
+            wires = [kept.get(level.id, {}) | level.to_wire() for level in after]
+            await self._collection.insert_many(wires)
             if pending is None:
                 await self._of(User).update_many({}, _follow([level.threshold for level in after]), hint="_id_")
-            return after
+            return self.document.from_wires(wires)
 
         levels = await at_once_or_in_batches(
             self._connection,
@@ -161,7 +165,13 @@ async def level_of(levels: Collection, points: int) -> int:
     return 1 if wire is None else int(wire["order"])
 
 
-def _checked(levels: Sequence[Level | LevelFields]) -> list[Level]:
+def _not_of(document: type[Document], wire: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields that this class does not have: a product may extend it."""
+    known = {field.alias or name for name, field in document.model_fields.items()}
+    return {name: value for name, value in wire.items() if name not in known}
+
+
+def _checked(document: type[Level], levels: Sequence[Level | LevelFields]) -> list[Level]:
     fields: list[Any] = [dict(level) if isinstance(level, Level) else level for level in levels]
     if not MIN_LEVELS <= len(fields) <= MAX_LEVELS:
         raise InvalidInputError("levels", f"must be {MIN_LEVELS} to {MAX_LEVELS}, not {len(fields)}")
@@ -171,7 +181,7 @@ def _checked(levels: Sequence[Level | LevelFields]) -> list[Level]:
         if higher["threshold"] <= lower["threshold"]:
             raise InvalidInputError(f"levels[{number}].threshold", "must be above the one before")
     # A level that was there already stays the same document.
-    return [Level.model_validate({**level, "order": order}) for order, level in enumerate(fields, start=1)]
+    return [document.model_validate({**level, "order": order}) for order, level in enumerate(fields, start=1)]
 
 
 def _follow(thresholds: Sequence[int]) -> list[dict[str, Any]]:

@@ -168,7 +168,7 @@ class Messages(SoftDeletingRepository[Message, MessageId]):
             elif (sender := senders.get(sender_id)) is None:
                 answers.append(not_found(User, sender_id))
             else:
-                message = Message(
+                message = self.document(
                     conversation_id=conversation_id,
                     sender_id=sender_id,
                     sender_name=sender.name,

@@ -29,7 +29,7 @@ class Modules(OrderedRepository[Module, ModuleId]):
             await self._lock_course(course_id)
             order = await self._next_place(course_id)
             return await self._insert(
-                Module(course_id=course_id, title=title, order=order, created_at=self._now()),
+                self.document(course_id=course_id, title=title, order=order, created_at=self._now()),
             )
 
         return await self._connection.transaction(work)

@@ -140,7 +140,7 @@ class Points(Repository[PointsEntry, PointsEntryId]):
                 {"points": {"$gt": 0}}, sort={"points": -1, "_id": 1}, limit=limit, batch_size=AT_ONCE,
                 hint="by_points_and_id",
             ).to_list()  # fmt: skip
-            users = User.from_wires(wires)
+            users = self._class(User).from_wires(wires)
             return _ranked([(user, user.points) for user in users])
         order = {"$sort": {"points": -1, "_id": 1}}
         cursor = await self._collection.aggregate(
@@ -148,7 +148,7 @@ class Points(Repository[PointsEntry, PointsEntryId]):
         )
         sums = {group["_id"]: int(group["points"]) for group in await cursor.to_list()}
         wires = await self._of(User).find({"_id": {"$in": list(sums)}}, batch_size=AT_ONCE).to_list()
-        found = {wire["_id"]: User.from_wire(wire) for wire in wires}
+        found = {user.id: user for user in self._class(User).from_wires(wires)}
         return _ranked([(found[id], points) for id, points in sums.items() if id in found])
 
     async def rank(self, user_id: UserId, period: Period = "all") -> LeaderboardEntry | None:
@@ -163,7 +163,7 @@ class Points(Repository[PointsEntry, PointsEntryId]):
         wire = await self._of(User).find_one({"_id": user_id})
         if wire is None:
             raise not_found(User, user_id)
-        user = User.from_wire(wire)
+        user = self._class(User).from_wire(wire)
         points = user.points if period == "all" else await self._sum_of(user_id, period)
         if points == 0:
             return None

@@ -231,7 +231,7 @@ class Posts(SoftDeletingRepository[Post, PostId]):
             elif author is None:
                 answers.append(not_found(User, author_id))
             else:
-                post = Post(
+                post = self.document(
                     space_id=draft.space_id,
                     author_id=author_id,
                     author_name=author.name,

@@ -73,7 +73,7 @@ class Reports(Repository[Report, ReportId]):
             AlreadyExistsError: The reporter has a pending report of this target.
             NotFoundError: There is no such reporter or target.
         """
-        report = Report(
+        report = self.document(
             reporter_id=reporter_id,
             target_type=target_type,
             target_id=target_id,

@@ -70,7 +70,7 @@ class GenerationRepository(Repository[Scene, SceneId]):
             return_document=ReturnDocument.AFTER,
         )
         if wire is not None:
-            return GenerationTicket(Scene.from_wire(wire), token)
+            return GenerationTicket(self.document.from_wire(wire), token)
         if await self._collection.find_one({"_id": id}, {"_id": 1}) is None:
             raise not_found(Scene, id)
         raise AlreadyGeneratingError
@@ -119,7 +119,7 @@ class GenerationRepository(Repository[Scene, SceneId]):
         )
         if wire is None:
             raise StaleGenerationError
-        return Scene.from_wire(wire)
+        return self.document.from_wire(wire)
 
 
 class Scenes(GenerationRepository):
@@ -141,7 +141,7 @@ class Scenes(GenerationRepository):
                 {"chapterId": chapter_id}, {"sceneNumber": 1}, sort={"sceneNumber": -1}, hint=_IN_ORDER
             )
             return await self._insert(
-                Scene(
+                self.document(
                     story_id=story_id,
                     chapter_id=chapter_id,
                     scene_number=1 if last is None else int(last["sceneNumber"]) + 1,

@@ -46,7 +46,7 @@ class Spaces(SoftDeletingRepository[Space, SpaceId]):
 
         async def work() -> Space:
             return await self._insert(
-                Space(
+                self.document(
                     name=name,
                     visibility=visibility,
                     post_permission=post_permission,
@@ -196,7 +196,7 @@ class SpaceVisits(Repository[SpaceVisit, SpaceVisitId]):
                 return_document=ReturnDocument.AFTER,
                 hint=_PAIR_INDEX,
             )
-        return SpaceVisit.from_wire(wire or {})
+        return self.document.from_wire(wire or {})
 
     async def unread(self, user_id: UserId) -> dict[SpaceId, int]:
         """For every space, the posts by others since the user's last visit, counted up to 100. 2 round trips.

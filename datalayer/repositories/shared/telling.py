@@ -50,9 +50,9 @@ class Notice:
         """What the notices that one notification counts have in common."""
         return self.user_id, self.type, self.gather
 
-    def begin(self, now: int) -> Notification:
-        """A new notification."""
-        row = Notification(
+    def begin(self, document: type[Notification], now: int) -> Notification:
+        """A new notification, of this class."""
+        row = document(
             user_id=self.user_id,
             type=self.type,
             data=self.data,
@@ -100,11 +100,11 @@ async def tell(
     before = {row.id: row for row in unread.values()}
     missing = await _missing(connection, {notice.user_id for notice in notices if notice.key not in unread} - {*known})
     after: dict[NotificationId, Notification] = {}
-    now = connection.now()
+    document, now = connection.class_of(Notification), connection.now()
 
     def apply(notice: Notice) -> Notification:
         row = unread.get(notice.key)
-        row = notice.begin(now) if row is None else notice.count_in(row, now)
+        row = notice.begin(document, now) if row is None else notice.count_in(row, now)
         if notice.gather is not None:
             unread[notice.key] = row
         after[row.id] = row
@@ -139,7 +139,7 @@ async def take_back_likes(
     left = Counter(gone.values())
     unread = {"_id": {"$in": [*left]}, "read": False}
     # One at most: a target has one unread notification.
-    for row in Notification.from_wires(await notifications.find(unread, batch_size=AT_ONCE).to_list()):
+    for row in connection.class_of(Notification).from_wires(await notifications.find(unread, batch_size=AT_ONCE).to_list()):
         this, count = {"_id": row.id, "userId": row.user_id}, (row.gather_count or 0) - left[row.id]
         if count <= 0:
             await notifications.delete_one(this)
@@ -193,7 +193,7 @@ async def _unread(connection: Connection, notices: Sequence[Notice]) -> dict[_Ke
     found = connection.collection(Notification).find(
         filter, batch_size=AT_ONCE, hint="by_userId_and_type_and_gatherKey"
     )
-    rows = Notification.from_wires(await found.to_list())
+    rows = connection.class_of(Notification).from_wires(await found.to_list())
     return {(row.user_id, row.type, row.gather_key): row for row in rows}
 
 
