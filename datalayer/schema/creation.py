@@ -55,7 +55,7 @@ def _hint(steps: Sequence[Step]) -> str:
         drop = " --drop" if any(step.needs_drop for step in steps) else ""
         return (
             f"`datalayer schema plan` shows what is to be done, and `datalayer schema apply{drop}` does it; "
-            "`--only` limits them to one product."
+            "`--only` limits them to one product, `--product module:Class` names one of your own."
         )
     return "The kind of a collection cannot be changed: copy its documents into a plain one of this name."
 

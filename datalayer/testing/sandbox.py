@@ -99,7 +99,7 @@ async def open_database(kind: type[D], *, memory: bool = False, clock: Clock | N
     and writes plainly, and proves no rule. What it cannot do as a server does is refused.
 
     Args:
-        kind: `Community` or `Stories`.
+        kind: `Community`, `Stories`, or a product of your own.
         memory: In memory (the extra `memory`), or on a server (the extra `embedded`).
         clock: Gives Unix milliseconds; the system's time by default.
 

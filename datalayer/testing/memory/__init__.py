@@ -30,7 +30,7 @@ async def open_in_memory(kind: type[D], clock: Clock | None = None) -> AsyncGene
     """An empty database whose data is in this process, and gone at the end.
 
     Args:
-        kind: `Community` or `Stories`.
+        kind: `Community`, `Stories`, or a product of your own.
         clock: Gives Unix milliseconds; every timestamp that is written comes from it.
 
     Raises:
