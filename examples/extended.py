@@ -50,9 +50,7 @@ class Members(Extension[Member, UserId]):
         """
         return await self._set(id, x_timezone=timezone)
 
-    async def in_timezone(
-        self, timezone: Timezone, *, limit: Limit = 20, after: Cursor | None = None
-    ) -> Page[Member]:
+    async def in_timezone(self, timezone: Timezone, *, limit: Limit = 20, after: Cursor | None = None) -> Page[Member]:
         """Return the members of a time zone, newest first. One round trip, x_by_timezone."""
         return await self._page({"xTimezone": timezone}, "x_by_timezone", limit, after)
 

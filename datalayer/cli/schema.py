@@ -184,7 +184,9 @@ def apply_command(
     without, with 2 where something could not be done, and with 3 where it could not look, or not finish.
     """
     _run(
-        lambda found: _apply(found, uri, products, quiet=as_json, drop=drop, dry_run=dry_run, lock_timeout=lock_timeout),
+        lambda found: _apply(
+            found, uri, products, quiet=as_json, drop=drop, dry_run=dry_run, lock_timeout=lock_timeout
+        ),
         as_json=as_json,
     )
 

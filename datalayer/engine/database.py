@@ -104,23 +104,21 @@ class Database:
             InvalidDefinitionError: Two classes have the same collection, or a class extends a document that this
                 product does not have.
         """
-        found = {document: document for document in cls.documents}
+        found = {_collection_of(document): document for document in cls.documents}
+        replaced: set[str] = set()
         for document in documents:
-            name = _collection_of(document)
-            base = next((base for base in cls.documents if _collection_of(base) == name), document)
-            if found.get(base, base) is not base or document in cls.documents:
-                raise InvalidDefinitionError(f"{document.__name__}: there is another class for the collection {name!r}.")
-            if not issubclass(document, base):
+            name, bases = _collection_of(document), collection_classes(document)[1:]
+            ours = found.get(name)
+            if document is ours or name in replaced:
+                raise InvalidDefinitionError(f"{document.__name__}: there is another class for {name!r}.")
+            if ours is not None and ours not in bases:
                 hint = f"Extend that class, or choose another name. {FREE_NAMES}"
-                raise InvalidDefinitionError(
-                    f"{document.__name__}: the collection {name!r} belongs to {base.__name__}.", hint=hint
-                )
-            (extends, *_) = [*collection_classes(document)[1:], None]
-            if base is document and extends is not None:
-                raise InvalidDefinitionError(
-                    f"{document.__name__} extends {extends.__name__}, which is not among the documents of {cls.__name__}."
-                )
-            found[base] = document
+                raise InvalidDefinitionError(f"{document.__name__}: {name!r} belongs to {ours.__name__}.", hint=hint)
+            if ours is None and bases:
+                message = f"{document.__name__} extends {bases[0].__name__}, which is not a document of {cls.__name__}."
+                raise InvalidDefinitionError(message)
+            found[name] = document
+            replaced.add(name)
         return tuple(found.values())
 
     @classmethod

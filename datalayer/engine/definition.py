@@ -1,7 +1,7 @@
 """What the class of a document may declare; checked when the class is defined.
 
-A class whose base is the class of a collection extends that collection: `class Member(User)`. It adds optional fields and
-indexes. What the base declares stays as it is, because the repositories rely on it.
+A class whose base is the class of a collection extends that collection: `class Member(User)`. It adds optional fields
+and indexes. What the base declares stays as it is, because the repositories rely on it.
 """
 
 import inspect
@@ -75,7 +75,9 @@ def _check_untouched(document: type[BaseModel], base: type[BaseModel]) -> None:
             continue
         for name in inspect.get_annotations(added):
             if name in base.model_fields:
-                _refuse(document, f"the field `{name}` is one of {base.__name__}.", f"Choose another name. {FREE_NAMES}")
+                _refuse(
+                    document, f"the field `{name}` is one of {base.__name__}.", f"Choose another name. {FREE_NAMES}"
+                )
     settings, ours = _settings(document), _settings(base)
     if not issubclass(settings, ours):
         _refuse(document, f"its Settings must inherit: `class Settings({base.__name__}.Settings)`.")
@@ -99,7 +101,9 @@ def _check_names(document: type[BaseModel], base: type[BaseModel] | None, taken:
             _refuse(document, f"the field `{name}` is stored as {wire!r}, which is not a plain name.")
         for each in dict.fromkeys((name, wire)):
             if each in used:
-                _refuse(document, f"the field `{name}` clashes with `{used[each]}`: both are called {each}.", FREE_NAMES)
+                _refuse(
+                    document, f"the field `{name}` clashes with `{used[each]}`: both are called {each}.", FREE_NAMES
+                )
         used |= {name: name, wire: name}
 
 
@@ -128,7 +132,9 @@ def _check_indexes(document: type[BaseModel], base: type[BaseModel] | None) -> N
         if not isinstance(index, Index):
             _refuse(document, f"the index {index!r} must be an `Index(name, *fields)`.")
         if index.name in seen or index.name == "_id_":
-            _refuse(document, f"there is another index with the name `{index.name}`.", f"Choose another name. {FREE_NAMES}")
+            _refuse(
+                document, f"there is another index with the name `{index.name}`.", f"Choose another name. {FREE_NAMES}"
+            )
         for other in seen.values():
             if _form(other) == _form(index):
                 _refuse(document, f"the index `{index.name}` is the same as `{other.name}`.", "Leave it out.")
@@ -141,7 +147,11 @@ def _check_indexes(document: type[BaseModel], base: type[BaseModel] | None) -> N
 
 
 def _form(index: Index) -> dict[str, object]:
-    return {name: list(value.items()) if name == "key" else value for name, value in index.document.items() if name != "name"}
+    return {
+        name: list(value.items()) if name == "key" else value
+        for name, value in index.document.items()
+        if name != "name"
+    }
 
 
 def _check_unique(document: type[BaseModel], indexes: Sequence[Index]) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Self, cast
 import beanie
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
+from pydantic_core import PydanticUndefined
 from pymongo.asynchronous.collection import AsyncCollection
 from typing_extensions import deprecated
 
@@ -81,6 +82,18 @@ class Document(beanie.Document):
         __init__ = BaseModel.__init__
         __getattribute__ = object.__getattribute__
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:  # noqa: ANN401
+        """Hide what Beanie has set on the bases.
+
+        A base that a database was opened with has attributes for queries, `User.name`. Pydantic would take them for the
+        defaults of the fields that a class inherits.
+        """
+        super().__init_subclass__(**kwargs)
+        for base in cls.__mro__[1:]:
+            for name in getattr(base, "__pydantic_fields__", ()):
+                if name not in vars(cls):
+                    setattr(cls, name, PydanticUndefined)
+
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:  # noqa: ANN401
         """Check what the class declares, and compile its way from and to the wire.
@@ -89,6 +102,8 @@ class Document(beanie.Document):
             InvalidDefinitionError: A field or an index cannot work; the message names it.
         """
         super().__pydantic_init_subclass__(**kwargs)
+        for name in [name for name, value in vars(cls).items() if value is PydanticUndefined]:
+            delattr(cls, name)
         # Beanie looks for the class of the ids here, and a NewType is none.
         cls.model_fields["id"].annotation = cast("type", AnyId)
         check_definition(cls, _TAKEN)

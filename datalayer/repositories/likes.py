@@ -297,7 +297,9 @@ class Likes(Repository[Like, LikeId]):
         if new:
             now = self._now()
             likes = [
-                self.document(user_id=id, target_type=target_type, target_id=target_id, created_at=now, notification_id=counted)
+                self.document(
+                    user_id=id, target_type=target_type, target_id=target_id, created_at=now, notification_id=counted
+                )
                 for id, counted in new.items()
             ]
             await self._collection.insert_many([like.to_wire() for like in likes])

@@ -192,7 +192,9 @@ class Rsvps(Repository[Rsvp, RsvpId]):
         if not wires:
             return None
         answers = {wire["userId"]: self.document.from_wire(wire) for wire in wires[0]["rsvps"]}
-        return _State(self._class(Event).from_wire(wires[0]), frozenset(user["_id"] for user in wires[0]["users"]), answers)
+        return _State(
+            self._class(Event).from_wire(wires[0]), frozenset(user["_id"] for user in wires[0]["users"]), answers
+        )
 
     async def _write(self, found: "_State", seats: "_Seats") -> None:
         gone: list[DeleteOne] = []

@@ -33,7 +33,7 @@ async def run(*arguments: str) -> tuple[int, str]:
     return done.exit_code, done.output
 
 
-async def test_a_deployment(uri: str, client: AsyncMongoClient[dict[str, Any]]) -> None:
+async def test_a_deployment(uri: str) -> None:
     """From the plain product to the extended one, and back to nothing that is lost."""
     assert (await run("apply", "--only", "community", "--uri", uri))[0] == AS_DECLARED
     status, output = await run("plan", *PRODUCT, "--uri", uri)

@@ -53,7 +53,10 @@ BAD_FIELDS: dict[str, tuple[Callable[[], object], str]] = {
     "a default": (lambda: extend(User, {"x_a": Short}, defaults={"x_a": "free"}), "`x_a` must be optional"),
     "optional with a default": (lambda: extend(User, {"x_a": Short | None}, defaults={"x_a": "free"}), "`x_a` must be"),
     "a field of ours": (lambda: extend(User, {"points": Count | None}), "`points` is one of User"),
-    "a name on the wire": (lambda: extend(User, {"authUserId": Short | None}), "`authUserId` clashes with `auth_user_id`"),
+    "a name on the wire": (
+        lambda: extend(User, {"authUserId": Short | None}),
+        "`authUserId` clashes with `auth_user_id`",
+    ),
     "an attribute": (lambda: extend(User, {"to_wire": Short | None}), "`to_wire` has the name of an attribute"),
     "private": (lambda: extend(User, {"_note": Short | None}), "`_note` is private"),
     "a field of the engine's": (lambda: extend(User, {"deleted_at": Timestamp | None}), "`deleted_at` would change"),
@@ -150,7 +153,15 @@ def test_types_that_are_accepted_have_a_validator(kind: Any) -> None:
 def test_any_name_that_python_takes_can_be_read() -> None:
     """Also the names of functions that reading uses."""
     own = extend(User, {"round": Count | None, "wire": Short | None, "values": Short | None, "load": Count | None})
-    wire = {"_id": None, "visibility": "public", "role": "member", "points": 1, "level": 1, "createdAt": 1, "updatedAt": 1}
+    wire = {
+        "_id": None,
+        "visibility": "public",
+        "role": "member",
+        "points": 1,
+        "level": 1,
+        "createdAt": 1,
+        "updatedAt": 1,
+    }
     read = own.from_wire({**wire, "round": 2.0, "values": "a", "load": 3})
     assert (read.round, read.wire, read.values, read.load, read.points) == (2, None, "a", 3, 1)
     assert {**read.to_wire(), "_id": None} == {**wire, "round": 2, "values": "a", "load": 3}
@@ -179,10 +190,10 @@ def test_documents_of_a_product() -> None:
             name = "posts"
 
     bad = {
-        "another class for the collection 'users'": (own, extend(User, AGE)),
-        "the collection 'posts' belongs to Post": (Usurper,),
-        "extends Story, which is not among": (extend(Story, AGE),),
-        "another class for the collection 'parcels'": (Parcel, Parcel),
+        "another class for 'users'": (own, extend(User, AGE)),
+        "'posts' belongs to Post": (Usurper,),
+        "extends Story, which is not a document of Community": (extend(Story, AGE),),
+        "another class for 'parcels'": (Parcel, Parcel),
     }
     for message, classes in bad.items():
         with pytest.raises(InvalidDefinitionError, match=message):

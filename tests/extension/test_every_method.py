@@ -11,8 +11,8 @@ from bson import ObjectId
 from datalayer import Community, Stories
 from datalayer.documents import Document
 from datalayer.schema.application import apply
-from tests.indexes.things import Silence
 from tests.extension.products import NOTE, NotedCommunity, NotedStories
+from tests.indexes.things import Silence
 from tests.plans.calls import Call
 from tests.plans.observing import written
 from tests.plans.registry import CALLS, about

@@ -135,8 +135,12 @@ async def test_old_events_are_forgotten(app: App, datalayer_clock: FrozenClock) 
 
 def test_the_program_prints_what_the_page_shows() -> None:
     """In a process of its own, with a server of its own: the page has its output."""
-    done = subprocess.run(  # noqa: S603 - our own example
-        [sys.executable, "-W", "error", "-m", "examples.extended"], cwd=ROOT, capture_output=True, text=True, check=False
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-m", "examples.extended"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout in (ROOT / "docs/how-to/extend.md").read_text()

@@ -7,6 +7,7 @@ from uuid import uuid4
 
 import pytest
 from bson import ObjectId
+from pydantic import ValidationError
 from pymongo import AsyncMongoClient
 from pymongo.asynchronous.database import AsyncDatabase
 
@@ -208,6 +209,33 @@ async def test_a_class_that_the_product_does_not_list_is_refused(app: App) -> No
             Members(plain._connection)
 
 
+async def test_beanie_is_bound_to_what_is_open(app: App, empty: Database) -> None:
+    """Also the classes that are extended: when a database is closed, the one that was opened before is theirs again."""
+    await app.users.create(name="Here")
+    async with App.over(empty) as other:
+        await other.users.create(name="There")
+        for document in (Member, User):
+            assert [user.name for user in await document.find_all().to_list()] == ["There"]
+    for document in (Member, User):
+        assert [user.name for user in await document.find_all().to_list()] == ["Here"]
+
+
+async def test_a_class_may_be_defined_after_its_base_was_opened(app: App) -> None:
+    """Beanie sets attributes on classes that are open; they are no defaults of the fields that a subclass inherits."""
+    await app.users.create(name="Ada")
+
+    class Later(Member):
+        x_later: Timezone | None = None
+
+    assert {name for name, field in Later.model_fields.items() if field.is_required()} == {
+        name for name, field in Member.model_fields.items() if field.is_required()
+    }
+    with pytest.raises(ValidationError):
+        Later(visibility="public", role="member")  # type: ignore[call-arg]
+    late = Later(visibility="public", role="member", points=0, level=1, created_at=1, updated_at=1)
+    assert (late.name, late.x_timezone, late.x_later) == (None, None, None)
+
+
 async def test_a_misspelt_index_is_named(app: App) -> None:
     class Misspelt(Extension[Member, UserId]):
         document = Member
@@ -235,6 +263,7 @@ async def test_a_plain_and_an_extended_product_are_open_at_once(app: App) -> Non
 
 async def test_an_own_unique_index_refuses_the_second_one(empty: Database) -> None:
     """And documents without the field are no matter of it."""
+
     class Named(User):
         x_handle: Timezone | None = None
 

@@ -99,9 +99,13 @@ async def test_tasks_do_not_share_one(community: Community) -> None:
 
 async def test_it_is_of_one_client(community: Community, server_uri: str) -> None:
     async with AsyncMongoClient(server_uri) as client, Stories.over(client["snapshots"], schema="skip") as other:
-        async with community.snapshot():
-            with pytest.raises(ConcurrentTransactionError, match="cannot span two clients"):
-                await other.stories.list()
+        await refused_in(community, other)
+
+
+async def refused_in(community: Community, other: Stories) -> None:
+    async with community.snapshot():
+        with pytest.raises(ConcurrentTransactionError, match="cannot span two clients"):
+            await other.stories.list()
 
 
 async def outside(work: Callable[[], Coroutine[Any, Any, object]]) -> None:

@@ -139,7 +139,9 @@ async def take_back_likes(
     left = Counter(gone.values())
     unread = {"_id": {"$in": [*left]}, "read": False}
     # One at most: a target has one unread notification.
-    for row in connection.class_of(Notification).from_wires(await notifications.find(unread, batch_size=AT_ONCE).to_list()):
+    for row in connection.class_of(Notification).from_wires(
+        await notifications.find(unread, batch_size=AT_ONCE).to_list()
+    ):
         this, count = {"_id": row.id, "userId": row.user_id}, (row.gather_count or 0) - left[row.id]
         if count <= 0:
             await notifications.delete_one(this)
