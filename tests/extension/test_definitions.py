@@ -34,9 +34,9 @@ def extend(
     **settings: object,
 ) -> type[Any]:
     """A class that extends another one; each field is `None` by default."""
-    namespace: dict[str, Any] = {"__module__": __name__, "__annotations__": dict(annotations)}
+    namespace: dict[str, Any] = {"__module__": __name__, "__qualname__": "Own", "__annotations__": dict(annotations)}
     namespace |= dict.fromkeys(annotations) if defaults is None else dict(defaults)
-    inner = {"indexes": (*base.Settings.indexes, *indexes), **settings}
+    inner = {"__qualname__": "Own.Settings", "indexes": (*base.Settings.indexes, *indexes), **settings}
     namespace["Settings"] = type("Settings", (base.Settings,), inner)
     return type(base)("Own", (base,), namespace)
 

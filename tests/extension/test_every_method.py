@@ -1,7 +1,7 @@
 """Every method keeps own fields, and returns the product's own classes with them."""
 
 from collections.abc import AsyncIterator, Iterator, Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
 import bson
@@ -23,35 +23,40 @@ CLASSES = {document.Settings.name: document for document in (*NotedCommunity.doc
 READS = {"find", "aggregate", "getMore", "count", "distinct"}
 
 
+Products = tuple[Community, Stories]
+
+
+@dataclass
+class Noted:
+    """A world in which each document has a note.
+
+    Attributes:
+        world: Its documents.
+        extended: The products that know of the notes.
+        plain: The library's own, which do not.
+    """
+
+    world: World
+    extended: Products
+    plain: Products
+
+    def through(self, products: Products) -> World:
+        """The world, whose methods are those of these products."""
+        self.world.c, self.world.s = products
+        return self.world
+
+
 @pytest.fixture(scope="module")
-async def noted_world(server_uri: str) -> AsyncIterator[World]:
-    """A world in which each document has a note, with the repositories of products that know of it."""
+async def noted(server_uri: str) -> AsyncIterator[Noted]:
+    """A world in which each document has a note."""
     async with opened(server_uri, "noted", **FEW) as world:
         await apply(world.quiet, [*CLASSES.values()], Silence())
         for table in CLASSES:
             await world.quiet[table].update_many({}, {"$set": {NOTE: f"of {table}"}})
         await world.choose()
-        plain = world.c, world.s
-        async with (
-            NotedCommunity.over(world.c.database, schema="verify", clock=world.c.clock) as community,
-            NotedStories.over(world.c.database, schema="verify", clock=world.c.clock) as stories,
-        ):
-            world.c, world.s = community, stories
-            yield world
-        world.c, world.s = plain
-
-
-@pytest.fixture
-async def plain_world(noted_world: World) -> AsyncIterator[World]:
-    """The same world with the repositories of the library's own products, which know of no notes."""
-    extended = noted_world.c, noted_world.s
-    async with (
-        Community.over(noted_world.c.database, schema="verify", clock=noted_world.c.clock) as community,
-        Stories.over(noted_world.c.database, schema="verify", clock=noted_world.c.clock) as stories,
-    ):
-        noted_world.c, noted_world.s = community, stories
-        yield noted_world
-    noted_world.c, noted_world.s = extended
+        database, how = world.c.database, {"schema": "verify", "clock": world.c.clock}
+        async with NotedCommunity.over(database, **how) as community, NotedStories.over(database, **how) as stories:
+            yield Noted(world, (community, stories), (world.c, world.s))
 
 
 def documents_in(value: Any) -> Iterator[Document]:
@@ -109,21 +114,21 @@ TRIALS = [about(call.method, call, id=str(call)) for call in EVERY_CALL]
 
 
 @pytest.mark.parametrize("call", TRIALS)
-async def test_an_extended_product_returns_and_keeps_own_fields(noted_world: World, call: Call) -> None:
+async def test_an_extended_product_returns_and_keeps_own_fields(noted: Noted, call: Call) -> None:
     """Whatever a method returns is of the product's class, with its own fields; and no write loses one."""
-    assert await lost(noted_world, call, extended=True) == []
+    assert await lost(noted.through(noted.extended), call, extended=True) == []
 
 
 @pytest.mark.parametrize("call", TRIALS)
-async def test_a_plain_product_keeps_own_fields(plain_world: World, call: Call) -> None:
+async def test_a_plain_product_keeps_own_fields(noted: Noted, call: Call) -> None:
     """A service that does not know of them may write to the same documents."""
-    assert await lost(plain_world, call, extended=False) == []
+    assert await lost(noted.through(noted.plain), call, extended=False) == []
 
 
 @pytest.mark.parametrize("call", TRIALS)
-async def test_reads_are_the_same_in_a_snapshot(noted_world: World, call: Call) -> None:
+async def test_reads_are_the_same_in_a_snapshot(noted: Noted, call: Call) -> None:
     """Whatever query they send; what writes is left out here."""
-    world = noted_world
+    world = noted.through(noted.extended)
     with world.log.recorded() as preparing:
         arguments = [] if call.before is None else [await call.before(world)]
     before = {table: await world.rows(table) for table in written(preparing)}
