@@ -1,7 +1,7 @@
 """What the class of a document may declare; checked when the class is defined.
 
-A class whose base is the class of a collection extends that collection: `class Member(User)`. It adds optional fields
-and indexes. What the base declares stays as it is, because the repositories rely on it.
+A class whose base has the same collection extends that class: `class Member(User)`. It adds optional fields and
+indexes. What the base declares stays as it is, because the repositories rely on it.
 """
 
 import inspect
@@ -24,8 +24,8 @@ FREE_NAMES = "Names that begin with `x_` never clash with the library's."
 
 
 def extended_class(document: type[BaseModel]) -> type[BaseModel] | None:
-    """Return the class that this one extends: its nearest base that has a collection."""
-    return next((base for base in document.__mro__[1:] if _has_collection(base)), None)
+    """Return the class that this one extends: its nearest base that has the same collection."""
+    return next((base for base in document.__mro__[1:] if _is_of(base, _collection(document))), None)
 
 
 def own_fields(document: type[BaseModel]) -> dict[str, FieldInfo]:
@@ -46,18 +46,25 @@ def check_definition(document: type[BaseModel], taken: Collection[str]) -> None:
         InvalidDefinitionError: What is declared cannot work; the message names the class, and the field or index.
     """
     base = extended_class(document)
+    named = next((other for other in document.__mro__[1:] if _collection(other) is not None), None)
+    if named is not None and _collection(document) is None:
+        _refuse(document, f"its Settings must inherit: `class Settings({named.__name__}.Settings)`.")
     if base is not None:
         _check_untouched(document, base)
     _check_names(document, base, taken)
     object_schema(document)
     if base is not None:
         _check_optional(document)
-    if _has_collection(document):
+    if _collection(document) is not None:
         _check_indexes(document, base)
 
 
-def _has_collection(document: type) -> bool:
-    return issubclass(document, BaseModel) and hasattr(getattr(document, "Settings", None), "name")
+def _collection(document: type) -> str | None:
+    return getattr(getattr(document, "Settings", None), "name", None)
+
+
+def _is_of(document: type, collection: str | None) -> bool:
+    return collection is not None and issubclass(document, BaseModel) and _collection(document) == collection
 
 
 def _settings(document: type[BaseModel]) -> type[TableSettings]:
@@ -81,10 +88,9 @@ def _check_untouched(document: type[BaseModel], base: type[BaseModel]) -> None:
     settings, ours = _settings(document), _settings(base)
     if not issubclass(settings, ours):
         _refuse(document, f"its Settings must inherit: `class Settings({base.__name__}.Settings)`.")
-    for name in ("name", "shard_key", "check"):
+    for name in ("shard_key", "check"):
         if getattr(settings, name) != getattr(ours, name):
-            hint = "For a collection of its own, inherit from Document instead." if name == "name" else None
-            _refuse(document, f"its Settings cannot change `{name}` of {base.__name__}.", hint)
+            _refuse(document, f"its Settings cannot change `{name}` of {base.__name__}.")
 
 
 def _check_names(document: type[BaseModel], base: type[BaseModel] | None, taken: Collection[str]) -> None:

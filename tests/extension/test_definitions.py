@@ -80,7 +80,6 @@ BAD_INDEXES: dict[str, tuple[Callable[[], object], str]] = {
     "not an index": (lambda: extend(User, AGE, ["xAge"]), "'xAge' must be an `Index"),
     "unique for all": (lambda: extend(User, AGE, [Index("x_mine", "xAge", unique=True)]), "`x_mine` must leave out"),
     "another shard key": (lambda: extend(User, AGE, shard_key=("name",)), "cannot change `shard_key`"),
-    "another collection": (lambda: extend(User, AGE, name="members"), "cannot change `name`"),
 }
 
 
@@ -105,6 +104,18 @@ def test_settings_keep_the_indexes_of_the_base() -> None:
         class Stranger(User):
             class Settings(TableSettings):
                 name = "users"
+
+    with pytest.raises(InvalidDefinitionError, match=r"must inherit: `class Settings\(User\.Settings\)`"):
+
+        class Nameless(User):
+            class Settings(TableSettings):
+                indexes = (AGES,)
+
+
+def test_the_fields_of_a_class_may_be_those_of_another_collection() -> None:
+    """Then it extends nothing: its fields may be required, and its indexes are its own."""
+    own = extend(User, {"age": Count}, defaults={}, name="guests")
+    assert Community.extended(own) == (*Community.documents, own)
 
 
 def test_a_document_of_its_own_is_checked_too() -> None:
