@@ -6,7 +6,7 @@ indexes. What the base declares stays as it is, because the repositories rely on
 
 import inspect
 from collections.abc import Collection, Iterator, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -71,7 +71,7 @@ def _settings(document: type[BaseModel]) -> type[TableSettings]:
     return getattr(document, "Settings")  # noqa: B009 - only classes of documents have it
 
 
-def _refuse(document: type[BaseModel], message: str, hint: str | None = None) -> None:
+def _refuse(document: type[BaseModel], message: str, hint: str | None = None) -> NoReturn:
     raise InvalidDefinitionError(f"{document.__name__}: {message}", hint=hint)
 
 

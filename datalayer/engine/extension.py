@@ -59,7 +59,7 @@ class Extension(Queries[D, I]):
         for name in fields:
             if name not in self._own.model_fields:
                 raise InvalidInputError(name, self._why_not(name))
-        wire = self._dump(self._own(**changed))
+        wire = self._dump(self._own.model_validate(changed))
         names = {name: self._own.model_fields[name].alias or name for name in changed}
         update: dict[str, dict[str, object]] = {}
         for name in names.values():

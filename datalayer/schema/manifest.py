@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import cast
 
 from datalayer.engine.database import Database
 from datalayer.engine.document import Document
@@ -46,7 +47,8 @@ def _is_manifest(path: Path) -> bool:
         content: object = json.loads(path.read_text("utf-8"))
     except ValueError:
         return False
-    return isinstance(content, dict) and {"collection", "validator", "indexes"} <= content.keys()
+    names = cast("dict[str, object]", content).keys() if isinstance(content, dict) else set[str]()
+    return {"collection", "validator", "indexes"} <= names
 
 
 def manifest(document: type[Document], serves: Serves) -> str:
