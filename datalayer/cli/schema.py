@@ -214,7 +214,7 @@ def manifests_command(folder: Path, own: Sequence[tuple[str, type[Database]]], *
     products = _products(None, own).values()
     found = outdated(folder, products)
     for path in found:
-        click.echo(f"{path}: {'not up to date' if check else 'written'}")
+        click.echo(f"{path}: {'not up to date' if check else 'changed'}")
     if check:
         sys.exit(ExitCode.DRIFT if found else ExitCode.AS_DECLARED)
     write(folder, products)

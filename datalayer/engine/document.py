@@ -86,9 +86,10 @@ class Document(beanie.Document):
         """Hide what Beanie has set on the bases.
 
         A base that a database was opened with has attributes for queries, `User.name`. Pydantic would take them for the
-        defaults of the fields that a class inherits.
+        defaults of the fields that a class inherits. And a class that no database was opened with has no collection.
         """
         super().__init_subclass__(**kwargs)
+        cls._document_settings = None
         for base in cls.__mro__[1:]:
             for name in getattr(base, "__pydantic_fields__", ()):
                 if name not in vars(cls):

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 from uuid import uuid4
 
+import beanie.exceptions
 import pytest
 from bson import ObjectId
 from pydantic import ValidationError
@@ -232,6 +233,8 @@ async def test_a_class_may_be_defined_after_its_base_was_opened(app: App) -> Non
     }
     with pytest.raises(ValidationError):
         Later(visibility="public", role="member")  # type: ignore[call-arg]
+    with pytest.raises(beanie.exceptions.CollectionWasNotInitialized):
+        await Later.find_all().to_list()
     late = Later(visibility="public", role="member", points=0, level=1, created_at=1, updated_at=1)
     assert (late.name, late.x_timezone, late.x_later) == (None, None, None)
 
