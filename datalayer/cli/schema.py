@@ -97,31 +97,24 @@ class Target:
         return len(missing) == len(self.product.documents)
 
 
-class ProductType(click.ParamType):
+def _own_product(value: str) -> tuple[str, type[Database]]:
     """A product's class, named as `module:Class`; modules are looked for in the working directory, too."""
-
-    name = "module:class"
-
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[str, type[Database]]:
-        """As in the base."""
-        module, _, name = str(value).partition(":")
-        # As `python -m` has it.
-        sys.path.insert(0, str(Path.cwd()))
-        try:
-            found = getattr(importlib.import_module(module), name)
-        except (ImportError, AttributeError, ValueError, DataLayerError) as error:
-            self.fail(f"{value}: {error}", param, ctx)
-        if not (isinstance(found, type) and issubclass(found, Database) and hasattr(found, "documents")):
-            self.fail(f"{value} is not a subclass of Community, Stories or Database", param, ctx)
-        return name, found
+    module, _, name = value.partition(":")
+    # As `python -m` has it.
+    sys.path.insert(0, str(Path.cwd()))
+    try:
+        found: object = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError, ValueError, DataLayerError) as error:
+        raise click.BadParameter(f"{value}: {error}") from error
+    if not (isinstance(found, type) and issubclass(found, Database) and hasattr(found, "documents")):
+        raise click.BadParameter(f"{value} is not a subclass of Community, Stories or Database")
+    return name, found
 
 
 _PRODUCT = click.option(
     "--product",
     "own",
-    type=ProductType(),
+    type=_own_product,
     multiple=True,
     metavar="MODULE:CLASS",
     help="Your own product, such as app:App, instead of both; may be repeated.",

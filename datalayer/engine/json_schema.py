@@ -5,7 +5,7 @@ when it is read either.
 """
 
 from types import UnionType
-from typing import Any, Literal, NewType, TypeAlias, Union, get_args, get_origin
+from typing import Any, Literal, NewType, TypeAlias, Union, cast, get_args, get_origin
 
 from annotated_types import MaxLen, MinLen
 from bson import ObjectId
@@ -65,7 +65,7 @@ def _schema(annotation: Any, limits: tuple[object, ...] = ()) -> JsonSchema:  # 
         return _schema(annotation.__supertype__, limits)
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return object_schema(annotation)
-    return _scalar(annotation, limits)
+    return _scalar(cast("object", annotation), limits)
 
 
 def _literals(values: tuple[object, ...]) -> JsonSchema:

@@ -94,7 +94,7 @@ class Notifications(Repository[Notification, NotificationId]):
         if gather is not None:
             return await self._groups.submit(user_id, wish)
         notice = _notice(user_id, wish, await self._authors({user_id, actor_id}))
-        return await self._insert(notice.begin(self.document, self._now()))
+        return await self._insert(notice.begin(self._connection, self._now()))
 
     async def notify_many(
         self,
@@ -204,7 +204,7 @@ class Notifications(Repository[Notification, NotificationId]):
         if not user_ids:
             return {}
         await self._require_all(user_ids)
-        row = Notice(user_ids[0], wish.type, actor, wish.data).begin(self.document, self._now())
+        row = Notice(user_ids[0], wish.type, actor, wish.data).begin(self._connection, self._now())
         return row.model_copy(update={"once": once}).to_wire()
 
     async def _tell_at_once(self, user_ids: Sequence[UserId], wish: _Wish, once: str | None) -> int:

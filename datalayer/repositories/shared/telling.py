@@ -50,9 +50,9 @@ class Notice:
         """What the notices that one notification counts have in common."""
         return self.user_id, self.type, self.gather
 
-    def begin(self, document: type[Notification], now: int) -> Notification:
-        """A new notification, of this class."""
-        row = document(
+    def begin(self, connection: Connection, now: int) -> Notification:
+        """A new notification."""
+        row = connection.class_of(Notification)(
             user_id=self.user_id,
             type=self.type,
             data=self.data,
@@ -100,11 +100,11 @@ async def tell(
     before = {row.id: row for row in unread.values()}
     missing = await _missing(connection, {notice.user_id for notice in notices if notice.key not in unread} - {*known})
     after: dict[NotificationId, Notification] = {}
-    document, now = connection.class_of(Notification), connection.now()
+    now = connection.now()
 
     def apply(notice: Notice) -> Notification:
         row = unread.get(notice.key)
-        row = notice.begin(document, now) if row is None else notice.count_in(row, now)
+        row = notice.begin(connection, now) if row is None else notice.count_in(row, now)
         if notice.gather is not None:
             unread[notice.key] = row
         after[row.id] = row
