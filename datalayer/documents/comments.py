@@ -1,5 +1,8 @@
 """Comments on posts, and replies to comments."""
 
+from collections.abc import Sequence
+from typing import ClassVar
+
 from datalayer.engine.document import Document, new_id
 from datalayer.engine.fields import Count, File, Name, Saying, Timestamp
 from datalayer.engine.indexes import Index, TableSettings
@@ -28,7 +31,7 @@ class Comment(Document):
         name = "comments"
         written_by = "community.comments: create, edit, delete"
         shard_key = ("postId", "_id")
-        indexes = (
+        indexes: ClassVar[Sequence[Index]] = (
             Index("by_postId", "postId"),
             Index("by_authorId", "authorId"),
             Index("by_parentId", "parentId"),

@@ -1,5 +1,6 @@
 """Conversations of two, and their messages."""
 
+from collections.abc import Sequence
 from typing import Annotated, ClassVar
 
 from pydantic import Field, field_validator
@@ -46,7 +47,7 @@ class Conversation(Document):
             }
         }
         written_by = "community.conversations: open"
-        indexes = (
+        indexes: ClassVar[Sequence[Index]] = (
             Index("by_lastMessageAt", "lastMessageAt"),
             Index(
                 "by_participantIds_and_lastMessageAt",
@@ -80,7 +81,7 @@ class Message(Document):
         name = "messages"
         written_by = "community.messages: send, mark_read, delete"
         shard_key = ("conversationId", "_id")
-        indexes = (
+        indexes: ClassVar[Sequence[Index]] = (
             Index("by_conversationId", "conversationId"),
             Index("by_conversationId_and_createdAt", "conversationId", "createdAt"),
             Index("by_senderId", "senderId", why="the copies of a renamed sender's name"),

@@ -1,6 +1,7 @@
 """Courses, their modules and lessons."""
 
-from typing import Annotated, Literal, TypeAlias
+from collections.abc import Sequence
+from typing import Annotated, ClassVar, Literal, TypeAlias
 
 from pydantic import Field
 
@@ -45,7 +46,7 @@ class Course(Document):
 
         name = "courses"
         written_by = "community.courses: create, update, publish, delete"
-        indexes = (
+        indexes: ClassVar[Sequence[Index]] = (
             Index("by_status", "status"),
             Index("by_visibility", "visibility"),
             Index("by_status_and_visibility", "status", "visibility", why="courses.published of one visibility"),
@@ -73,7 +74,7 @@ class Module(Document):
 
         name = "modules"
         written_by = "community.modules: create, rename, reorder, delete"
-        indexes = (
+        indexes: ClassVar[Sequence[Index]] = (
             Index("by_courseId", "courseId"),
             Index("by_courseId_and_order", "courseId", "order"),
         )
@@ -98,7 +99,7 @@ class Lesson(Document):
 
         name = "lessons"
         written_by = "community.lessons: create, update, move, delete"
-        indexes = (
+        indexes: ClassVar[Sequence[Index]] = (
             Index("by_moduleId", "moduleId"),
             Index("by_moduleId_and_order", "moduleId", "order"),
         )

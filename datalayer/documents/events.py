@@ -1,6 +1,7 @@
 """Events, and who comes."""
 
-from typing import Literal, TypeAlias
+from collections.abc import Sequence
+from typing import ClassVar, Literal, TypeAlias
 
 from datalayer.engine.document import Document, Record, new_id
 from datalayer.engine.fields import Count, File, Html, Note, Positive, Timestamp, Title
@@ -48,7 +49,7 @@ class Event(Document):
 
         name = "events"
         written_by = "community.events: create, update, delete"
-        indexes = (
+        indexes: ClassVar[Sequence[Index]] = (
             Index("by_startTime", "startTime"),
             Index("by_endTime", "endTime"),
             Index(
@@ -82,7 +83,7 @@ class Rsvp(Document):
         name = "rsvps"
         written_by = "community.rsvps: set, withdraw"
         shard_key = ("eventId",)
-        indexes = (
+        indexes: ClassVar[Sequence[Index]] = (
             Index("by_eventId", "eventId"),
             Index("by_userId", "userId"),
             Index("by_eventId_and_userId", "eventId", "userId", unique=True),

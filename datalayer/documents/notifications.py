@@ -1,5 +1,8 @@
 """What people are told."""
 
+from collections.abc import Sequence
+from typing import ClassVar
+
 from datalayer.engine.document import Document, new_id
 from datalayer.engine.fields import File, Json, Key, Name, Positive, Timestamp
 from datalayer.engine.indexes import Index, TableSettings
@@ -32,7 +35,7 @@ class Notification(Document):
         name = "notifications"
         written_by = "community.notifications: notify, mark_read, delete"
         shard_key = ("userId",)
-        indexes = (
+        indexes: ClassVar[Sequence[Index]] = (
             Index("by_userId", "userId"),
             Index("by_userId_and_read", "userId", "read"),
             Index("by_userId_and_createdAt", "userId", "createdAt"),

@@ -1,6 +1,7 @@
 """The scenes of a story, which a language model writes."""
 
-from typing import Annotated, Literal, TypeAlias
+from collections.abc import Sequence
+from typing import Annotated, ClassVar, Literal, TypeAlias
 
 from datalayer.engine.document import Document, new_id
 from datalayer.engine.fields import Body, Count, Note, Positive, Text, Timestamp
@@ -33,7 +34,7 @@ class Scene(Document):
 
         name = "scenes"
         written_by = "stories.scenes: create, edit, request_generation, delete"
-        indexes = (
+        indexes: ClassVar[Sequence[Index]] = (
             Index("by_story", "storyId"),
             Index("by_chapter", "chapterId"),
             Index(
