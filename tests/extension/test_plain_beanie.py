@@ -10,6 +10,7 @@ from pymongo import WriteConcern
 from pymongo.errors import DuplicateKeyError
 
 from datalayer import Community
+from datalayer.engine import connection
 from datalayer.errors import DataLayerError
 
 
@@ -65,8 +66,11 @@ async def test_conflicts_are_retried(drafts: Community) -> None:
     assert (await Draft.get(draft.id) or draft).changes == 16
 
 
-async def test_an_error_that_is_caught_is_never_half_committed(drafts: Community) -> None:
-    """The server undoes a transaction at a duplicate key: what the work does after it is undone, too, or refused."""
+async def test_an_error_that_is_caught_is_never_half_committed(
+    drafts: Community, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server undoes a transaction at a duplicate key. The commit finds none then, and the work is tried in vain."""
+    monkeypatch.setattr(connection, "TRANSACTION_SECONDS", 0.3)
     await Draft(text="x").insert()
 
     async def work() -> None:
