@@ -258,6 +258,10 @@ async def initialize_beanie(database: AsyncDatabase[dict[str, Any]], documents: 
     """Let the documents be used as Beanie documents."""
     initialize: Callable[..., Awaitable[None]] = beanie.init_beanie  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]  # noqa: TID251 - without its indexes
     await initialize(database, document_models=list(documents), skip_indexes=True)
+    # Of the base, too, which has no collection: pydantic would warn of each document that is defined later.
+    for name in Document.model_fields:
+        if name in vars(Document):
+            delattr(Document, name)
 
 
 async def _refuse_standalone(database: AsyncDatabase[dict[str, Any]]) -> None:

@@ -13,10 +13,12 @@ from pymongo import AsyncMongoClient
 from pymongo.asynchronous.database import AsyncDatabase
 
 from datalayer import Community
-from datalayer.documents import Conversation, Index, Message, Post, User
+from datalayer.documents import Conversation, Document, Index, Message, Post, User
 from datalayer.engine.boundary import UNSET
 from datalayer.engine.clock import Clock
+from datalayer.engine.document import new_id
 from datalayer.engine.extension import Extension
+from datalayer.engine.indexes import TableSettings
 from datalayer.errors import (
     AlreadyExistsError,
     InvalidCursorError,
@@ -224,6 +226,14 @@ async def test_beanie_is_bound_to_what_is_open(app: App, empty: Database) -> Non
 async def test_a_class_may_be_defined_after_its_base_was_opened(app: App) -> None:
     """Beanie sets attributes on classes that are open; they are no defaults of the fields that a subclass inherits."""
     await app.users.create(name="Ada")
+
+    class Other(Document):
+        id: UserId = new_id()
+
+        class Settings(TableSettings):
+            name = "x_others"
+
+    assert isinstance(Other().id, ObjectId)
 
     class Later(Member):
         x_later: Timezone | None = None
