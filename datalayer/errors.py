@@ -6,6 +6,7 @@ DataLayerError
 ├── AlreadyExistsError
 ├── InvalidInputError
 │   └── InvalidCursorError
+├── InvalidDefinitionError
 ├── RuleViolationError
 │   ├── LastAdminError              users
 │   ├── PinLimitError               posts
@@ -49,6 +50,7 @@ from datalayer.engine.errors import (
     DirectWriteError,
     IncompleteError,
     InvalidCursorError,
+    InvalidDefinitionError,
     InvalidDocumentError,
     InvalidInputError,
     MissingExtraError,
@@ -78,6 +80,7 @@ __all__ = [
     "EventOverError",
     "IncompleteError",
     "InvalidCursorError",
+    "InvalidDefinitionError",
     "InvalidDocumentError",
     "InvalidInputError",
     "LastAdminError",

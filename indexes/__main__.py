@@ -15,8 +15,10 @@ def commands() -> None:
     """Write the manifests of the physical schema, or deploy it."""
 
 
-for command in schema.commands.values():
-    commands.add_command(command)
+for name, command in schema.commands.items():
+    # Here `write` does that.
+    if name != "manifests":
+        commands.add_command(command)
 
 
 @commands.command("write")

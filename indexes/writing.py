@@ -5,7 +5,8 @@ from pathlib import Path
 
 from datalayer.documents import Document
 from datalayer.engine.indexes import Index
-from datalayer.schema.manifest import Serves, manifest
+from datalayer.schema.manifest import manifest
+from datalayer.schema.serves import Serves
 from indexes.diagram import render
 from indexes.serves import PRODUCTS, serves
 

@@ -1,13 +1,16 @@
 """`datalayer schema`: deploys the database schema without starting an application."""
 
 import asyncio
+import functools
+import importlib
 import json
 import signal
 import sys
-from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from enum import IntEnum
+from pathlib import Path
 from typing import Any, NoReturn, Self
 
 import click
@@ -20,12 +23,21 @@ from datalayer.errors import DataLayerError
 from datalayer.schema.application import Outcome, apply, plan_for, problems_of, rehearse
 from datalayer.schema.live import Database as Handle
 from datalayer.schema.lock import Holder
+from datalayer.schema.manifest import outdated, write
 from datalayer.schema.plan import Action, Step
 from datalayer.schema.sharding import is_sharded_cluster, shard_commands
 
 PRODUCTS: dict[str, type[Database]] = {"community": Community, "stories": Stories}
 
-_ALL_COLLECTIONS = frozenset(document.Settings.name for product in PRODUCTS.values() for document in product.documents)
+
+def _collections(products: Iterable[type[Database]]) -> frozenset[str]:
+    return frozenset(document.Settings.name for product in products for document in product.documents)
+
+
+_ALL_COLLECTIONS = _collections(PRODUCTS.values())
+
+Products = Mapping[str, type[Database]]
+"""The products that a command is about, by the names that it prints."""
 
 Command = Callable[..., Any]
 Found = dict[str, Any]
@@ -88,11 +100,50 @@ class Target:
         return len(missing) == len(self.product.documents)
 
 
+def _own_product(value: str) -> tuple[str, type[Database]]:
+    """A product's class, named as `module:Class`; modules are looked for in the working directory, too."""
+    module, _, name = value.partition(":")
+    # As `python -m` has it.
+    sys.path.insert(0, str(Path.cwd()))
+    try:
+        found: object = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError, ValueError, DataLayerError) as error:
+        raise click.BadParameter(f"{value}: {error}") from error
+    if not (isinstance(found, type) and issubclass(found, Database) and hasattr(found, "documents")):
+        raise click.BadParameter(f"{value} is not a subclass of Community, Stories or Database")
+    return name, found
+
+
+_PRODUCT = click.option(
+    "--product",
+    "own",
+    type=_own_product,
+    multiple=True,
+    metavar="MODULE:CLASS",
+    help="Your own product, such as app:App, instead of both; may be repeated.",
+)
+
+
+def _products(only: str | None, own: Sequence[tuple[str, type[Database]]]) -> Products:
+    if own and only is not None:
+        raise click.UsageError("--only names one of the library's products: leave it out where --product is given")
+    return dict(own) if own else {name: kind for name, kind in PRODUCTS.items() if only in (None, name)}
+
+
 def _options(command: Command) -> Command:
+    @functools.wraps(command)
+    def with_products(
+        *arguments: Any,  # noqa: ANN401
+        only: str | None,
+        own: Sequence[tuple[str, type[Database]]],
+        **options: Any,  # noqa: ANN401
+    ) -> object:
+        return command(*arguments, products=_products(only, own), **options)
+
     only = click.option("--only", type=click.Choice(list(PRODUCTS)), help="Only this product.  [default: both]")
     uri = click.option("--uri", help="The URI of the database.  [default: MONGODB_URI]")
     as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, also for errors.")
-    return uri(only(as_json(command)))
+    return uri(only(_PRODUCT(as_json(with_products))))
 
 
 @click.group(cls=SchemaGroup)
@@ -102,12 +153,12 @@ def schema() -> None:
 
 @schema.command("plan")
 @_options
-def plan_command(uri: str | None, only: str | None, *, as_json: bool) -> None:
+def plan_command(uri: str | None, products: Products, *, as_json: bool) -> None:
     """Show the steps of `apply --drop` in order, and what blocks them. Changes nothing.
 
     Exit codes: 0 nothing is blocked, 2 a step is blocked, 3 the check could not be completed.
     """
-    _run(lambda found: _plan(found, uri, only, quiet=as_json), as_json=as_json)
+    _run(lambda found: _plan(found, uri, products, quiet=as_json), as_json=as_json)
 
 
 @schema.command("apply")
@@ -121,7 +172,7 @@ def plan_command(uri: str | None, only: str | None, *, as_json: bool) -> None:
 )
 @_options
 def apply_command(
-    uri: str | None, only: str | None, *, as_json: bool, drop: bool, dry_run: bool, lock_timeout: float | None
+    uri: str | None, products: Products, *, as_json: bool, drop: bool, dry_run: bool, lock_timeout: float | None
 ) -> None:
     """Bring the database to the declared schema.
 
@@ -129,20 +180,42 @@ def apply_command(
     step could not be done, 3 the command could not connect or finish.
     """
     _run(
-        lambda found: _apply(found, uri, only, quiet=as_json, drop=drop, dry_run=dry_run, lock_timeout=lock_timeout),
+        lambda found: _apply(
+            found, uri, products, quiet=as_json, drop=drop, dry_run=dry_run, lock_timeout=lock_timeout
+        ),
         as_json=as_json,
     )
 
 
 @schema.command("check")
 @_options
-def check_command(uri: str | None, only: str | None, *, as_json: bool) -> None:
+def check_command(uri: str | None, products: Products, *, as_json: bool) -> None:
     """Compare the database with the declared schema. Changes nothing.
 
     Exit codes: 0 the database is as declared, 1 something is missing, different or unknown, 3 the check could not be
     completed.
     """
-    _run(lambda found: _check(found, uri, only, quiet=as_json), as_json=as_json)
+    _run(lambda found: _check(found, uri, products, quiet=as_json), as_json=as_json)
+
+
+@schema.command("manifests")
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
+@click.option("--check", is_flag=True, help="Change nothing, and exit with 1 where a file is not up to date.")
+@_PRODUCT
+def manifests_command(folder: Path, own: Sequence[tuple[str, type[Database]]], *, check: bool) -> None:
+    """Write the physical schema into FOLDER: a JSON file for each collection, to review and to keep with the code.
+
+    A file says the validator, the indexes and the methods that each of them serves. No database is needed.
+    """
+    products = _products(None, own).values()
+    found = outdated(folder, products)
+    for path in found:
+        click.echo(f"{path}: {'not up to date' if check else 'changed'}")
+    if check:
+        sys.exit(ExitCode.DRIFT if found else ExitCode.AS_DECLARED)
+    write(folder, products)
+    if not found:
+        click.echo("All files are up to date.")
 
 
 def _run(work: Callable[[Found], Coroutine[Any, Any, ExitCode]], *, as_json: bool) -> NoReturn:
@@ -164,14 +237,14 @@ def _run(work: Callable[[Found], Coroutine[Any, Any, ExitCode]], *, as_json: boo
 
 
 @asynccontextmanager
-async def _targets(uri: str | None, only: str | None) -> AsyncGenerator[list[Target]]:
+async def _targets(uri: str | None, products: Products) -> AsyncGenerator[list[Target]]:
     async with open_client(uri) as client:
         found: list[Target] = []
-        for name, product in PRODUCTS.items():
-            if only in (None, name):
-                database = client.get_default_database(product.default_name)
-                seen = any(target.database.name == database.name for target in found)
-                found.append(Target(name, product, database, None if seen else _ALL_COLLECTIONS))
+        known = _ALL_COLLECTIONS | _collections(products.values())
+        for name, product in products.items():
+            database = client.get_default_database(product.default_name)
+            seen = any(target.database.name == database.name for target in found)
+            found.append(Target(name, product, database, None if seen else known))
         try:
             yield found
         except TRANSLATED as error:
@@ -182,9 +255,9 @@ async def _steps(targets: Sequence[Target]) -> dict[Target, list[Step]]:
     return {target: await plan_for(target.database, target.product.documents, target.known) for target in targets}
 
 
-async def _plan(found: Found, uri: str | None, only: str | None, *, quiet: bool) -> ExitCode:
+async def _plan(found: Found, uri: str | None, products: Products, *, quiet: bool) -> ExitCode:
     blocked = False
-    async with _targets(uri, only) as targets:
+    async with _targets(uri, products) as targets:
         planned = await _steps(targets)
         for target, steps in planned.items():
             problems = await problems_of(target.database, steps)
@@ -209,7 +282,7 @@ async def _plan(found: Found, uri: str | None, only: str | None, *, quiet: bool)
 async def _apply(
     found: Found,
     uri: str | None,
-    only: str | None,
+    products: Products,
     *,
     quiet: bool,
     drop: bool,
@@ -217,7 +290,7 @@ async def _apply(
     lock_timeout: float | None,
 ) -> ExitCode:
     codes = [ExitCode.AS_DECLARED]
-    async with _targets(uri, only) as targets:
+    async with _targets(uri, products) as targets:
         for target in targets:
             place, documents = target.database, target.product.documents
             if dry_run:
@@ -240,8 +313,8 @@ def _exit_code(outcome: Outcome) -> ExitCode:
     return ExitCode.AS_DECLARED if outcome.ready else ExitCode.DRIFT
 
 
-async def _check(found: Found, uri: str | None, only: str | None, *, quiet: bool) -> ExitCode:
-    async with _targets(uri, only) as targets:
+async def _check(found: Found, uri: str | None, products: Products, *, quiet: bool) -> ExitCode:
+    async with _targets(uri, products) as targets:
         drift = await _steps(targets)
     found.update({target.name: [_as_data(step) for step in steps] for target, steps in drift.items()})
     clean = not any(drift.values())
@@ -259,7 +332,7 @@ def _show_unused(drift: Mapping[Target, Sequence[Step]]) -> None:
     """Suggest `--only` for a product that seems to be unused."""
     used = [target.name for target, steps in drift.items() if not target.lacks_everything(steps)]
     for target in drift:
-        if used and target.name not in used:
+        if used and target.name not in used and target.name in PRODUCTS:
             click.echo(f"{target.name}: none of its collections exists; to leave it out, use --only {used[0]}")
 
 

@@ -1,7 +1,10 @@
 """Comments on posts, and replies to comments."""
 
+from collections.abc import Sequence
+from typing import ClassVar
+
 from datalayer.engine.document import Document, new_id
-from datalayer.engine.fields import Count, File, Name, Saying, Timestamp
+from datalayer.engine.fields import Count, File, MessageText, Name, Timestamp
 from datalayer.engine.indexes import Index, TableSettings
 from datalayer.ids import CommentId, PostId, UserId
 
@@ -15,7 +18,7 @@ class Comment(Document):
     author_name: Name
     author_avatar: File | None = None
     parent_id: CommentId | None = None
-    content: Saying
+    content: MessageText
     like_count: Count
     revision: Count | None = None
     created_at: Timestamp
@@ -28,7 +31,7 @@ class Comment(Document):
         name = "comments"
         written_by = "community.comments: create, edit, delete"
         shard_key = ("postId", "_id")
-        indexes = (
+        indexes: ClassVar[Sequence[Index]] = (
             Index("by_postId", "postId"),
             Index("by_authorId", "authorId"),
             Index("by_parentId", "parentId"),

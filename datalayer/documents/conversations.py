@@ -1,12 +1,13 @@
 """Conversations between two users, and their messages."""
 
+from collections.abc import Sequence
 from typing import Annotated, ClassVar
 
 from pydantic import Field, field_validator
 from pydantic_core import PydanticCustomError
 
 from datalayer.engine.document import Document, new_id
-from datalayer.engine.fields import Count, Name, Saying, Text, Timestamp
+from datalayer.engine.fields import Count, MessageText, Name, Text, Timestamp
 from datalayer.engine.indexes import Index, TableSettings
 from datalayer.ids import ConversationId, MessageId, UserId
 
@@ -49,7 +50,7 @@ class Conversation(Document):
             }
         }
         written_by = "community.conversations: open"
-        indexes = (
+        indexes: ClassVar[Sequence[Index]] = (
             Index("by_lastMessageAt", "lastMessageAt"),
             Index(
                 "by_participantIds_and_lastMessageAt",
@@ -72,7 +73,7 @@ class Message(Document):
     conversation_id: ConversationId
     sender_id: UserId
     sender_name: Name
-    content: Saying
+    content: MessageText
     read_at: Timestamp | None = None
     created_at: Timestamp
     deleted_at: Timestamp | None = None
@@ -83,7 +84,7 @@ class Message(Document):
         name = "messages"
         written_by = "community.messages: send, mark_read, delete"
         shard_key = ("conversationId", "_id")
-        indexes = (
+        indexes: ClassVar[Sequence[Index]] = (
             Index("by_conversationId", "conversationId"),
             Index("by_conversationId_and_createdAt", "conversationId", "createdAt"),
             Index("by_senderId", "senderId", why="updates of the copies of a sender's name"),

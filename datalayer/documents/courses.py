@@ -1,12 +1,13 @@
 """Courses, their modules and lessons."""
 
-from typing import Annotated, Literal, TypeAlias
+from collections.abc import Sequence
+from typing import Annotated, ClassVar, Literal, TypeAlias
 
 from pydantic import Field
 
 from datalayer.documents.spaces import Visibility
 from datalayer.engine.document import Document, new_id
-from datalayer.engine.fields import Body, Count, File, Html, Name, Note, Text, Timestamp, Title
+from datalayer.engine.fields import Body, Count, File, Html, Name, ShortText, Text, Timestamp, Title
 from datalayer.engine.ids import AnyId
 from datalayer.engine.indexes import Index, TableSettings
 from datalayer.ids import CourseId, LessonId, ModuleId
@@ -27,7 +28,7 @@ class Course(Document):
 
     id: CourseId = new_id()
     title: Annotated[str, Text(1, 100)]
-    description: Note | None = None
+    description: ShortText | None = None
     description_html: Html | None = None
     thumbnail_storage_id: File | None = None
     visibility: Visibility
@@ -45,7 +46,7 @@ class Course(Document):
 
         name = "courses"
         written_by = "community.courses: create, update, publish, delete"
-        indexes = (
+        indexes: ClassVar[Sequence[Index]] = (
             Index("by_status", "status"),
             Index("by_visibility", "visibility"),
             Index("by_status_and_visibility", "status", "visibility", why="the published courses with one visibility"),
@@ -73,7 +74,7 @@ class Module(Document):
 
         name = "modules"
         written_by = "community.modules: create, rename, reorder, delete"
-        indexes = (
+        indexes: ClassVar[Sequence[Index]] = (
             Index("by_courseId", "courseId"),
             Index("by_courseId_and_order", "courseId", "order"),
         )
@@ -87,7 +88,7 @@ class Lesson(Document):
     title: Title
     content: Body | None = None
     content_html: Html | None = None
-    video_url: Note | None = None
+    video_url: ShortText | None = None
     attachment_ids: Annotated[list[File], Field(max_length=MAX_ATTACHMENTS)] | None = None
     order: Count
     created_at: Timestamp
@@ -98,7 +99,7 @@ class Lesson(Document):
 
         name = "lessons"
         written_by = "community.lessons: create, update, move, delete"
-        indexes = (
+        indexes: ClassVar[Sequence[Index]] = (
             Index("by_moduleId", "moduleId"),
             Index("by_moduleId_and_order", "moduleId", "order"),
         )

@@ -1,5 +1,8 @@
 """Enrollments of users in courses, and their progress."""
 
+from collections.abc import Sequence
+from typing import ClassVar
+
 from datalayer.engine.document import Document, new_id
 from datalayer.engine.fields import Count, Timestamp
 from datalayer.engine.indexes import Index, TableSettings
@@ -23,7 +26,7 @@ class Enrollment(Document):
         name = "enrollments"
         written_by = "community.enrollments: enroll, open_lesson, withdraw"
         shard_key = ("userId",)
-        indexes = (
+        indexes: ClassVar[Sequence[Index]] = (
             Index("by_userId", "userId"),
             Index("by_courseId", "courseId"),
             Index("by_userId_and_courseId", "userId", "courseId", unique=True),
@@ -44,7 +47,7 @@ class LessonProgress(Document):
         name = "lessonProgress"
         written_by = "community.lesson_progress: complete, reopen"
         shard_key = ("userId",)
-        indexes = (
+        indexes: ClassVar[Sequence[Index]] = (
             Index("by_userId", "userId"),
             Index("by_lessonId", "lessonId"),
             Index("by_userId_and_lessonId", "userId", "lessonId", unique=True),

@@ -1,9 +1,10 @@
 """Events and RSVPs."""
 
-from typing import Literal, TypeAlias
+from collections.abc import Sequence
+from typing import ClassVar, Literal, TypeAlias
 
 from datalayer.engine.document import Document, Record, new_id
-from datalayer.engine.fields import Count, File, Html, Note, Positive, Timestamp, Title
+from datalayer.engine.fields import Count, File, Html, Positive, ShortText, Timestamp, Title
 from datalayer.engine.indexes import Index, TableSettings
 from datalayer.ids import EventId, RsvpId, UserId
 
@@ -29,12 +30,12 @@ class Event(Document):
 
     id: EventId = new_id()
     title: Title
-    description: Note | None = None
+    description: ShortText | None = None
     description_html: Html | None = None
     cover_storage_id: File | None = None
     start_time: Timestamp
     end_time: Timestamp
-    location: Note | None = None
+    location: ShortText | None = None
     capacity: Count | None = None
     rsvp_count: Count
     revision: Count | None = None
@@ -48,7 +49,7 @@ class Event(Document):
 
         name = "events"
         written_by = "community.events: create, update, delete"
-        indexes = (
+        indexes: ClassVar[Sequence[Index]] = (
             Index("by_startTime", "startTime"),
             Index("by_endTime", "endTime"),
             Index(
@@ -82,7 +83,7 @@ class Rsvp(Document):
         name = "rsvps"
         written_by = "community.rsvps: set, withdraw"
         shard_key = ("eventId",)
-        indexes = (
+        indexes: ClassVar[Sequence[Index]] = (
             Index("by_eventId", "eventId"),
             Index("by_userId", "userId"),
             Index("by_eventId_and_userId", "eventId", "userId", unique=True),

@@ -1,5 +1,6 @@
 """Follows between users."""
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 from pydantic import ValidationInfo, field_validator
@@ -34,7 +35,7 @@ class Follow(Document):
         check: ClassVar = {"$expr": {"$ne": ["$followerId", "$followingId"]}}
         written_by = "community.follows: follow, unfollow"
         shard_key = ("followerId",)
-        indexes = (
+        indexes: ClassVar[Sequence[Index]] = (
             Index("by_followerId", "followerId"),
             Index("by_followingId", "followingId"),
             Index("by_followerId_and_followingId", "followerId", "followingId", unique=True),

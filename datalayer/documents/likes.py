@@ -1,6 +1,7 @@
 """Likes of posts and comments."""
 
-from typing import Literal, TypeAlias
+from collections.abc import Sequence
+from typing import ClassVar, Literal, TypeAlias
 
 from datalayer.engine.document import Document, new_id
 from datalayer.engine.fields import Timestamp
@@ -29,7 +30,7 @@ class Like(Document):
         name = "likes"
         written_by = "community.likes: like, unlike, toggle"
         shard_key = ("userId",)
-        indexes = (
+        indexes: ClassVar[Sequence[Index]] = (
             Index("by_userId", "userId"),
             Index("by_target", "targetType", "targetId"),
             Index("by_userId_and_target", "userId", "targetType", "targetId", unique=True),

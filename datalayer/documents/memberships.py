@@ -1,6 +1,7 @@
 """Paid memberships."""
 
-from typing import Annotated, Literal, TypeAlias
+from collections.abc import Sequence
+from typing import Annotated, ClassVar, Literal, TypeAlias
 
 from pydantic import Field
 
@@ -63,7 +64,7 @@ class Membership(Document):
 
         name = "memberships"
         written_by = "community.memberships: ensure, apply_stripe_event"
-        indexes = (
+        indexes: ClassVar[Sequence[Index]] = (
             Index("by_userId", "userId", unique=True),
             Index(
                 "by_stripeCustomerId",

@@ -1,7 +1,10 @@
 """Notifications."""
 
+from collections.abc import Sequence
+from typing import ClassVar
+
 from datalayer.engine.document import Document, new_id
-from datalayer.engine.fields import File, Json, Key, Name, Positive, Timestamp
+from datalayer.engine.fields import File, Json, Name, Positive, ReferenceKey, Timestamp
 from datalayer.engine.indexes import Index, TableSettings
 from datalayer.ids import NotificationId, UserId
 
@@ -22,9 +25,9 @@ class Notification(Document):
     data: Json
     read: bool
     created_at: Timestamp
-    gather_key: Key | None = None
+    gather_key: ReferenceKey | None = None
     gather_count: Positive | None = None
-    once: Key | None = None
+    once: ReferenceKey | None = None
 
     class Settings(TableSettings):
         """The collection."""
@@ -32,7 +35,7 @@ class Notification(Document):
         name = "notifications"
         written_by = "community.notifications: notify, mark_read, delete"
         shard_key = ("userId",)
-        indexes = (
+        indexes: ClassVar[Sequence[Index]] = (
             Index("by_userId", "userId"),
             Index("by_userId_and_read", "userId", "read"),
             Index("by_userId_and_createdAt", "userId", "createdAt"),

@@ -1,9 +1,10 @@
 """Points, the rules that award them, and levels."""
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import Annotated, ClassVar
 
 from datalayer.engine.document import Document, new_id
-from datalayer.engine.fields import Count, Key, Name, Positive, Text, Timestamp
+from datalayer.engine.fields import Count, Name, Positive, ReferenceKey, Text, Timestamp
 from datalayer.engine.indexes import Index, TableSettings
 from datalayer.ids import ChangeMark, GamificationRuleId, LevelId, PointsEntryId, UserId
 
@@ -16,7 +17,7 @@ class PointsEntry(Document):
     action: Name
     amount: Count
     reference_type: Name | None = None
-    reference_id: Key | None = None
+    reference_id: ReferenceKey | None = None
     created_at: Timestamp
 
     class Settings(TableSettings):
@@ -25,7 +26,7 @@ class PointsEntry(Document):
         name = "points"
         written_by = "community.points: award, revoke, delete"
         shard_key = ("userId",)
-        indexes = (
+        indexes: ClassVar[Sequence[Index]] = (
             Index("by_userId", "userId"),
             Index("by_userId_and_createdAt", "userId", "createdAt"),
             Index(
@@ -55,7 +56,7 @@ class GamificationRule(Document):
 
         name = "gamificationConfig"
         written_by = "community.gamification_config: set, install_defaults"
-        indexes = (Index("by_action", "action", unique=True),)
+        indexes: ClassVar[Sequence[Index]] = (Index("by_action", "action", unique=True),)
 
 
 class Level(Document):
@@ -76,7 +77,7 @@ class Level(Document):
 
         name = "levels"
         written_by = "community.levels: replace, install_defaults"
-        indexes = (
+        indexes: ClassVar[Sequence[Index]] = (
             Index("by_order", "order", unique=True),
             Index("by_threshold", "threshold", unique=True),
         )

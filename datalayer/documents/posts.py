@@ -1,6 +1,7 @@
 """Posts in spaces."""
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
@@ -38,7 +39,7 @@ class Post(Document):
         name = "posts"
         written_by = "community.posts: create, edit, pin, delete"
         shard_key = ("spaceId", "_id")
-        indexes = (
+        indexes: ClassVar[Sequence[Index]] = (
             Index("by_spaceId", "spaceId"),
             Index("by_authorId", "authorId"),
             Index("by_spaceId_and_createdAt", "spaceId", "createdAt"),

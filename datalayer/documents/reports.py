@@ -1,6 +1,7 @@
 """Reports to the moderators."""
 
-from typing import Annotated, Literal, TypeAlias
+from collections.abc import Sequence
+from typing import Annotated, ClassVar, Literal, TypeAlias
 
 from datalayer.engine.document import Document, new_id
 from datalayer.engine.fields import Text, Timestamp
@@ -30,7 +31,7 @@ class Report(Document):
 
         name = "reports"
         written_by = "community.reports: file, resolve"
-        indexes = (
+        indexes: ClassVar[Sequence[Index]] = (
             Index("by_status", "status"),
             Index("by_targetType_and_targetId", "targetType", "targetId"),
             Index(

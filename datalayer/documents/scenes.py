@@ -1,9 +1,10 @@
 """The scenes of a story, whose prose a language model generates."""
 
-from typing import Annotated, Literal, TypeAlias
+from collections.abc import Sequence
+from typing import Annotated, ClassVar, Literal, TypeAlias
 
 from datalayer.engine.document import Document, new_id
-from datalayer.engine.fields import Body, Count, Note, Positive, Text, Timestamp
+from datalayer.engine.fields import Body, Count, Positive, ShortText, Text, Timestamp
 from datalayer.engine.indexes import Index, TableSettings
 from datalayer.ids import ChapterId, GenerationToken, SceneId, StoryId
 
@@ -23,7 +24,7 @@ class Scene(Document):
     outline: Outline
     prose: Body | None = None
     status: SceneStatus
-    error_message: Note | None = None
+    error_message: ShortText | None = None
     regeneration_count: Count
     generation_token: GenerationToken | None = None
     generation_started_at: Timestamp | None = None
@@ -33,7 +34,7 @@ class Scene(Document):
 
         name = "scenes"
         written_by = "stories.scenes: create, edit, request_generation, delete"
-        indexes = (
+        indexes: ClassVar[Sequence[Index]] = (
             Index("by_story", "storyId"),
             Index("by_chapter", "chapterId"),
             Index(

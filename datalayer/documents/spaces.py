@@ -1,6 +1,7 @@
 """Spaces, and the visits of users to them."""
 
-from typing import Annotated, Literal, TypeAlias
+from collections.abc import Sequence
+from typing import Annotated, ClassVar, Literal, TypeAlias
 
 from datalayer.engine.document import Document, new_id
 from datalayer.engine.fields import Count, Name, Text, Timestamp
@@ -33,7 +34,7 @@ class Space(Document):
 
         name = "spaces"
         written_by = "community.spaces: create, update, reorder, delete"
-        indexes = (
+        indexes: ClassVar[Sequence[Index]] = (
             Index("by_order", "order"),
             Index("by_visibility", "visibility"),
             Index(
@@ -60,7 +61,7 @@ class SpaceVisit(Document):
         name = "spaceVisits"
         written_by = "community.space_visits: record"
         shard_key = ("userId",)
-        indexes = (
+        indexes: ClassVar[Sequence[Index]] = (
             Index("by_userId", "userId"),
             Index("by_userId_and_spaceId", "userId", "spaceId", unique=True),
         )

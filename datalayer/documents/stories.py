@@ -1,6 +1,7 @@
 """Stories, their chapters and characters."""
 
-from typing import Annotated, TypeAlias
+from collections.abc import Sequence
+from typing import Annotated, ClassVar, TypeAlias
 
 from datalayer.engine.document import Document, new_id
 from datalayer.engine.fields import Count, Name, Positive, Text, Timestamp, Title
@@ -30,7 +31,9 @@ class Story(Document):
 
         name = "stories"
         written_by = "stories.stories: create, rename, delete"
-        indexes = (Index("by_createdAt", "createdAt", why="the list of stories, newest first"),)
+        indexes: ClassVar[Sequence[Index]] = (
+            Index("by_createdAt", "createdAt", why="the list of stories, newest first"),
+        )
 
 
 class Chapter(Document):
@@ -47,7 +50,7 @@ class Chapter(Document):
 
         name = "chapters"
         written_by = "stories.chapters: rename"
-        indexes = (
+        indexes: ClassVar[Sequence[Index]] = (
             Index("by_story", "storyId"),
             Index(
                 "by_storyId_and_chapterNumber",
@@ -72,4 +75,4 @@ class Character(Document):
 
         name = "characters"
         written_by = "stories.characters: create, update, delete"
-        indexes = (Index("by_story", "storyId"),)
+        indexes: ClassVar[Sequence[Index]] = (Index("by_story", "storyId"),)

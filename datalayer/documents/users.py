@@ -1,6 +1,7 @@
 """The users of the community."""
 
-from typing import Annotated, Literal, TypeAlias
+from collections.abc import Sequence
+from typing import Annotated, ClassVar, Literal, TypeAlias
 
 from pydantic import Field
 
@@ -48,7 +49,7 @@ class User(Document):
 
         name = "users"
         written_by = "community.users: create, update_profile, set_role, delete"
-        indexes = (
+        indexes: ClassVar[Sequence[Index]] = (
             Index("by_role", "role"),
             Index("by_points", "points"),
             Index("by_points_and_id", "-points", "_id", why="the leaderboard of all time, ties ordered by id"),

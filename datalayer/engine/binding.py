@@ -10,14 +10,14 @@ from typing import Any
 
 from pymongo.asynchronous.database import AsyncDatabase
 
-from datalayer.engine.document import Document
+from datalayer.engine.document import Document, collection_classes
 
 _open: defaultdict[type[Document], list[AsyncDatabase[dict[str, Any]]]] = defaultdict(list)
 
 
 def bind(database: AsyncDatabase[dict[str, Any]], documents: Sequence[type[Document]]) -> None:
     """Bind the document classes, which Beanie has initialized, to a newly opened database."""
-    for document in documents:
+    for document in _with_bases(documents):
         _open[document].append(database)
         _use(document, database)
 
@@ -27,12 +27,17 @@ def unbind(database: AsyncDatabase[dict[str, Any]], documents: Sequence[type[Doc
 
     If there is no other database, they stay bound to this one.
     """
-    for document in documents:
+    for document in _with_bases(documents):
         databases = _open[document]
         # Compare by identity: the handles of two clients may be equal.
         del databases[max(at for at, other in enumerate(databases) if other is database)]
         if databases:
             _use(document, databases[-1])
+
+
+def _with_bases(documents: Sequence[type[Document]]) -> list[type[Document]]:
+    """The documents, and those that they extend: Beanie initializes these, too."""
+    return [*dict.fromkeys(each for document in documents for each in collection_classes(document))]
 
 
 def _use(document: type[Document], database: AsyncDatabase[dict[str, Any]]) -> None:

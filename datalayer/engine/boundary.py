@@ -47,7 +47,7 @@ UNSET = Unset.UNSET
 """The default for an omitted argument: the field stays unchanged. `None` would remove the field."""
 
 
-class _Many:
+class _AnyCollection:
     """Any collection of values except a string: a list, a set, the keys of a dict."""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:  # noqa: ANN401
@@ -71,7 +71,7 @@ def _listed(values: object) -> object:
     return listed
 
 
-Many = Annotated[Collection[T], _Many()]
+AnyCollection = Annotated[Collection[T], _AnyCollection()]
 
 
 def guarded(method: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:

@@ -61,6 +61,8 @@ class _Source:
         slots = BaseModel.__dict__
         self._names: dict[str, object] = {
             "_new": object.__new__,
+            # A field may be called `round`, too.
+            "_round": round,
             "_model": model,
             "_always": {name for name, field in model.model_fields.items() if not unwrap(field.annotation)[1]},
             "_set_dict": object.__setattr__,
@@ -107,7 +109,7 @@ class _Source:
         if kind is int:
             # Another driver may have written an integral double, and the driver's own Int64 is not a plain int.
             # `int()` would also accept strings and times.
-            return f"round({value})"
+            return f"_round({value})"
         if isinstance(kind, type) and issubclass(kind, BaseModel):
             self._names[f"_load_{name}"] = Codec(kind).load_inner
             return f"_load_{name}({value})"

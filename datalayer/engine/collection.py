@@ -9,6 +9,7 @@ from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.errors import PyMongoError
 from pymongo.results import DeleteResult, UpdateResult
 
+from datalayer.engine.snapshots import refuse_in_snapshot
 from datalayer.engine.transactions import current_transaction
 from datalayer.engine.translation import may_have_happened, unconfirmed
 from datalayer.engine.turns import Key
@@ -53,6 +54,7 @@ def _recorded(name: str) -> Callable[..., Awaitable[Any]]:
 
     @functools.wraps(send)
     async def write(self: RecordingCollection, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401
+        refuse_in_snapshot()
         transaction = current_transaction()
         if transaction is not None and names_documents:
             await transaction.take_turns(_documents(self.name, arguments[0]))

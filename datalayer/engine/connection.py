@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from itertools import groupby
 from operator import itemgetter
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar, cast
 
 import pymongo
 from bson.codec_options import CodecOptions, DatetimeConversion
@@ -16,16 +16,26 @@ from pymongo.read_concern import ReadConcern
 
 from datalayer.engine.clock import Clock
 from datalayer.engine.collection import LOCK, RecordingCollection
-from datalayer.engine.document import Document
-from datalayer.engine.errors import ConcurrentTransactionError, DataLayerError, InvalidInputError
+from datalayer.engine.document import Document, collection_classes
+from datalayer.engine.errors import (
+    ConcurrentTransactionError,
+    DataLayerError,
+    InvalidDefinitionError,
+    InvalidInputError,
+)
 from datalayer.engine.fields import MAX_INTEGER
 from datalayer.engine.retries import Retries
 from datalayer.engine.shutdown import Shutdown, closed
+from datalayer.engine.snapshots import Snapshot, check_snapshot, refuse_in_snapshot, snapshot_is_open
 from datalayer.engine.transactions import TRANSACTION_SECONDS, AllOrNothing, current_transaction, undone
 from datalayer.engine.turns import Key
 
+D = TypeVar("D", bound=Document)
 T = TypeVar("T")
 Collection: TypeAlias = AsyncCollection[dict[str, Any]]
+
+Owner: TypeAlias = tuple[type[Document], str]
+"""What documents are removed with, and the field that points there."""
 
 # Asked for explicitly: a URI may ask for less, and then an acknowledged write could be lost.
 _MAJORITY = WriteConcern("majority")
@@ -38,7 +48,13 @@ class Connection:
     Regardless of the URI, writes are acknowledged by a majority, and reads come from the primary and so see them.
     """
 
-    def __init__(self, database: AsyncDatabase[dict[str, Any]], clock: Clock) -> None:
+    def __init__(
+        self,
+        database: AsyncDatabase[dict[str, Any]],
+        clock: Clock,
+        documents: Sequence[type[Document]] = (),
+    ) -> None:
+        """Look at the documents of the product; the other arguments are those of `Database`."""
         self.database: AsyncDatabase[dict[str, Any]] = database.with_options(
             # A time beyond the year 9999 is no reason to refuse all documents that are read with it.
             codec_options=CodecOptions[dict[str, Any]](datetime_conversion=DatetimeConversion.DATETIME_AUTO),
@@ -50,11 +66,36 @@ class Connection:
         self._in_transaction = self.database.with_options(write_concern=WriteConcern())
         self._durable = self.database.with_options(read_concern=_DURABLE)
         self._clock = clock
+        self._classes = {base: document for document in documents for base in collection_classes(document)}
+        self._owners: dict[type[Document], Owner | None] = {}
         self._collections: dict[tuple[str, bool, bool], Collection] = {}
         self._lockable: dict[str, type[Document]] = {}
         self._retries = Retries(self._in_transaction, self._lock)
         self._shutdown = Shutdown()
         self._loop: asyncio.AbstractEventLoop | None = None
+
+    def class_of(self, document: type[D]) -> type[D]:
+        """Return the class of the documents of a collection here: the one that a product extends it with, or itself."""
+        return cast("type[D]", self._classes.get(document, document))
+
+    def require(self, document: type[Document], wanted_by: str) -> None:
+        """Make sure that a class is one of the product's documents.
+
+        Raises:
+            InvalidDefinitionError: It is not.
+        """
+        if self._classes and self._classes.get(document) is None:
+            message = f"{wanted_by}: {document.__name__} is not among the documents of the product."
+            hint = f"Add it: `documents = Community.extended({document.__name__})`, before the database is opened."
+            raise InvalidDefinitionError(message, hint=hint)
+
+    def note_owner(self, document: type[Document], owner: Owner | None) -> None:
+        """Note what the documents of a collection are removed with."""
+        self._owners[document] = owner
+
+    def owner_of(self, document: type[Document]) -> Owner | None:
+        """Return what the documents of a collection are removed with, as their repository says."""
+        return self._owners.get(document)
 
     def now(self) -> int:
         """Return the clock's time in Unix milliseconds.
@@ -109,6 +150,7 @@ class Connection:
                     "This database was opened in another event loop.", hint="Open one in each loop that uses it."
                 )
             self._loop = loop
+        check_snapshot(self.database.client)
         transaction = current_transaction()
         if transaction is None:
             return False
@@ -140,13 +182,14 @@ class Connection:
         """Run all reads inside the block on one snapshot, acknowledged by a majority. It costs no round trip.
 
         Outside of a snapshot, a query may yield to a write, and then return some documents from before it and some from
-        after it. A transaction always reads from a snapshot.
+        after it. A transaction, and an outer snapshot, already read from a snapshot.
         """
-        if self.transaction_is_open():
+        if self.transaction_is_open() or snapshot_is_open():
             yield
             return
         async with self.database.client.start_session(snapshot=True) as session, session.bind():
-            yield
+            with Snapshot(self.database.client):
+                yield
 
     async def transaction(
         self, work: Callable[[], Awaitable[T]], *, writes: Sequence[Key] = (), varies: bool = False
@@ -165,6 +208,7 @@ class Connection:
             writes: Documents that the work will write, and that other transactions may write too.
             varies: Pass `True` if the work writes different documents each time it runs.
         """
+        refuse_in_snapshot()
         if self.transaction_is_open():
             with AllOrNothing():
                 await self.take_turns(writes)

@@ -15,8 +15,9 @@ from datalayer.engine.binding import bind, unbind
 from datalayer.engine.client import open_client
 from datalayer.engine.clock import Clock, system_clock
 from datalayer.engine.connection import Connection
-from datalayer.engine.document import Document
-from datalayer.engine.errors import InvalidInputError, StandaloneServerError
+from datalayer.engine.definition import FREE_NAMES
+from datalayer.engine.document import Document, collection_classes
+from datalayer.engine.errors import InvalidDefinitionError, InvalidInputError, StandaloneServerError
 from datalayer.engine.translation import TRANSLATED, translate
 
 T = TypeVar("T")
@@ -65,11 +66,60 @@ class Database:
     def __init__(self, database: AsyncDatabase[dict[str, Any]], clock: Clock) -> None:
         self.database = database
         self.clock = clock
-        self._connection = Connection(database, clock)
+        self._connection = Connection(database, clock, type(self).documents)
+
+    def __init_subclass__(cls, **kwargs: object) -> None:
+        """Make sure that each collection has one class.
+
+        Raises:
+            InvalidDefinitionError: Two documents have the same collection.
+        """
+        super().__init_subclass__(**kwargs)
+        seen: dict[str, type[Document]] = {}
+        for document in vars(cls).get("documents", ()):
+            other = seen.setdefault(_collection_of(document), document)
+            if other is not document:
+                hint = f"`documents = {cls.__mro__[1].__name__}.extended(...)` puts a class in place of another one."
+                message = f"{cls.__name__}: {other.__name__} and {document.__name__} have the same collection"
+                raise InvalidDefinitionError(f"{message}, {_collection_of(document)!r}.", hint=hint)
 
     def __repr__(self) -> str:
         # The client's own repr may show the credentials of its URI.
         return f"<{type(self).__name__} {self.database.name!r}>"
+
+    @classmethod
+    def extended(cls, *documents: type[Document]) -> tuple[type[Document], ...]:
+        """Return the documents of this product, with some replaced by classes that extend them, and others added.
+
+        ```python
+        class App(Community):
+            documents = Community.extended(Member, WebhookEvent)
+        ```
+
+        Args:
+            *documents: A subclass of one of the product's documents takes its place. A class with a collection of its
+                own is added.
+
+        Raises:
+            InvalidDefinitionError: Two classes have the same collection, or a class extends a document that this
+                product does not have.
+        """
+        found = {_collection_of(document): document for document in cls.documents}
+        replaced: set[str] = set()
+        for document in documents:
+            name, bases = _collection_of(document), collection_classes(document)[1:]
+            ours = found.get(name)
+            if document is ours or name in replaced:
+                raise InvalidDefinitionError(f"{document.__name__}: there is another class for {name!r}.")
+            if ours is not None and ours not in bases:
+                hint = f"Extend that class, or choose another name. {FREE_NAMES}"
+                raise InvalidDefinitionError(f"{document.__name__}: {name!r} belongs to {ours.__name__}.", hint=hint)
+            if ours is None and bases:
+                message = f"{document.__name__} extends {bases[0].__name__}, which is not a document of {cls.__name__}."
+                raise InvalidDefinitionError(message)
+            found[name] = document
+            replaced.add(name)
+        return tuple(found.values())
 
     @classmethod
     @asynccontextmanager
@@ -130,6 +180,32 @@ class Database:
             unbind(database, cls.documents)
             await opened._connection.close()
 
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncGenerator[None]:
+        """Read the state of one moment: all reads inside of the block see it, whatever is written meanwhile.
+
+        ```python
+        async with community.snapshot():
+            space = await community.spaces.get(space_id)
+            page = await community.posts.feed(space_id)
+        ```
+
+        The moment is that of the first read, and what a majority has acknowledged by then. The server keeps it for
+        5 minutes. Writes and transactions are refused inside of the block; inside a transaction there is a snapshot
+        already, and this does nothing.
+
+        Cost: no round trip.
+
+        Raises:
+            ConcurrentTransactionError: A task that was started inside of the block used a repository.
+            DataLayerError: The block wrote something.
+        """
+        try:
+            async with self._connection.snapshot():
+                yield
+        except PyMongoError as error:
+            raise translate(error) from error
+
     async def transaction(self, work: Callable[[], Awaitable[T]]) -> T:
         """Run the work in one transaction: all of its repository calls take effect, or none does.
 
@@ -168,6 +244,12 @@ class Database:
             raise translate(error) from error
 
 
+def _collection_of(document: type[Document]) -> str:
+    if not hasattr(getattr(document, "Settings", None), "name"):
+        raise InvalidDefinitionError(f"{document.__name__}: its Settings do not name a collection.")
+    return document.Settings.name
+
+
 def is_initialized(document: type[Document]) -> bool:
     """Return whether Beanie has initialized the document class."""
     try:
@@ -181,6 +263,10 @@ async def initialize_beanie(database: AsyncDatabase[dict[str, Any]], documents: 
     """Initialize Beanie for the document classes, without creating their indexes."""
     initialize: Callable[..., Awaitable[None]] = beanie.init_beanie  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]  # noqa: TID251 - without its indexes
     await initialize(database, document_models=list(documents), skip_indexes=True)
+    # Of the base, too, which has no collection: pydantic would warn of each document that is defined later.
+    for name in Document.model_fields:
+        if name in vars(Document):
+            delattr(Document, name)
 
 
 async def _refuse_standalone(database: AsyncDatabase[dict[str, Any]]) -> None:

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Self, cast
 import beanie
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
+from pydantic_core import PydanticUndefined
 from pymongo.asynchronous.collection import AsyncCollection
 from typing_extensions import deprecated
 
 from datalayer.engine.codec import Codec, Wire
+from datalayer.engine.definition import check_definition, extended_class
 from datalayer.engine.ids import AnyId, new_object_id
 from datalayer.engine.indexes import TableSettings
 from datalayer.engine.read_only import ReadOnlyCollection
@@ -84,12 +86,32 @@ class Document(beanie.Document):
         __init__ = BaseModel.__init__
         __getattribute__ = object.__getattribute__
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:  # noqa: ANN401
+        """Hide what Beanie has set on the bases.
+
+        A base that a database was opened with has attributes for queries, `User.name`. Pydantic would take them for the
+        defaults of the fields that a class inherits. And a class that no database was opened with has no collection.
+        """
+        super().__init_subclass__(**kwargs)
+        cls._document_settings = None
+        for base in cls.__mro__[1:]:
+            for name in getattr(base, "__pydantic_fields__", ()):
+                if name not in vars(cls):
+                    setattr(cls, name, PydanticUndefined)
+
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:  # noqa: ANN401
-        """Compile the codec of the class."""
+        """Check what the class declares, and compile its codec.
+
+        Raises:
+            InvalidDefinitionError: A field or an index cannot work; the message names it.
+        """
         super().__pydantic_init_subclass__(**kwargs)
+        for name in [name for name, value in vars(cls).items() if value is PydanticUndefined]:
+            delattr(cls, name)
         # Beanie looks up the class of the ids here, and a NewType is not a class.
         cls.model_fields["id"].annotation = cast("type", AnyId)
+        check_definition(cls, _TAKEN)
         cls._codec = Codec(cls)
 
     @classmethod
@@ -127,6 +149,17 @@ class Document(beanie.Document):
 # Private attributes serve state management and lazy parsing. Without them, instances need no dict for them.
 Document.__private_attributes__ = {}
 Document.model_post_init = BaseModel.model_post_init
+
+_TAKEN = frozenset(dir(Document))
+
+
+def collection_classes(document: type[Document]) -> list[type[Document]]:
+    """Return the class, and those that it extends: all of them are documents of one collection."""
+    classes, extended = [document], extended_class(document)
+    while extended is not None:
+        classes.append(cast("type[Document]", extended))
+        extended = extended_class(extended)
+    return classes
 
 
 def new_id() -> Any:  # noqa: ANN401

@@ -95,6 +95,12 @@ class InvalidCursorError(InvalidInputError):
         super().__init__(field, reason)
 
 
+class InvalidDefinitionError(DataLayerError, TypeError):
+    """A document, an index, a repository or a product is declared in a way that cannot work; the message names it."""
+
+    code = "invalid_definition"
+
+
 class RuleViolationError(DataLayerError):
     """The change would violate a rule of the data."""
 

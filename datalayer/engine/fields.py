@@ -66,10 +66,10 @@ Name: TypeAlias = Annotated[str, Text(1, 100)]
 """The name of a person, tier, action or type."""
 
 Title: TypeAlias = Annotated[str, Text(1, 200)]
-Note: TypeAlias = Annotated[str, Text(0, 2_000)]
+ShortText: TypeAlias = Annotated[str, Text(0, 2_000)]
 """A short text: a description, a reason, an error message."""
 
-Saying: TypeAlias = Annotated[str, Text(1, 10_000)]
+MessageText: TypeAlias = Annotated[str, Text(1, 10_000)]
 """The text of a comment or message."""
 
 Body: TypeAlias = Annotated[str, Text(1, 100_000)]
@@ -79,7 +79,7 @@ Html: TypeAlias = Annotated[str, Text(1, 400_000)]
 ExternalId: TypeAlias = Annotated[str, Text(1, 255)]
 """An identifier assigned by another service, such as Stripe or the auth service."""
 
-Key: TypeAlias = Annotated[str, Text(1, 200)]
+ReferenceKey: TypeAlias = Annotated[str, Text(1, 200)]
 
 
 MAX_DEPTH = 100

@@ -10,6 +10,7 @@ from datalayer.engine.connection import Connection
 from datalayer.engine.driver import time_left
 from datalayer.engine.errors import DataLayerError, OutcomeUnknownError, UnavailableError
 from datalayer.engine.shutdown import closed
+from datalayer.engine.snapshots import refuse_in_snapshot
 from datalayer.engine.turns import Key
 
 K = TypeVar("K", bound=Hashable)
@@ -57,6 +58,7 @@ class GroupCommit(Generic[K, R, T]):
             UnavailableError: The deadline passed before the request was started.
             OutcomeUnknownError: The deadline passed before the commit was confirmed.
         """
+        refuse_in_snapshot()
         if self._connection.transaction_is_open():
             await self._connection.take_turns(self._writes(key))
             (answer,) = await self._apply(key, [request])

@@ -4,20 +4,21 @@ import itertools
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from bson import MaxKey, MinKey, ObjectId
 from pymongo import ReturnDocument
 
 from datalayer.engine.batches import at_once_or_in_batches, count_at_once_or_in_batches
-from datalayer.engine.boundary import UNSET, Many, guard_public_methods
-from datalayer.engine.connection import Collection, Connection
+from datalayer.engine.boundary import UNSET, AnyCollection, guard_public_methods
+from datalayer.engine.connection import Collection, Connection, Owner
 from datalayer.engine.document import Document
-from datalayer.engine.errors import NotFoundError
+from datalayer.engine.errors import InvalidDefinitionError, NotFoundError
 from datalayer.engine.pages import Number, Page, PositionValue, decode_cursor, encode_cursor
 
-D = TypeVar("D", bound=Document)
-I = TypeVar("I", bound=ObjectId)  # noqa: E741
+DocumentT = TypeVar("DocumentT", bound=Document)
+IdT = TypeVar("IdT", bound=ObjectId)
+Other = TypeVar("Other", bound=Document)
 T = TypeVar("T")
 
 ALIVE: Mapping[str, None] = {"deletedAt": None}
@@ -41,19 +42,22 @@ class Children:
     index: str
 
 
-class Repository(Generic[D, I]):
-    """The documents of one collection, and every query on them."""
+class Queries(Generic[DocumentT, IdT]):
+    """The documents of one collection, and the queries on them: the base of `Repository` and `Extension`."""
 
-    document: type[D]
+    document: type[DocumentT]
+    """The class of the documents. Where the product extends it, an open database has the product's class here."""
 
-    belongs_to: ClassVar[tuple[type[Document], str] | None] = None
+    belongs_to: Owner | None = None
     """The owner that these documents are removed with, and the field that holds its id.
 
     Documents whose owner is gone are not found: removing very many continues for a while after the owner's removal.
     """
 
     def __init__(self, connection: Connection) -> None:
+        connection.require(self.document, type(self).__name__)
         self._connection = connection
+        self.document = connection.class_of(self.document)
 
     def __init_subclass__(cls, **kwargs: object) -> None:
         super().__init_subclass__(**kwargs)
@@ -62,7 +66,7 @@ class Repository(Generic[D, I]):
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of the database {self._connection.database.name!r}>"
 
-    async def get(self, id: I) -> D:
+    async def get(self, id: IdT) -> DocumentT:
         """Return the document.
 
         Raises:
@@ -72,30 +76,19 @@ class Repository(Generic[D, I]):
         """
         return self._found(await self._visible_one({"_id": id}), id)
 
-    async def find(self, id: I) -> D | None:
+    async def find(self, id: IdT) -> DocumentT | None:
         """Return the document, or `None`.
 
         Cost: 1 round trip; index `_id`.
         """
         return await self._visible_one({"_id": id})
 
-    async def get_many(self, ids: Many[I]) -> dict[I, D]:
+    async def get_many(self, ids: AnyCollection[IdT]) -> dict[IdT, DocumentT]:
         """Return the documents by id. Missing documents are left out.
 
         Cost: 1 round trip; index `_id`.
         """
         return {document.id: document for document in await self._visible({"_id": {"$in": ids}}, hint="_id_")}
-
-    async def delete(self, id: I) -> None:
-        """Remove the document permanently.
-
-        Raises:
-            NotFoundError: The document does not exist.
-
-        Cost: 1 round trip; index `_id`.
-        """
-        if (await self._collection.delete_one({"_id": id})).deleted_count == 0:
-            raise not_found(self.document, id)
 
     @property
     def _collection(self) -> Collection:
@@ -105,27 +98,33 @@ class Repository(Generic[D, I]):
         """Return another collection; `durable` as in `Connection.collection`."""
         return self._connection.collection(document, durable=durable)
 
+    def _class(self, document: type[Other]) -> type[Other]:
+        """Return the class that this database uses for another collection's documents."""
+        return self._connection.class_of(document)
+
     def _now(self) -> int:
         return self._connection.now()
 
-    async def _one(self, filter: Mapping[str, Any], *, hint: str | None = None, durable: bool = False) -> D | None:
+    async def _one(
+        self, filter: Mapping[str, Any], *, hint: str | None = None, durable: bool = False
+    ) -> DocumentT | None:
         wire = await self._of(self.document, durable=durable).find_one(filter, hint=hint)
         return None if wire is None else self.document.from_wire(wire)
 
     async def _all(
         self, filter: Mapping[str, Any], *, sort: Mapping[str, int] | None = None, hint: str | None = None
-    ) -> list[D]:
+    ) -> list[DocumentT]:
         wires = await self._collection.find(filter, sort=sort, batch_size=AT_ONCE, hint=hint).to_list()
         return self.document.from_wires(wires)
 
-    async def _visible_one(self, filter: Mapping[str, Any]) -> D | None:
+    async def _visible_one(self, filter: Mapping[str, Any]) -> DocumentT | None:
         if self.belongs_to is None:
             return await self._one(filter)
         return next(iter(await self._visible(filter)), None)
 
     async def _visible(
         self, filter: Mapping[str, Any], *, sort: Mapping[str, int] | None = None, hint: str | None = None
-    ) -> list[D]:
+    ) -> list[DocumentT]:
         """Return the documents, except those whose owner is gone. One round trip."""
         if self.belongs_to is None:
             return await self._all(filter, sort=sort, hint=hint)
@@ -143,16 +142,18 @@ class Repository(Generic[D, I]):
         cursor = await self._collection.aggregate(pipeline, batchSize=AT_ONCE, **options)
         return self.document.from_wires([wire for wire in await cursor.to_list() if wire["owner"]])
 
-    def _found(self, document: D | None, id: I) -> D:
+    def _found(self, document: DocumentT | None, id: IdT) -> DocumentT:
         if document is None:
             raise not_found(self.document, id)
         return document
 
-    async def _insert(self, document: D) -> D:
+    async def _insert(self, document: DocumentT) -> DocumentT:
         await self._collection.insert_one(document.to_wire())
         return document
 
-    async def _update(self, filter: Mapping[str, Any], update: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> D:
+    async def _update(
+        self, filter: Mapping[str, Any], update: Mapping[str, Any] | Sequence[Mapping[str, Any]]
+    ) -> DocumentT:
         """Update the one document that the filter finds by its `_id`, and return the updated document. One round trip.
 
         Raises:
@@ -187,7 +188,7 @@ class Repository(Generic[D, I]):
         return await count_at_once_or_in_batches(self._connection, at_once, batch)
 
     async def _delete_with(
-        self, id: I, delete: Callable[[], Awaitable[bool]], children: Sequence[Children], *, size: int | None = None
+        self, id: IdT, delete: Callable[[], Awaitable[bool]], children: Sequence[Children], *, size: int | None = None
     ) -> None:
         """Remove a document and everything that belongs to it.
 
@@ -261,14 +262,13 @@ class Repository(Generic[D, I]):
         *,
         newest_first: bool = True,
         only_if: Callable[[], Awaitable[object]] | None = None,
-    ) -> Page[D]:
+    ) -> Page[DocumentT]:
         """Return a page in the order of an index, within one value of its leading fields. One round trip.
 
         The filter begins with those fields; the server checks its other conditions document by document. `only_if` is
         called after the cursor has been decoded; if it returns a false value, the page is empty.
         """
-        keys = next(item.keys for item in self.document.Settings.indexes if item.name == index)
-        fields = [name for name, _ in keys]
+        fields = [name for name, _ in self._keys_of(index)]
         prefix = {name: filter[name] for name in itertools.takewhile(lambda name: name in filter, fields)}
         order = fields[len(prefix) :]
         query = (self.document.Settings.name, index, newest_first, prefix)
@@ -291,6 +291,12 @@ class Repository(Generic[D, I]):
             del wires[0]
         return page_of(wires, limit, query, order, self.document.from_wires)
 
+    def _keys_of(self, index: str) -> Sequence[tuple[str, int]]:
+        for item in self.document.Settings.indexes:
+            if item.name == index:
+                return item.keys
+        raise InvalidDefinitionError(f"{type(self).__name__}: {self.document.__name__} has no index {index!r}.")
+
     async def _filtered_page(
         self,
         filter: Mapping[str, Any],
@@ -301,7 +307,7 @@ class Repository(Generic[D, I]):
         limit: int,
         after: str | None,
         only_if: Callable[[], Awaitable[object]] | None = None,
-    ) -> Page[D]:
+    ) -> Page[DocumentT]:
         """Return a page of the documents that `keep` accepts after the lookups, newest first; `only_if` as in `_page`.
 
         One round trip if at most a fifth is rejected, otherwise more: each reads twice as many as the one before.
@@ -331,7 +337,7 @@ class Repository(Generic[D, I]):
         limit: int,
         after: str | None,
         query: object,
-    ) -> Page[D]:
+    ) -> Page[DocumentT]:
         """Return a page of the documents of several owners, newest first. One round trip; one index seek per owner.
 
         Uses the index on (`field`, `createdAt`). Inside a transaction, one round trip for each 200 owners.
@@ -359,10 +365,29 @@ class Repository(Generic[D, I]):
         return [wire for cursor in cursors for wire in await cursor.to_list()]
 
 
-class SoftDeletingRepository(Repository[D, I]):
+class Repository(Queries[DocumentT, IdT]):
+    """The documents of one collection, and every query and change of them."""
+
+    def __init__(self, connection: Connection) -> None:
+        super().__init__(connection)
+        connection.note_owner(self.document, self.belongs_to)
+
+    async def delete(self, id: IdT) -> None:
+        """Remove the document permanently.
+
+        Raises:
+            NotFoundError: The document does not exist.
+
+        Cost: 1 round trip; index `_id`.
+        """
+        if (await self._collection.delete_one({"_id": id})).deleted_count == 0:
+            raise not_found(self.document, id)
+
+
+class SoftDeletingRepository(Repository[DocumentT, IdT]):
     """A repository whose documents are marked as deleted, and can be restored."""
 
-    async def delete(self, id: I) -> None:
+    async def delete(self, id: IdT) -> None:
         """Mark the document as deleted.
 
         Raises:
@@ -372,7 +397,7 @@ class SoftDeletingRepository(Repository[D, I]):
         """
         await self._update({"_id": id, **ALIVE}, {"$set": {"deletedAt": self._now()}})
 
-    async def restore(self, id: I) -> D:
+    async def restore(self, id: IdT) -> DocumentT:
         """Restore a deleted document, and return it. A document that is not deleted stays unchanged.
 
         Raises:
@@ -382,7 +407,7 @@ class SoftDeletingRepository(Repository[D, I]):
         """
         return await self._update({"_id": id}, {"$unset": {"deletedAt": ""}})
 
-    async def get(self, id: I, *, include_deleted: bool = False) -> D:
+    async def get(self, id: IdT, *, include_deleted: bool = False) -> DocumentT:
         """Return the document.
 
         Args:
@@ -396,7 +421,7 @@ class SoftDeletingRepository(Repository[D, I]):
         """
         return self._found(await self._visible_one({"_id": id, **({} if include_deleted else ALIVE)}), id)
 
-    async def find(self, id: I, *, include_deleted: bool = False) -> D | None:
+    async def find(self, id: IdT, *, include_deleted: bool = False) -> DocumentT | None:
         """Return the document, or `None` if it does not exist or is deleted.
 
         Args:
@@ -407,7 +432,7 @@ class SoftDeletingRepository(Repository[D, I]):
         """
         return await self._visible_one({"_id": id, **({} if include_deleted else ALIVE)})
 
-    async def get_many(self, ids: Many[I], *, include_deleted: bool = False) -> dict[I, D]:
+    async def get_many(self, ids: AnyCollection[IdT], *, include_deleted: bool = False) -> dict[IdT, DocumentT]:
         """Return the documents by id. Missing and deleted documents are left out.
 
         Args:
@@ -467,4 +492,4 @@ def page_of(
     return Page(items, encode_cursor(query, [last.get(name) for name in order]))
 
 
-guard_public_methods(Repository)
+guard_public_methods(Queries)

@@ -30,7 +30,7 @@ class Characters(Repository[Character, CharacterId]):
             story = await self._of(Story).update_one({"_id": story_id}, LOCK)
             if story.matched_count == 0:
                 raise not_found(Story, story_id)
-            return await self._insert(Character(story_id=story_id, name=name, traits=traits, backstory=backstory))
+            return await self._insert(self.document(story_id=story_id, name=name, traits=traits, backstory=backstory))
 
         return await self._connection.transaction(work)
 

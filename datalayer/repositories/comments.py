@@ -12,10 +12,10 @@ from pydantic import Field
 from datalayer.documents.comments import Comment
 from datalayer.documents.posts import Post
 from datalayer.documents.users import User
-from datalayer.engine.boundary import Cursor, Limit, Many
+from datalayer.engine.boundary import AnyCollection, Cursor, Limit
 from datalayer.engine.collection import insert_all
 from datalayer.engine.connection import Connection
-from datalayer.engine.fields import Json, Saying
+from datalayer.engine.fields import Json, MessageText
 from datalayer.engine.group_commit import GroupCommit
 from datalayer.engine.pages import Page
 from datalayer.engine.repository import ALIVE, AT_ONCE, SoftDeletingRepository, lookup_alive, not_found
@@ -83,10 +83,10 @@ class Comments(SoftDeletingRepository[Comment, CommentId]):
         self,
         post_id: PostId,
         author_id: UserId,
-        content: Saying,
+        content: MessageText,
         *,
         parent_id: CommentId | None = None,
-        mention_ids: Annotated[Many[UserId], Field(max_length=MAX_MENTIONS)] = (),
+        mention_ids: Annotated[AnyCollection[UserId], Field(max_length=MAX_MENTIONS)] = (),
         reward: bool = False,
         notify: bool = False,
     ) -> Comment:
@@ -117,7 +117,7 @@ class Comments(SoftDeletingRepository[Comment, CommentId]):
         draft = _Draft(author_id, content, parent_id, list(mention_ids), Wanted(reward, notify))
         return await self._groups.submit(post_id, draft)
 
-    async def edit(self, id: CommentId, content: Saying) -> Comment:
+    async def edit(self, id: CommentId, content: MessageText) -> Comment:
         """Change the comment's text and set `editedAt`.
 
         Raises:
@@ -216,7 +216,7 @@ class Comments(SoftDeletingRepository[Comment, CommentId]):
         answers = [
             place
             if isinstance(place, Exception)
-            else _comment(post_id, draft, place, now)
+            else _comment(self.document, post_id, draft, place, now)
             if is_alive
             else not_found(Post, post_id)
             for draft, place in zip(drafts, places, strict=True)
@@ -298,8 +298,8 @@ _ANY_REPLY: dict[str, Any] = {
 _ALIVE_POST = lookup_alive(Post, "postId", "post")
 
 
-def _comment(post_id: PostId, draft: _Draft, place: _Place, now: int) -> Comment:
-    return Comment(
+def _comment(document: type[Comment], post_id: PostId, draft: _Draft, place: _Place, now: int) -> Comment:
+    return document(
         post_id=post_id,
         author_id=draft.author_id,
         author_name=place.author.name,

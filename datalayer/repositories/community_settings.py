@@ -27,7 +27,7 @@ class SettingsRepository(Repository[CommunitySettings, CommunitySettingsId]):
         Cost: 1 round trip; index `_id`.
         """
         found = await self._one({"_id": id})
-        return _defaults() if found is None and id == SETTINGS_ID else self._found(found, id)
+        return _defaults(self.document) if found is None and id == SETTINGS_ID else self._found(found, id)
 
     async def update(
         self,
@@ -53,14 +53,14 @@ class SettingsRepository(Repository[CommunitySettings, CommunitySettingsId]):
             updated_at=self._now(),
         )
         if not changes:
-            return await self._one({"_id": SETTINGS_ID}, durable=True) or _defaults()
+            return await self._one({"_id": SETTINGS_ID}, durable=True) or _defaults(self.document)
         if name is UNSET:
             changes["$setOnInsert"] = {"name": DEFAULT_NAME}
         wire = await self._collection.find_one_and_update(
             {"_id": SETTINGS_ID}, changes, upsert=True, return_document=ReturnDocument.AFTER
         )
-        return CommunitySettings.from_wire(wire or {})
+        return self.document.from_wire(wire or {})
 
 
-def _defaults() -> CommunitySettings:
-    return CommunitySettings(id=SETTINGS_ID, name=DEFAULT_NAME, updated_at=0)
+def _defaults(document: type[CommunitySettings]) -> CommunitySettings:
+    return document(id=SETTINGS_ID, name=DEFAULT_NAME, updated_at=0)

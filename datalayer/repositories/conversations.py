@@ -53,7 +53,7 @@ class Conversations(Repository[Conversation, ConversationId]):
                 return found
             await self._require_both(user_id, other_id)
             try:
-                return await self._insert(Conversation(participant_ids=pair, last_message_at=self._now()))
+                return await self._insert(self.document(participant_ids=pair, last_message_at=self._now()))
             except DuplicateKeyError:
                 # A concurrent call created it, and it may even be deleted again. Inside a transaction this is a
                 # conflict, and the whole transaction is retried.

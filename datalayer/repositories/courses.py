@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from datalayer.documents.courses import Course, CourseStatus, Lesson, Module
 from datalayer.documents.spaces import Visibility
 from datalayer.engine.boundary import UNSET, Cursor, Limit, Unset
-from datalayer.engine.fields import File, Html, Name, Note, Text
+from datalayer.engine.fields import File, Html, Name, ShortText, Text
 from datalayer.engine.pages import Page
 from datalayer.engine.repository import ALIVE, AT_ONCE, SoftDeletingRepository
 from datalayer.ids import CourseId, ModuleId
@@ -39,7 +39,7 @@ class Courses(SoftDeletingRepository[Course, CourseId]):
         *,
         title: Annotated[str, Text(1, 100)],
         visibility: Visibility = "public",
-        description: Note | None = None,
+        description: ShortText | None = None,
         description_html: Html | None = None,
         thumbnail_storage_id: File | None = None,
         required_tier: Name | None = None,
@@ -50,7 +50,7 @@ class Courses(SoftDeletingRepository[Course, CourseId]):
         """
         now = self._now()
         return await self._insert(
-            Course(
+            self.document(
                 title=title,
                 visibility=visibility,
                 description=description,
@@ -70,7 +70,7 @@ class Courses(SoftDeletingRepository[Course, CourseId]):
         *,
         title: Annotated[str, Text(1, 100)] | Unset = UNSET,
         visibility: Visibility | Unset = UNSET,
-        description: Note | Unset | None = UNSET,
+        description: ShortText | Unset | None = UNSET,
         description_html: Html | Unset | None = UNSET,
         thumbnail_storage_id: File | Unset | None = UNSET,
         required_tier: Name | Unset | None = UNSET,
@@ -169,7 +169,7 @@ class Courses(SoftDeletingRepository[Course, CourseId]):
             found = self._of(Module).find(
                 {"courseId": id}, sort={"order": 1, "_id": 1}, hint="by_courseId_and_order", batch_size=AT_ONCE
             )
-            modules = Module.from_wires(await found.to_list())
+            modules = self._class(Module).from_wires(await found.to_list())
             lessons = await self._lessons_of([module.id for module in modules]) if modules else {}
         return CourseOutline(course, [ModuleOutline(module, lessons[module.id]) for module in modules])
 
@@ -181,8 +181,7 @@ class Courses(SoftDeletingRepository[Course, CourseId]):
             batch_size=AT_ONCE,
         )
         lessons: dict[ModuleId, list[Lesson]] = defaultdict(list)
-        for wire in await found.to_list():
-            lesson = Lesson.from_wire(wire)
+        for lesson in self._class(Lesson).from_wires(await found.to_list()):
             lessons[lesson.module_id].append(lesson)
         return lessons
 

@@ -155,7 +155,7 @@ class Enrollments(Repository[Enrollment, EnrollmentId]):
             )
             if wire is None:
                 raise NotEnrolledError
-            return Enrollment.from_wire(wire)
+            return self.document.from_wire(wire)
 
         return await self._connection.transaction(work)
 
@@ -214,13 +214,13 @@ class Enrollments(Repository[Enrollment, EnrollmentId]):
             elif status is None:
                 answers.append(not_found(Course, course_id))
             elif (wire := users[user_id]) is not None:
-                answers.append(EnrollResult(Enrollment.from_wire(wire), newly=False))
+                answers.append(EnrollResult(self.document.from_wire(wire), newly=False))
             elif user_id in new:
                 answers.append(EnrollResult(new[user_id].model_copy(), newly=False))
             elif status != "published":
                 answers.append(CourseNotOpenError())
             else:
-                new[user_id] = Enrollment(course_id=course_id, user_id=user_id, enrolled_at=now)
+                new[user_id] = self.document(course_id=course_id, user_id=user_id, enrolled_at=now)
                 answers.append(EnrollResult(new[user_id], newly=True))
                 acts.append(Act(wanted, [Cause(user_id, "enroll", "course", str(course_id))]))
         if new:

@@ -11,7 +11,7 @@ from pydantic_core import CoreSchema, core_schema
 
 from datalayer.documents.events import Event, Recurrence
 from datalayer.engine.boundary import UNSET, Cursor, Limit, Unset
-from datalayer.engine.fields import Count, File, Html, Note, Timestamp, Title
+from datalayer.engine.fields import Count, File, Html, ShortText, Timestamp, Title
 from datalayer.engine.pages import Number, Page, decode_cursor
 from datalayer.engine.repository import ALIVE, AT_ONCE, SoftDeletingRepository, page_of
 from datalayer.errors import InvalidInputError, NotFoundError
@@ -74,9 +74,9 @@ class Events(SoftDeletingRepository[Event, EventId]):
         title: Title,
         start_time: Timestamp,
         end_time: Timestamp,
-        description: Note | None = None,
+        description: ShortText | None = None,
         description_html: Html | None = None,
-        location: Note | None = None,
+        location: ShortText | None = None,
         capacity: Count | None = None,
         cover_storage_id: File | None = None,
         recurrence: Repeats | None = None,
@@ -91,7 +91,7 @@ class Events(SoftDeletingRepository[Event, EventId]):
         """
         repeats = cast("Recurrence | None", recurrence)
         return await self._insert(
-            Event(
+            self.document(
                 title=title,
                 description=description,
                 description_html=description_html,
@@ -114,9 +114,9 @@ class Events(SoftDeletingRepository[Event, EventId]):
         title: Title | Unset = UNSET,
         start_time: Timestamp | Unset = UNSET,
         end_time: Timestamp | Unset = UNSET,
-        description: Note | Unset | None = UNSET,
+        description: ShortText | Unset | None = UNSET,
         description_html: Html | Unset | None = UNSET,
-        location: Note | Unset | None = UNSET,
+        location: ShortText | Unset | None = UNSET,
         capacity: Count | Unset | None = UNSET,
         cover_storage_id: File | Unset | None = UNSET,
         recurrence: Repeats | Unset | None = UNSET,
@@ -169,7 +169,7 @@ class Events(SoftDeletingRepository[Event, EventId]):
         """
         if start >= end:
             raise InvalidInputError("end", "must be after start")
-        events = Event.from_wires(await self._around(start, {"$lt": end}, MAX_OCCURRENCES + 1))
+        events = self.document.from_wires(await self._around(start, {"$lt": end}, MAX_OCCURRENCES + 1))
         schedules = [(event, schedule := Schedule.of(event), schedule.overlapping(start, end)) for event in events]
         # Not `len`: it overflows for very long ranges.
         if sum(max(0, numbers.stop - numbers.start) for _, _, numbers in schedules) > MAX_OCCURRENCES:
@@ -201,7 +201,7 @@ class Events(SoftDeletingRepository[Event, EventId]):
             position = (now, _LAST_ID)
         if len(wires) <= limit:
             wires += await self._starting(position, limit + 1 - len(wires))
-        return page_of(wires, limit, query, _BY_START, Event.from_wires)
+        return page_of(wires, limit, query, _BY_START, self.document.from_wires)
 
     async def past(self, *, limit: Limit = 20, after: Cursor | None = None) -> Page[Event]:
         """Return a page of the events that are over, the latest end first.
@@ -217,7 +217,7 @@ class Events(SoftDeletingRepository[Event, EventId]):
         single = await self._ended(_SINGLE, _SINGLE_INDEX, "endTime", position, limit + 1)
         series = await self._ended(_SERIES, _SERIES_INDEX, "seriesEndTime", position, limit + 1)
         newest = heapq.nlargest(limit + 1, single + series, key=lambda wire: [wire[name] for name in _BY_LAST_END])
-        return page_of(newest, limit, query, _BY_LAST_END, Event.from_wires)
+        return page_of(newest, limit, query, _BY_LAST_END, self.document.from_wires)
 
     def _times(self, schedule: Schedule) -> dict[str, dict[str, object]]:
         """Return the update operators that set when an event takes place."""

@@ -82,7 +82,7 @@ class Follows(Repository[Follow, FollowId]):
             return_document=ReturnDocument.AFTER,
             hint=_PAIR_INDEX,
         )
-        follow = Follow.from_wire(wire or {})
+        follow = self.document.from_wire(wire or {})
         return FollowResult(follow, newly=follow.id == id)
 
     async def unfollow(self, follower_id: UserId, following_id: UserId) -> bool:

@@ -42,7 +42,7 @@ class GamificationConfig(Repository[GamificationRule, GamificationRuleId]):
         """
 
         async def work() -> dict[str, int]:
-            rules = [GamificationRule(action=action, point_value=value) for action, value in DEFAULT_VALUES.items()]
+            rules = [self.document(action=action, point_value=value) for action, value in DEFAULT_VALUES.items()]
             await self._collection.bulk_write(
                 [UpdateOne({"action": rule.action}, {"$setOnInsert": rule.to_wire()}, upsert=True) for rule in rules]
             )
@@ -72,4 +72,4 @@ class GamificationConfig(Repository[GamificationRule, GamificationRuleId]):
             upsert=True,
             return_document=ReturnDocument.AFTER,
         )
-        return GamificationRule.from_wire(wire or {})
+        return self.document.from_wire(wire or {})

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from datalayer.documents.enrollments import Enrollment, LessonProgress
-from datalayer.engine.boundary import Cursor, Limit, Many
+from datalayer.engine.boundary import AnyCollection, Cursor, Limit
 from datalayer.engine.collection import LOCK
 from datalayer.engine.pages import Page
 from datalayer.engine.repository import Repository
@@ -95,7 +95,7 @@ class Progress(Repository[LessonProgress, LessonProgressId]):
             )
             if enrollment is None:
                 raise NotEnrolledError
-            await self._insert(LessonProgress(lesson_id=lesson_id, user_id=user_id, completed_at=now))
+            await self._insert(self.document(lesson_id=lesson_id, user_id=user_id, completed_at=now))
             completed = Completion(newly_completed=True, course_completed=is_last and "completedAt" not in enrollment)
             causes = [Cause(user_id, "lesson_complete", "lesson", str(lesson_id))]
             if completed.course_completed:
@@ -153,7 +153,7 @@ class Progress(Repository[LessonProgress, LessonProgressId]):
             done = await done_among(self._connection, user_id, course.lesson_ids)
         return _progress(course, done)
 
-    async def of_courses(self, user_id: UserId, course_ids: Many[CourseId]) -> dict[CourseId, CourseProgress]:
+    async def of_courses(self, user_id: UserId, course_ids: AnyCollection[CourseId]) -> dict[CourseId, CourseProgress]:
         """Return the user's progress in each of the courses, without those that are missing or deleted.
 
         Cost: 4 round trips for any number of courses; indexes by_courseId_and_order, by_moduleId_and_order,

@@ -6,9 +6,9 @@ from pydantic import Field
 from pymongo import ReturnDocument
 
 from datalayer.documents.courses import MAX_ATTACHMENTS, Course, Lesson, Module
-from datalayer.engine.boundary import UNSET, Many, Unset
+from datalayer.engine.boundary import UNSET, AnyCollection, Unset
 from datalayer.engine.collection import LOCK
-from datalayer.engine.fields import Body, File, Html, Note, Title
+from datalayer.engine.fields import Body, File, Html, ShortText, Title
 from datalayer.engine.repository import not_found
 from datalayer.errors import InvalidInputError
 from datalayer.ids import CourseId, LessonId, ModuleId
@@ -29,8 +29,8 @@ class Lessons(OrderedRepository[Lesson, LessonId]):
         *,
         content: Body | None = None,
         content_html: Html | None = None,
-        video_url: Note | None = None,
-        attachment_ids: Annotated[Many[File], Field(max_length=MAX_ATTACHMENTS)] | None = None,
+        video_url: ShortText | None = None,
+        attachment_ids: Annotated[AnyCollection[File], Field(max_length=MAX_ATTACHMENTS)] | None = None,
     ) -> Lesson:
         """Create a lesson at the end of its module.
 
@@ -46,7 +46,7 @@ class Lessons(OrderedRepository[Lesson, LessonId]):
             await self._require(Course, await self._lock_module(module_id))
             order, now = await self._next_place(module_id), self._now()
             return await self._insert(
-                Lesson(
+                self.document(
                     module_id=module_id,
                     title=title,
                     content=content,
@@ -68,8 +68,8 @@ class Lessons(OrderedRepository[Lesson, LessonId]):
         title: Title | Unset = UNSET,
         content: Body | Unset | None = UNSET,
         content_html: Html | Unset | None = UNSET,
-        video_url: Note | Unset | None = UNSET,
-        attachment_ids: Annotated[Many[File], Field(max_length=MAX_ATTACHMENTS)] | Unset | None = UNSET,
+        video_url: ShortText | Unset | None = UNSET,
+        attachment_ids: Annotated[AnyCollection[File], Field(max_length=MAX_ATTACHMENTS)] | Unset | None = UNSET,
     ) -> Lesson:
         """Change the given fields of the lesson.
 
@@ -95,7 +95,7 @@ class Lessons(OrderedRepository[Lesson, LessonId]):
         """
         return await self._in_order(module_id)
 
-    async def reorder(self, module_id: ModuleId, ids: Many[LessonId]) -> None:
+    async def reorder(self, module_id: ModuleId, ids: AnyCollection[LessonId]) -> None:
         """Set the order of all lessons of the module in one step.
 
         Lessons whose place changes get a new `updatedAt`.

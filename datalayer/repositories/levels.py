@@ -1,7 +1,7 @@
 """The levels that users reach with points."""
 
 import builtins  # Python 3.14 takes a `list` in an annotation of the class for its method
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from itertools import pairwise
 from typing import Annotated, Any, NotRequired
@@ -13,8 +13,9 @@ from typing_extensions import TypedDict
 from datalayer.documents.points import Level
 from datalayer.documents.users import User
 from datalayer.engine.batches import at_once_or_in_batches
-from datalayer.engine.boundary import Many
+from datalayer.engine.boundary import AnyCollection
 from datalayer.engine.connection import Collection
+from datalayer.engine.document import Document
 from datalayer.engine.fields import Count, Name, Text
 from datalayer.engine.ids import new_object_id
 from datalayer.engine.repository import AT_ONCE, Repository, not_found
@@ -59,9 +60,9 @@ class Levels(Repository[Level, LevelId]):
         """
         reached = {"threshold": {"$lte": points}}
         wire = await self._collection.find_one(reached, sort={"threshold": -1}, hint="by_threshold")
-        return None if wire is None else Level.from_wire(wire)
+        return None if wire is None else self.document.from_wire(wire)
 
-    async def replace(self, levels: Many[Level | LevelFields]) -> builtins.list[Level]:
+    async def replace(self, levels: AnyCollection[Level | LevelFields]) -> builtins.list[Level]:
         """Replace all levels, and update every user's `level`.
 
         The transaction writes to every user. With very many users, or while others keep writing to them, the levels are
@@ -77,7 +78,7 @@ class Levels(Repository[Level, LevelId]):
 
         Cost: one transaction, 5 round trips; index by_order; it writes to every user.
         """
-        new = _checked(list(levels))
+        new = _checked(self.document, list(levels))
         return await self._change(lambda _: new)
 
     async def install_defaults(self) -> builtins.list[Level]:
@@ -89,7 +90,7 @@ class Levels(Repository[Level, LevelId]):
         Cost: one transaction, 5 round trips (writes to every user, like `replace`), 2 if there are levels; index
         by_order.
         """
-        return await self._change(lambda levels: levels or _checked(DEFAULT_LEVELS))
+        return await self._change(lambda levels: levels or _checked(self.document, DEFAULT_LEVELS))
 
     async def delete(self, id: LevelId) -> None:
         """Delete the level, and update every user's `level`. Higher levels move down in `order`.
@@ -108,7 +109,7 @@ class Levels(Repository[Level, LevelId]):
         def without(levels: list[Level]) -> list[Level]:
             left = [level for level in levels if level.id != id]
             if len(left) < len(levels):
-                return _checked(left)
+                return _checked(self.document, left)
             if any(level.users_pending for level in levels):
                 return levels
             raise not_found(Level, id)
@@ -120,17 +121,20 @@ class Levels(Repository[Level, LevelId]):
         mark = new_object_id()
 
         async def replaced(pending: ObjectId | None) -> list[Level]:
-            before = await self._in_order()
+            stored = await self._collection.find({}, sort={"order": 1}, batch_size=AT_ONCE).to_list()
+            before = self.document.from_wires(stored)
             after = change(before)
             if after is before and not any(level.users_pending for level in before):
                 return after
             after = [level.model_copy(update={"users_pending": pending}) for level in after]
             # Delete each old level, so that concurrent changes conflict. If there are none, the unique indexes do this.
             await self._collection.delete_many({}, hint="by_order")
-            await self._collection.insert_many([level.to_wire() for level in after])
+            kept = {wire["_id"]: _not_of(Level, wire) for wire in stored}
+            wires = [kept.get(level.id, {}) | level.to_wire() for level in after]
+            await self._collection.insert_many(wires)
             if pending is None:
                 await self._of(User).update_many({}, _follow([level.threshold for level in after]), hint="_id_")
-            return after
+            return self.document.from_wires(wires)
 
         levels = await at_once_or_in_batches(
             self._connection,
@@ -178,7 +182,13 @@ async def level_of(levels: Collection, points: int) -> int:
     return 1 if wire is None else int(wire["order"])
 
 
-def _checked(levels: Sequence[Level | LevelFields]) -> list[Level]:
+def _not_of(document: type[Document], wire: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields that this class does not have: a product may extend it."""
+    known = {field.alias or name for name, field in document.model_fields.items()}
+    return {name: value for name, value in wire.items() if name not in known}
+
+
+def _checked(document: type[Level], levels: Sequence[Level | LevelFields]) -> list[Level]:
     fields: list[Any] = [dict(level) if isinstance(level, Level) else level for level in levels]
     if not MIN_LEVELS <= len(fields) <= MAX_LEVELS:
         raise InvalidInputError("levels", f"must have {MIN_LEVELS} to {MAX_LEVELS} levels, not {len(fields)}")
@@ -188,7 +198,7 @@ def _checked(levels: Sequence[Level | LevelFields]) -> list[Level]:
         if higher["threshold"] <= lower["threshold"]:
             raise InvalidInputError(f"levels[{number}].threshold", "must be greater than the previous threshold")
     # A level that exists already keeps its document and id.
-    return [Level.model_validate({**level, "order": order}) for order, level in enumerate(fields, start=1)]
+    return [document.model_validate({**level, "order": order}) for order, level in enumerate(fields, start=1)]
 
 
 def _follow(thresholds: Sequence[int]) -> list[dict[str, Any]]:

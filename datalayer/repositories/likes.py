@@ -9,7 +9,7 @@ from datalayer.documents.comments import Comment
 from datalayer.documents.likes import Like, LikeTarget
 from datalayer.documents.posts import Post
 from datalayer.documents.users import User
-from datalayer.engine.boundary import Cursor, Limit, Many
+from datalayer.engine.boundary import AnyCollection, Cursor, Limit
 from datalayer.engine.collection import insert_all
 from datalayer.engine.connection import Connection
 from datalayer.engine.document import Document
@@ -168,7 +168,9 @@ class Likes(Repository[Like, LikeId]):
         """
         return bool(await self._liked(user_id, target_type, [target_id]))
 
-    async def liked_among(self, user_id: UserId, target_type: LikeTarget, target_ids: Many[TargetId]) -> set[TargetId]:
+    async def liked_among(
+        self, user_id: UserId, target_type: LikeTarget, target_ids: AnyCollection[TargetId]
+    ) -> set[TargetId]:
         """Return those of the posts or comments that the user likes.
 
         Cost: 1 round trip; covered by index by_userId_and_target.
@@ -312,7 +314,9 @@ class Likes(Repository[Like, LikeId]):
         if new:
             now = self._now()
             likes = [
-                Like(user_id=id, target_type=target_type, target_id=target_id, created_at=now, notification_id=counted)
+                self.document(
+                    user_id=id, target_type=target_type, target_id=target_id, created_at=now, notification_id=counted
+                )
                 for id, counted in new.items()
             ]
             await insert_all(self._collection, [like.to_wire() for like in likes])

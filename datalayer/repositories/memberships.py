@@ -14,7 +14,7 @@ from datalayer.documents.memberships import (
 )
 from datalayer.documents.users import User
 from datalayer.engine.collection import LOCK
-from datalayer.engine.connection import Collection
+from datalayer.engine.connection import Collection, Connection
 from datalayer.engine.fields import ExternalId, Name, Timestamp
 from datalayer.engine.repository import Repository, not_found
 from datalayer.errors import InvalidInputError, NotFoundError
@@ -46,7 +46,7 @@ class Memberships(Repository[Membership, MembershipId]):
 
         async def work() -> Membership:
             await lock_user(self._of(User), user_id)
-            return await ensure_free(self._collection, user_id, self._now())
+            return await ensure_free(self._connection, user_id)
 
         return await self._connection.transaction(work)
 
@@ -137,7 +137,7 @@ class Memberships(Repository[Membership, MembershipId]):
                     whose = customer_id or subscription_id
                     raise NotFoundError(f"No membership has the Stripe id {whose}, and no user_id was given.")
                 await lock_user(self._of(User), user_id)
-                await self._insert(_after(_free(user_id, self._now()), event, customer_id))
+                await self._insert(_after(_free(self.document, user_id, self._now()), event, customer_id))
                 return True
             after = _after(before, event, customer_id)
             if after is not before:
@@ -177,22 +177,23 @@ async def lock_user(users: Collection, id: UserId) -> None:
         raise not_found(User, id)
 
 
-async def ensure_free(memberships: Collection, user_id: UserId, now: int) -> Membership:
+async def ensure_free(connection: Connection, user_id: UserId) -> Membership:
     """Return the user's membership; create a free one if there is none. 1 round trip; index by_userId.
 
     Must run in a transaction that has written to the user.
     """
-    wire: dict[str, Any] | None = await memberships.find_one_and_update(
+    document = connection.class_of(Membership)
+    wire: dict[str, Any] | None = await connection.collection(Membership).find_one_and_update(
         {"userId": user_id},
-        {"$setOnInsert": _free(user_id, now).to_wire()},
+        {"$setOnInsert": _free(document, user_id, connection.now()).to_wire()},
         upsert=True,
         return_document=ReturnDocument.AFTER,
     )
-    return Membership.from_wire(wire or {})
+    return document.from_wire(wire or {})
 
 
-def _free(user_id: UserId, now: int) -> Membership:
-    return Membership(user_id=user_id, tier=FREE, status="none", created_at=now, updated_at=now)
+def _free(document: type[Membership], user_id: UserId, now: int) -> Membership:
+    return document(user_id=user_id, tier=FREE, status="none", created_at=now, updated_at=now)
 
 
 def _owner(user_id: UserId | None, customer_id: str | None, subscription_id: str | None) -> Mapping[str, object]:

@@ -11,7 +11,7 @@ from datalayer.documents.users import User
 from datalayer.engine.boundary import Cursor, Limit
 from datalayer.engine.collection import insert_all
 from datalayer.engine.connection import Connection
-from datalayer.engine.fields import Saying
+from datalayer.engine.fields import MessageText
 from datalayer.engine.group_commit import GroupCommit
 from datalayer.engine.pages import Page
 from datalayer.engine.repository import ALIVE, SoftDeletingRepository, not_found
@@ -51,7 +51,7 @@ class Messages(SoftDeletingRepository[Message, MessageId]):
         )
 
     async def send(
-        self, conversation_id: ConversationId, sender_id: UserId, content: Saying, *, notify: bool = False
+        self, conversation_id: ConversationId, sender_id: UserId, content: MessageText, *, notify: bool = False
     ) -> Message:
         """Send a message to the other participant.
 
@@ -179,7 +179,7 @@ class Messages(SoftDeletingRepository[Message, MessageId]):
             elif (sender := senders.get(sender_id)) is None:
                 answers.append(not_found(User, sender_id))
             else:
-                message = Message(
+                message = self.document(
                     conversation_id=conversation_id,
                     sender_id=sender_id,
                     sender_name=sender.name,

@@ -3,7 +3,7 @@
 from bson import ObjectId
 
 from datalayer.documents.courses import Course, Lesson, Module
-from datalayer.engine.boundary import Many
+from datalayer.engine.boundary import AnyCollection
 from datalayer.engine.collection import LOCK
 from datalayer.engine.fields import Title
 from datalayer.engine.repository import ALIVE, AT_ONCE, not_found
@@ -31,7 +31,7 @@ class Modules(OrderedRepository[Module, ModuleId]):
             await self._lock_course(course_id)
             order = await self._next_place(course_id)
             return await self._insert(
-                Module(course_id=course_id, title=title, order=order, created_at=self._now()),
+                self.document(course_id=course_id, title=title, order=order, created_at=self._now()),
             )
 
         return await self._connection.transaction(work)
@@ -53,7 +53,7 @@ class Modules(OrderedRepository[Module, ModuleId]):
         """
         return await self._in_order(course_id)
 
-    async def reorder(self, course_id: CourseId, ids: Many[ModuleId]) -> None:
+    async def reorder(self, course_id: CourseId, ids: AnyCollection[ModuleId]) -> None:
         """Set the order of all modules of the course in one step.
 
         Raises:

@@ -9,9 +9,9 @@ from pymongo.errors import BulkWriteError, PyMongoError
 
 from datalayer.documents.notifications import Notification
 from datalayer.documents.users import User
-from datalayer.engine.boundary import Cursor, Limit, Many
+from datalayer.engine.boundary import AnyCollection, Cursor, Limit
 from datalayer.engine.connection import Connection
-from datalayer.engine.fields import Json, Key, Name
+from datalayer.engine.fields import Json, Name, ReferenceKey
 from datalayer.engine.group_commit import GroupCommit
 from datalayer.engine.ids import new_object_id
 from datalayer.engine.pages import Page
@@ -65,7 +65,7 @@ class Notifications(Repository[Notification, NotificationId]):
         *,
         actor_id: UserId | None = None,
         data: Json = None,
-        gather: Key | None = None,
+        gather: ReferenceKey | None = None,
     ) -> Notification | None:
         """Notify a user of something that an actor did.
 
@@ -94,16 +94,16 @@ class Notifications(Repository[Notification, NotificationId]):
         if gather is not None:
             return await self._groups.submit(user_id, wish)
         notice = _notice(user_id, wish, await self._authors({user_id, actor_id}))
-        return await self._insert(notice.begin(self._now()))
+        return await self._insert(notice.begin(self._connection, self._now()))
 
     async def notify_many(
         self,
-        user_ids: Many[UserId],
+        user_ids: AnyCollection[UserId],
         type: Name,
         *,
         actor_id: UserId | None = None,
         data: Json = None,
-        once: Key | None = None,
+        once: ReferenceKey | None = None,
     ) -> int:
         """Send the same notification to many users, once to each, but not to the actor.
 
@@ -217,7 +217,7 @@ class Notifications(Repository[Notification, NotificationId]):
         if not user_ids:
             return {}
         await self._require_all(user_ids)
-        row = Notice(user_ids[0], wish.type, actor, wish.data).begin(self._now())
+        row = Notice(user_ids[0], wish.type, actor, wish.data).begin(self._connection, self._now())
         return row.model_copy(update={"once": once}).to_wire()
 
     async def _tell_at_once(self, user_ids: Sequence[UserId], wish: _Wish, once: str | None) -> int:

@@ -10,7 +10,7 @@ from datalayer.documents.users import User
 from datalayer.engine.boundary import Cursor, Limit
 from datalayer.engine.clock import DAY
 from datalayer.engine.connection import Connection
-from datalayer.engine.fields import Integer, Key, Name
+from datalayer.engine.fields import Integer, Name, ReferenceKey
 from datalayer.engine.group_commit import GroupCommit
 from datalayer.engine.pages import Page
 from datalayer.engine.repository import AT_ONCE, Repository, not_found
@@ -62,7 +62,7 @@ class Points(Repository[PointsEntry, PointsEntryId]):
         action: Name,
         *,
         reference_type: Name | None = None,
-        reference_id: Key | None = None,
+        reference_id: ReferenceKey | None = None,
     ) -> Award | None:
         """Award a user the points of an action.
 
@@ -85,7 +85,7 @@ class Points(Repository[PointsEntry, PointsEntryId]):
         cause = Cause(user_id, action, reference_type, reference_id)
         return await self._groups.submit(user_id, ("award", cause))
 
-    async def revoke(self, user_id: UserId, action: Name, *, reference_type: Name, reference_id: Key) -> bool:
+    async def revoke(self, user_id: UserId, action: Name, *, reference_type: Name, reference_id: ReferenceKey) -> bool:
         """Revoke the points that the user was awarded for this cause. Idempotent.
 
         The user's points and level are updated. The cause can be rewarded again afterwards.
@@ -155,7 +155,7 @@ class Points(Repository[PointsEntry, PointsEntryId]):
                 {"points": {"$gt": 0}}, sort={"points": -1, "_id": 1}, limit=limit, batch_size=AT_ONCE,
                 hint="by_points_and_id",
             ).to_list()  # fmt: skip
-            users = User.from_wires(wires)
+            users = self._class(User).from_wires(wires)
             return _ranked([(user, user.points) for user in users])
         order = {"$sort": {"points": -1, "_id": 1}}
         cursor = await self._collection.aggregate(
@@ -163,7 +163,7 @@ class Points(Repository[PointsEntry, PointsEntryId]):
         )
         sums = {group["_id"]: int(group["points"]) for group in await cursor.to_list()}
         wires = await self._of(User).find({"_id": {"$in": list(sums)}}, batch_size=AT_ONCE).to_list()
-        found = {wire["_id"]: User.from_wire(wire) for wire in wires}
+        found = {user.id: user for user in self._class(User).from_wires(wires)}
         return _ranked([(found[id], points) for id, points in sums.items() if id in found])
 
     async def rank(self, user_id: UserId, period: Period = "all") -> LeaderboardEntry | None:
@@ -179,7 +179,7 @@ class Points(Repository[PointsEntry, PointsEntryId]):
         wire = await self._of(User).find_one({"_id": user_id})
         if wire is None:
             raise not_found(User, user_id)
-        user = User.from_wire(wire)
+        user = self._class(User).from_wire(wire)
         points = user.points if period == "all" else await self._sum_of(user_id, period)
         if points == 0:
             return None

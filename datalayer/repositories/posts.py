@@ -11,7 +11,7 @@ from datalayer.documents.follows import Follow
 from datalayer.documents.posts import MAX_MEDIA, Post
 from datalayer.documents.spaces import Space
 from datalayer.documents.users import User
-from datalayer.engine.boundary import UNSET, Cursor, Limit, Many, Unset
+from datalayer.engine.boundary import UNSET, AnyCollection, Cursor, Limit, Unset
 from datalayer.engine.collection import LOCK, insert_all
 from datalayer.engine.connection import Connection
 from datalayer.engine.fields import Body, File, Html, StorageId, Text, Timestamp
@@ -64,8 +64,8 @@ class Posts(SoftDeletingRepository[Post, PostId]):
         content: Body,
         content_html: Html,
         title: Annotated[str, Text(1, 200)] | None = None,
-        media_ids: Annotated[Many[File], Field(max_length=MAX_MEDIA)] | None = None,
-        mention_ids: Annotated[Many[UserId], Field(max_length=MAX_MENTIONS)] = (),
+        media_ids: Annotated[AnyCollection[File], Field(max_length=MAX_MEDIA)] | None = None,
+        mention_ids: Annotated[AnyCollection[UserId], Field(max_length=MAX_MENTIONS)] = (),
         reward: bool = False,
         notify: bool = False,
     ) -> Post:
@@ -101,7 +101,7 @@ class Posts(SoftDeletingRepository[Post, PostId]):
         content: Body | Unset = UNSET,
         content_html: Html | Unset = UNSET,
         title: Annotated[str, Text(1, 200)] | Unset | None = UNSET,
-        media_ids: Annotated[Many[File], Field(max_length=MAX_MEDIA)] | Unset | None = UNSET,
+        media_ids: Annotated[AnyCollection[File], Field(max_length=MAX_MEDIA)] | Unset | None = UNSET,
     ) -> Post:
         """Change the given fields of the post and set `editedAt`.
 
@@ -192,7 +192,7 @@ class Posts(SoftDeletingRepository[Post, PostId]):
         return await self._page({"authorId": author_id, **ALIVE}, "by_authorId_and_createdAt", limit, after)
 
     async def recent(
-        self, *, space_ids: Many[SpaceId] | None = None, limit: Limit = 20, after: Cursor | None = None
+        self, *, space_ids: AnyCollection[SpaceId] | None = None, limit: Limit = 20, after: Cursor | None = None
     ) -> Page[Post]:
         """Return a page of the posts of several spaces, or of all, newest first, without those of deleted spaces.
 
@@ -255,7 +255,7 @@ class Posts(SoftDeletingRepository[Post, PostId]):
             elif author is None:
                 answers.append(not_found(User, author_id))
             else:
-                post = Post(
+                post = self.document(
                     space_id=draft.space_id,
                     author_id=author_id,
                     author_name=author.name,

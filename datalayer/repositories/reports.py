@@ -76,7 +76,7 @@ class Reports(Repository[Report, ReportId]):
         Cost: 3 round trips; index by_reporterId_and_targetType_and_targetId, which allows one pending report each. With
         `notify` one transaction of 7 or 8 round trips; indexes by_role and by_userId_and_type_and_gatherKey.
         """
-        report = Report(
+        report = self.document(
             reporter_id=reporter_id,
             target_type=target_type,
             target_id=target_id,

@@ -172,7 +172,7 @@ class Rsvps(Repository[Rsvp, RsvpId]):
         now = self._now()
         if Schedule.of(found.event).is_over(now):
             return [EventOverError() for _ in requests]
-        seats = _Seats(found, now)
+        seats = _Seats(found, now, self.document)
         answers = [seats.answer(user_id, wish) for user_id, wish, _ in requests]
         await self._write(found, seats)
         acts = [
@@ -205,8 +205,10 @@ class Rsvps(Repository[Rsvp, RsvpId]):
         wires = await (await self._of(Event).aggregate(pipeline)).to_list()
         if not wires:
             return None
-        answers = {wire["userId"]: Rsvp.from_wire(wire) for wire in wires[0]["rsvps"]}
-        return _State(Event.from_wire(wires[0]), frozenset(user["_id"] for user in wires[0]["users"]), answers)
+        answers = {wire["userId"]: self.document.from_wire(wire) for wire in wires[0]["rsvps"]}
+        return _State(
+            self._class(Event).from_wire(wires[0]), frozenset(user["_id"] for user in wires[0]["users"]), answers
+        )
 
     async def _write(self, found: "_State", seats: "_Seats") -> None:
         gone: list[DeleteOne] = []
@@ -243,8 +245,8 @@ class _State:
 class _Seats:
     """The RSVPs to an event while requests are applied."""
 
-    def __init__(self, found: _State, now: int) -> None:
-        self._found, self._now = found, now
+    def __init__(self, found: _State, now: int, document: type[Rsvp]) -> None:
+        self._found, self._now, self._document = found, now, document
         self.rsvps: dict[UserId, Rsvp | None] = dict(found.rsvps)
         self.taken = found.event.rsvp_count
 
@@ -269,7 +271,9 @@ class _Seats:
         if before is not None:
             return before.model_copy(update={"status": status, "updated_at": self._now})
         now = self._now
-        return Rsvp(event_id=self._found.event.id, user_id=user_id, status=status, created_at=now, updated_at=now)
+        return self._document(
+            event_id=self._found.event.id, user_id=user_id, status=status, created_at=now, updated_at=now
+        )
 
     def _take(self, user_id: UserId, before: Rsvp | None, after: Rsvp | None) -> None:
         self.taken += _goes(after) - _goes(before)

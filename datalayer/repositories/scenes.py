@@ -10,7 +10,7 @@ from datalayer.documents.scenes import Outline, Scene, SceneStatus
 from datalayer.documents.stories import Chapter
 from datalayer.engine.boundary import UNSET, Unset
 from datalayer.engine.collection import LOCK
-from datalayer.engine.fields import Body, Count, Note, Positive
+from datalayer.engine.fields import Body, Count, Positive, ShortText
 from datalayer.engine.ids import new_object_id
 from datalayer.engine.repository import AT_ONCE, Repository, not_found
 from datalayer.errors import AlreadyGeneratingError, InvalidInputError, StaleGenerationError
@@ -72,7 +72,7 @@ class GenerationRepository(Repository[Scene, SceneId]):
             return_document=ReturnDocument.AFTER,
         )
         if wire is not None:
-            return GenerationTicket(Scene.from_wire(wire), token)
+            return GenerationTicket(self.document.from_wire(wire), token)
         if await self._collection.find_one({"_id": id}, {"_id": 1}) is None:
             raise not_found(Scene, id)
         raise AlreadyGeneratingError
@@ -91,7 +91,7 @@ class GenerationRepository(Repository[Scene, SceneId]):
         """
         return await self._finish(token, {"status": "complete", "prose": prose}, errorMessage="")
 
-    async def fail_generation(self, token: GenerationToken, error_message: Note) -> Scene:
+    async def fail_generation(self, token: GenerationToken, error_message: ShortText) -> Scene:
         """End the run with an error. The prose of the previous run is kept.
 
         If the outcome is unknown, call it again, as for `complete_generation`.
@@ -130,7 +130,7 @@ class GenerationRepository(Repository[Scene, SceneId]):
         )
         if wire is None:
             raise StaleGenerationError
-        return Scene.from_wire(wire)
+        return self.document.from_wire(wire)
 
 
 class Scenes(GenerationRepository):
@@ -155,7 +155,7 @@ class Scenes(GenerationRepository):
                 {"chapterId": chapter_id}, {"sceneNumber": 1}, sort={"sceneNumber": -1}, hint=_IN_ORDER
             )
             return await self._insert(
-                Scene(
+                self.document(
                     story_id=story_id,
                     chapter_id=chapter_id,
                     scene_number=1 if last is None else int(last["sceneNumber"]) + 1,

@@ -8,7 +8,7 @@ from pymongo import ReturnDocument, UpdateOne
 
 from datalayer.documents.spaces import PostPermission, Space, SpaceVisit, Visibility
 from datalayer.documents.users import User
-from datalayer.engine.boundary import UNSET, Many, Unset
+from datalayer.engine.boundary import UNSET, AnyCollection, Unset
 from datalayer.engine.collection import LOCK
 from datalayer.engine.fields import Name, Text
 from datalayer.engine.ids import new_object_id
@@ -49,7 +49,7 @@ class Spaces(SoftDeletingRepository[Space, SpaceId]):
 
         async def work() -> Space:
             return await self._insert(
-                Space(
+                self.document(
                     name=name,
                     visibility=visibility,
                     post_permission=post_permission,
@@ -136,7 +136,7 @@ class Spaces(SoftDeletingRepository[Space, SpaceId]):
             spaces = await self._all({"visibility": visibility, **ALIVE}, hint="by_visibility")
         return sorted(spaces, key=lambda space: space.order)
 
-    async def reorder(self, ids: Many[SpaceId]) -> None:
+    async def reorder(self, ids: AnyCollection[SpaceId]) -> None:
         """Set the order of all spaces. Readers see either the old order or the new one.
 
         Raises:
@@ -211,7 +211,7 @@ class SpaceVisits(Repository[SpaceVisit, SpaceVisitId]):
                 return_document=ReturnDocument.AFTER,
                 hint=_PAIR_INDEX,
             )
-        return SpaceVisit.from_wire(wire or {})
+        return self.document.from_wire(wire or {})
 
     async def unread(self, user_id: UserId) -> dict[SpaceId, int]:
         """Count, for every space, the posts by other users since the user's last visit, up to 100 per space.

@@ -76,9 +76,9 @@ class StoryRepository(Repository[Story, StoryId]):
         """
 
         async def work() -> Story:
-            story = await self._insert(Story(title=title, created_at=self._now()))
+            story = await self._insert(self.document(title=title, created_at=self._now()))
             chapters = [
-                Chapter(story_id=story.id, chapter_number=number, title=f"Chapter {number}")
+                self._class(Chapter)(story_id=story.id, chapter_number=number, title=f"Chapter {number}")
                 for number in range(1, CHAPTERS + 1)
             ]
             await self._of(Chapter).insert_many([chapter.to_wire() for chapter in chapters])
@@ -145,7 +145,7 @@ class StoryRepository(Repository[Story, StoryId]):
         of_chapter: defaultdict[ChapterId, list[SceneSummary]] = defaultdict(list)
         for scene in found:
             of_chapter[scene.chapter_id].append(scene)
-        nodes = [ChapterNode(Chapter.from_wire(wire), of_chapter[wire["_id"]]) for wire in chapters]
+        nodes = [ChapterNode(node, of_chapter[node.id]) for node in self._class(Chapter).from_wires(chapters)]
         return StoryTree(story, nodes)
 
     async def list(self, *, limit: Limit = 20, after: Cursor | None = None) -> Page[Story]:

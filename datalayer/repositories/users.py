@@ -87,7 +87,7 @@ class Users(Repository[User, UserId]):
         """
         now = self._now()
         return await self._insert(
-            User(
+            self.document(
                 name=name,
                 auth_user_id=auth_user_id,
                 bio=bio,
@@ -118,8 +118,8 @@ class Users(Repository[User, UserId]):
             wire = await self._collection.find_one_and_update(
                 {"authUserId": auth_user_id}, LOCK, return_document=ReturnDocument.AFTER
             )
-            user = User.from_wire(wire) if wire else await self.create(name=name, auth_user_id=auth_user_id)
-            await ensure_free(self._of(Membership), user.id, self._now())
+            user = self.document.from_wire(wire) if wire else await self.create(name=name, auth_user_id=auth_user_id)
+            await ensure_free(self._connection, user.id)
             return Ensured(user, newly=wire is None)
 
         return await self._connection.transaction(work)

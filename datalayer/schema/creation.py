@@ -55,7 +55,7 @@ def _hint(steps: Sequence[Step]) -> str:
         drop = " --drop" if any(step.needs_drop for step in steps) else ""
         return (
             f"`datalayer schema plan` shows the changes, and `datalayer schema apply{drop}` makes them; "
-            "`--only` limits them to one product."
+            "`--only` limits them to one product, and `--product module:Class` names your own."
         )
     return "The type of a collection cannot be changed: copy its documents into a plain collection of this name."
 

@@ -1,15 +1,54 @@
-"""The physical schema of a collection as a file for review."""
+"""The physical schema of each collection as a file for review."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import cast
 
+from datalayer.engine.database import Database
 from datalayer.engine.document import Document
 from datalayer.engine.indexes import ORIGINAL, Index
+from datalayer.schema.serves import Serves, serves
 from datalayer.schema.tables import IndexShape
 from datalayer.schema.validators import validator
 
-Serves = Mapping[str, Sequence[str]]
-"""The repository methods that an index serves, by the index's name."""
+
+def manifests(folder: Path, products: Iterable[type[Database]]) -> dict[Path, str]:
+    """What the files of a folder should say: one for each collection of the products."""
+    chosen = list(products)
+    served = serves(chosen)
+    return {
+        folder / f"{document.Settings.name}.json": manifest(document, served.get(document.Settings.name, {}))
+        for product in chosen
+        for document in product.documents
+    }
+
+
+def outdated(folder: Path, products: Iterable[type[Database]]) -> list[Path]:
+    """Return the files that are missing or different, and those of collections that there are no longer."""
+    wanted = manifests(folder, products)
+    changed = [path for path, text in wanted.items() if not path.exists() or path.read_text("utf-8") != text]
+    return [*changed, *(path for path in sorted(folder.glob("*.json")) if path not in wanted and _is_manifest(path))]
+
+
+def write(folder: Path, products: Iterable[type[Database]]) -> None:
+    """Write the files, and remove those of collections that there are no longer. Other files are left alone."""
+    wanted = manifests(folder, products)
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in outdated(folder, products):
+        if path in wanted:
+            path.write_text(wanted[path], "utf-8")
+        else:
+            path.unlink()
+
+
+def _is_manifest(path: Path) -> bool:
+    try:
+        content: object = json.loads(path.read_text("utf-8"))
+    except ValueError:
+        return False
+    names = cast("dict[str, object]", content).keys() if isinstance(content, dict) else set[str]()
+    return {"collection", "validator", "indexes"} <= names
 
 
 def manifest(document: type[Document], serves: Serves) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import partial
+from typing import cast
 
 from datalayer.schema.compatibility import accepts, constrains, serves
 from datalayer.schema.tables import IndexShape, Table
@@ -127,8 +128,18 @@ def _validation(table: Table, live: Table) -> Iterator[Step]:
     elif not live.enforced:
         yield step("its validator is switched off")
     elif live.validator != table.validator:
-        wider = accepts(live.validator, table.validator or {})
-        yield step("its validator allows more" if wider else "its validator is different", required=not wider)
+        if accepts(live.validator, table.validator or {}):
+            # A narrower one would take away what another release, or an extended product, has added.
+            fields = sorted(_properties(live.validator) - _properties(table.validator or {}))
+            more = f": {', '.join(fields)}" if fields else ""
+            yield step(f"its validator allows more{more}", required=False, needs_drop=True)
+        else:
+            yield step("its validator is different")
+
+
+def _properties(validator: Mapping[str, object]) -> set[str]:
+    schema = cast("Mapping[str, Mapping[str, object]]", validator.get("$jsonSchema", {}))
+    return set(schema.get("properties", {}))
 
 
 def _indexes(table: Table, live: Table) -> Iterator[Step]:

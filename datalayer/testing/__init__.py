@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from datalayer.testing.clock import FrozenClock
     from datalayer.testing.commands import Command, CommandLog, count_commands
     from datalayer.testing.factories import Factories
+    from datalayer.testing.fixtures import database_fixture
     from datalayer.testing.plans import assert_uses_index
     from datalayer.testing.sandbox import open_database
     from datalayer.testing.story_factories import StoriesFactories
@@ -33,6 +34,7 @@ __all__ = [
     "StoriesFactories",
     "assert_uses_index",
     "count_commands",
+    "database_fixture",
     "open_database",
 ]
 
@@ -44,6 +46,7 @@ _MODULES = {
     "StoriesFactories": "story_factories",
     "assert_uses_index": "plans",
     "count_commands": "commands",
+    "database_fixture": "fixtures",
     "open_database": "sandbox",
 }
 

@@ -14,7 +14,11 @@ from pymongo.monitoring import CommandFailedEvent, CommandListener, CommandStart
 from datalayer.database import Database
 from datalayer.engine.binding import bind, unbind
 from datalayer.engine.clock import Clock
+from datalayer.engine.document import Document, collection_classes
 from datalayer.errors import InvalidInputError
+from datalayer.schema.application import apply
+from datalayer.schema.lock import Holder
+from datalayer.schema.plan import Step
 from datalayer.testing.commands import CommandLog
 
 D = TypeVar("D", bound=Database)
@@ -48,6 +52,8 @@ class IsolatedDatabase:
         self._client: MongoClient[dict[str, Any]] = MongoClient(server)
         self._database = self._client[self._name]
         self._ready: set[type[Database]] = set()
+        # The class whose validator and indexes a collection has.
+        self._shapes: dict[str, type[Document]] = {}
         self._open: set[type[Database]] = set()
 
     def close(self) -> None:
@@ -61,9 +67,7 @@ class IsolatedDatabase:
         # Not at the end of the previous test: operations that it left running may write later. Databases that this test
         # already has open were emptied when they were opened.
         self._clear([table for idle in self._ready - self._open for table in _tables(idle)])
-        if kind not in self._ready:
-            self._runner.run(_make(kind, self.uri))
-            self._ready.add(kind)
+        self._prepare(kind)
         watch = _Watch(self._name, set(_tables(kind)))
         listeners = [CommandLog(), watch]
         # Polling saves a connection; a test's client does not live long enough to need faster updates.
@@ -81,11 +85,23 @@ class IsolatedDatabase:
             watch.close()
             self._drop(watch.changed)
 
+    def _prepare(self, kind: type[Database]) -> None:
+        """Make the schema, or change it where another product has the collections in another form."""
+        shaped = {document.Settings.name: document for document in kind.documents}
+        others = [name for name, document in shaped.items() if not _serves(self._shapes.get(name, document), document)]
+        if kind not in self._ready or others:
+            self._runner.run(_make(kind, self.uri, apply_first=bool(others)))
+            self._ready.add(kind)
+            for name, document in shaped.items():
+                if name in others or name not in self._shapes:
+                    self._shapes[name] = document
+
     def _drop(self, changed: set[str]) -> None:
         """Drop the databases in which something other than documents of the collections has changed."""
         for name in changed:
             if name == self._name:
                 self._ready.clear()
+                self._shapes.clear()
             if self._is_ours or name == self._name:
                 self._client.drop_database(name)
 
@@ -160,9 +176,33 @@ def _replaces_a_collection(event: CommandStartedEvent) -> bool:
     return event.command_name == "aggregate" and any("$out" in stage for stage in event.command["pipeline"])
 
 
-async def _make(kind: type[Database], uri: str) -> None:
+def _serves(live: type[Document], document: type[Document]) -> bool:
+    """Return whether a collection in the form of the one class accepts the documents of the other one."""
+    return live is document or document in collection_classes(live)
+
+
+async def _make(kind: type[Database], uri: str, *, apply_first: bool) -> None:
+    if apply_first:
+        async with AsyncMongoClient[dict[str, Any]](uri) as client:
+            await apply(client.get_default_database(), kind.documents, _Silence(), drop=True)
     async with kind.connect(uri):
         pass
+
+
+class _Silence:
+    """Nobody is told what `apply` does."""
+
+    def waiting(self, holder: Holder) -> None:
+        """Of no interest."""
+
+    def started(self, step: Step) -> None:
+        """Of no interest."""
+
+    def progress(self, done: int, total: int) -> None:
+        """Of no interest."""
+
+    def finished(self, step: Step, seconds: float) -> None:
+        """Of no interest."""
 
 
 def _with_database(uri: str, name: str) -> str:

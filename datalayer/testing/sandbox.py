@@ -100,7 +100,7 @@ async def open_database(kind: type[D], *, memory: bool = False, clock: Clock | N
     rejected.
 
     Args:
-        kind: `Community` or `Stories`.
+        kind: `Community`, `Stories` or your own product.
         memory: Use a database in memory (extra `memory`) instead of a server (extra `embedded`).
         clock: Returns the current time in Unix milliseconds. Defaults to the system time.
 

@@ -12,7 +12,7 @@ import datalayer.testing
 from datalayer import Community, DataLayerError, Stories
 from datalayer.database import Database
 from datalayer.documents import COMMUNITY_DOCUMENTS, STORIES_DOCUMENTS
-from datalayer.engine.repository import Repository, SoftDeletingRepository
+from datalayer.engine.repository import Queries, Repository, SoftDeletingRepository
 from datalayer.errors import RuleViolationError
 from tests.documentation.markdown import ROOT
 
@@ -47,7 +47,7 @@ async def test_every_repository_is_under_its_name_with_all_its_methods(
             continue
         found, options = described[f"{name}.{attribute}"]
         assert found is type(repository)
-        bases = [base for base in found.__mro__[1:] if base not in (Repository, SoftDeletingRepository)]
+        bases = [base for base in found.__mro__[1:] if base not in (Queries, Repository, SoftDeletingRepository)]
         inherited = {
             method
             for base in bases

@@ -297,10 +297,12 @@ async def test_the_new_release_does_not_start_before_apply(empty: Database) -> N
 
 
 async def test_what_narrows_comes_after_the_code(empty: Database) -> None:
-    """The code that needs less runs first, and `apply` takes the rest away when no older release runs any more."""
+    """The code that needs less runs first, and `apply --drop` takes the rest away when no older one does."""
     await apply(empty, [New], Silence())
     await ensure_schema(empty, [Old], "verify")
     await apply(empty, [Old], Silence())
+    await ensure_schema(empty, [New], "verify")
+    await apply(empty, [Old], Silence(), drop=True)
     await ensure_schema(empty, [Old], "verify")
     with pytest.raises(SchemaDriftError):
         await ensure_schema(empty, [New], "verify")

@@ -68,7 +68,7 @@ def _name(annotation: Any, repository: Repository) -> str:
     arguments = [_name(argument, repository) for argument in get_args(annotation) if not isinstance(argument, str)]
     origin = get_origin(annotation)
     if isinstance(annotation, TypeVar):
-        own = {"D": repository.document.__name__, "I": _id_name(repository)}
+        own = {"DocumentT": repository.document.__name__, "IdT": _id_name(repository)}
         return own.get(annotation.__name__) or " | ".join(kind.__name__ for kind in annotation.__constraints__)
     if origin in (Union, UnionType):
         return " | ".join(arguments)

@@ -6,11 +6,11 @@ from typing import ClassVar
 from bson import ObjectId
 from pymongo import UpdateOne
 
-from datalayer.engine.repository import AT_ONCE, D, I, Repository
+from datalayer.engine.repository import AT_ONCE, DocumentT, IdT, Repository
 from datalayer.errors import InvalidInputError
 
 
-class OrderedRepository(Repository[D, I]):
+class OrderedRepository(Repository[DocumentT, IdT]):
     """Documents whose `order` is 0 to n-1 among the documents of one parent.
 
     Every change of an order writes to the parent first, so no two transactions change it concurrently.
@@ -23,7 +23,7 @@ class OrderedRepository(Repository[D, I]):
     def _index(self) -> str:
         return f"by_{self.parent}_and_order"
 
-    async def _in_order(self, parent_id: ObjectId) -> list[D]:
+    async def _in_order(self, parent_id: ObjectId) -> list[DocumentT]:
         async with self._connection.snapshot():
             return await self._all({self.parent: parent_id}, sort={"order": 1, "_id": 1}, hint=self._index)
 
@@ -33,7 +33,7 @@ class OrderedRepository(Repository[D, I]):
         last = await self._collection.find_one(filter, {"order": 1}, sort=sort, hint=self._index)
         return 0 if last is None else int(last["order"]) + 1
 
-    async def _places(self, parent_id: ObjectId) -> dict[I, int]:
+    async def _places(self, parent_id: ObjectId) -> dict[IdT, int]:
         """Return the position of every document of the parent, in order. 1 round trip."""
         cursor = self._collection.find(
             {self.parent: parent_id},
@@ -44,7 +44,7 @@ class OrderedRepository(Repository[D, I]):
         )
         return {wire["_id"]: int(wire["order"]) for wire in await cursor.to_list()}
 
-    async def _put_in_order(self, places: Mapping[I, int], ids: Collection[I]) -> None:
+    async def _put_in_order(self, places: Mapping[IdT, int], ids: Collection[IdT]) -> None:
         """Set the positions of the documents to 0 to n-1, where they differ. 1 round trip, none if all are right.
 
         This also fixes imported positions with gaps or duplicates.
@@ -60,7 +60,7 @@ class OrderedRepository(Repository[D, I]):
         places = await self._places(parent_id)
         await self._put_in_order(places, places)
 
-    async def _reorder(self, parent_id: ObjectId, ids: Collection[I]) -> None:
+    async def _reorder(self, parent_id: ObjectId, ids: Collection[IdT]) -> None:
         """Set the order of all documents of the parent. 2 round trips.
 
         Raises:

@@ -51,9 +51,9 @@ class Notice:
         """The key that all notices counted in one notification share."""
         return self.user_id, self.type, self.gather
 
-    def begin(self, now: int) -> Notification:
+    def begin(self, connection: Connection, now: int) -> Notification:
         """Return a new notification."""
-        row = Notification(
+        row = connection.class_of(Notification)(
             user_id=self.user_id,
             type=self.type,
             data=self.data,
@@ -105,7 +105,7 @@ async def tell(
 
     def apply(notice: Notice) -> Notification:
         row = unread.get(notice.key)
-        row = notice.begin(now) if row is None else notice.count_in(row, now)
+        row = notice.begin(connection, now) if row is None else notice.count_in(row, now)
         if notice.gather is not None:
             unread[notice.key] = row
         after[row.id] = row
@@ -140,7 +140,9 @@ async def take_back_likes(
     left = Counter(gone.values())
     unread = {"_id": {"$in": [*left]}, "read": False}
     # At most one, because a target has one unread notification.
-    for row in Notification.from_wires(await notifications.find(unread, batch_size=AT_ONCE).to_list()):
+    for row in connection.class_of(Notification).from_wires(
+        await notifications.find(unread, batch_size=AT_ONCE).to_list()
+    ):
         this, count = {"_id": row.id, "userId": row.user_id}, (row.gather_count or 0) - left[row.id]
         if count <= 0:
             await notifications.delete_one(this)
@@ -194,7 +196,7 @@ async def _unread(connection: Connection, notices: Sequence[Notice]) -> dict[_Ke
     found = connection.collection(Notification).find(
         filter, batch_size=AT_ONCE, hint="by_userId_and_type_and_gatherKey"
     )
-    rows = Notification.from_wires(await found.to_list())
+    rows = connection.class_of(Notification).from_wires(await found.to_list())
     return {(row.user_id, row.type, row.gather_key): row for row in rows}
 
 

@@ -30,7 +30,7 @@ async def open_in_memory(kind: type[D], clock: Clock | None = None) -> AsyncGene
     """Open an empty database in memory. Its data is gone when the block ends.
 
     Args:
-        kind: `Community` or `Stories`.
+        kind: `Community`, `Stories` or your own product.
         clock: Returns the current time in Unix milliseconds. Every written timestamp comes from it.
 
     Raises:

@@ -1,0 +1,1 @@
+"""Products that extend ours: own fields, indexes, queries and collections."""
