@@ -17,7 +17,7 @@ from datalayer.engine.boundary import Cursor, Limit
 from datalayer.engine.clock import Clock
 from datalayer.engine.document import new_id
 from datalayer.engine.extension import Extension
-from datalayer.engine.fields import Count, ExternalId, Key, Positive, Text, Timestamp
+from datalayer.engine.fields import Count, ExternalId, Positive, ReferenceKey, Text, Timestamp
 from datalayer.engine.ids import new_object_id, register_id_types
 from datalayer.engine.indexes import TableSettings
 from datalayer.engine.repository import Repository
@@ -105,7 +105,7 @@ class RateWindow(Document):
     """How often something was tried within a span of time."""
 
     id: RateWindowId = new_id()
-    key: Key
+    key: ReferenceKey
     begins_at: Timestamp
     ends_at: Timestamp
     tries: Count
@@ -125,7 +125,7 @@ class RateLimits(Repository[RateWindow, RateWindowId]):
 
     document = RateWindow
 
-    async def allow(self, key: Key, *, times: Positive, seconds: Positive) -> bool:
+    async def allow(self, key: ReferenceKey, *, times: Positive, seconds: Positive) -> bool:
         """Count a try. Returns `False` if there were `times` in this window before. One round trip, by_key_and_window.
 
         Windows begin at multiples of `seconds`, so around the end of one there may be twice as many within `seconds`.

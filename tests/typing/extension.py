@@ -39,8 +39,7 @@ async def own_collections(app: App, event: WebhookEventId) -> None:
 
 async def refused(app: App, user: i.UserId, post: i.PostId, member: Member) -> None:
     """A misspelt attribute, a wrong id, a value of another type; and a removal past the rules."""
-    # Not refused by mypy: a base of Beanie's answers to every name.
-    _ = member.x_timezon  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownVariableType]
+    _ = member.x_timezon  # type: ignore[attr-defined]
     await app.members.get(post)  # type: ignore[arg-type]
     await app.webhooks.get(user)  # type: ignore[arg-type]
     await app.members.set_timezone(user, 1)  # type: ignore[arg-type]
