@@ -1,10 +1,12 @@
 """What the tests share, besides the fixtures of the library's own pytest plugin; and how much of them is run.
 
 - `pytest -m quick`: the tests that are marked `quick`, for a look at a change while it is made.
-- `pytest`: every test but those that are marked `thorough`, which repeat at length what another one proves.
-- `pytest --thorough`: every test, with more examples of each property, and every case where the others take turns.
+- `pytest`: all tests except those that are marked `thorough`, which repeat at length what another one proves. A test that
+  is marked `share(n)` runs every n-th of its cases.
+- `pytest --thorough`: all tests with all cases, and more examples of each property.
 """
 
+from collections import Counter
 from collections.abc import AsyncIterator
 
 import pytest
@@ -33,11 +35,20 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out the tests that are marked `thorough`, unless they are asked for."""
+    """Leave out the tests that are marked `thorough`, and all but a share of the cases of others, unless asked for."""
     if config.getoption("thorough"):
         return
-    config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("thorough")])
-    items[:] = [item for item in items if not item.get_closest_marker("thorough")]
+    cases = Counter[object]()
+    usual: list[pytest.Item] = []
+    thorough: list[pytest.Item] = []
+    for item in items:
+        share = item.get_closest_marker("share")
+        test = item.nodeid.partition("[")[0]
+        is_left_out = share is not None and cases[test] % share.args[0] != 0
+        cases[test] += 1
+        (thorough if is_left_out or item.get_closest_marker("thorough") else usual).append(item)
+    config.hook.pytest_deselected(items=thorough)
+    items[:] = usual
 
 
 @pytest.fixture(scope="session")

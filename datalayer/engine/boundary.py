@@ -50,6 +50,10 @@ UNSET = Unset.UNSET
 class _AnyCollection:
     """Any collection of values except a string: a list, a set, the keys of a dict."""
 
+    def __repr__(self) -> str:
+        # What `help` shows in signatures.
+        return "AnyCollection"
+
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:  # noqa: ANN401
         # Report only the first invalid item.
         items = core_schema.list_schema(handler.generate_schema(get_args(source)[0]), fail_fast=True)

@@ -81,7 +81,7 @@ async def test_arguments_that_contradict_are_refused(
         (["  "], "name: must not be blank"),
         (["a" * 101], "name: must have at most 100 characters"),
         (["--user-id", "ada"], "user-id: must be an id: 24 hexadecimal digits"),
-        (["--user-id", str(ObjectId())], "There is no User with the id "),
+        (["--user-id", str(ObjectId())], "The User with the id "),
     ],
 )
 async def test_nonsense_is_one_line(

@@ -54,6 +54,7 @@ def test_the_application_runs_and_its_tests_pass(tmp_path: Path, community: Comm
     assert "3 passed" in tested
 
 
+@pytest.mark.thorough
 def test_the_program_brings_its_own_server(tmp_path: Path) -> None:
     """Without MONGODB_URI, with the data in a folder that git ignores."""
     init(tmp_path)

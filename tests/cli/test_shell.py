@@ -52,7 +52,7 @@ async def test_it_ends_as_the_code_says(called: Called, source: str, status: int
         ("print(", "SyntaxError: '(' was never closed"),
         (
             "await community.users.get(ids.UserId(ObjectId('0' * 24)))",
-            f"datalayer.engine.errors.NotFoundError: There is no User with the id {'0' * 24}, or it is deleted.",
+            f"datalayer.engine.errors.NotFoundError: The User with the id {'0' * 24} does not exist, or is deleted.",
         ),
     ],
 )
@@ -159,6 +159,7 @@ def test_an_interrupted_await_does_not_end_it(prompt: Prompt) -> None:
     assert terminal.process.wait(10) == 4
 
 
+@pytest.mark.thorough
 def test_a_server_of_its_own(tmp_path: Path) -> None:
     """`--embedded` creates the schema, and keeps the data for the next time."""
     for expected in ("0", "1"):

@@ -319,6 +319,7 @@ async def test_an_interruption(community: Community, stories: Stories, large: La
 
 
 @pytest.mark.parametrize("large", [*CHANGES, *MANY_CHANGES], ids=str)
+@pytest.mark.share(2)
 async def test_in_time(community: Community, stories: Stories, server_uri: str, large: Large) -> None:
     """What takes too long in one transaction is done in batches, although nobody else is there."""
     made = await large.world(community, stories, None)

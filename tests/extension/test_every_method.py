@@ -110,24 +110,25 @@ async def lost(world: World, call: Call, *, extended: bool) -> list[str]:
     return found
 
 
-TRIALS = [about(call.method, call, id=str(call)) for call in EVERY_CALL]
 ONE_OF_EACH = {call.method: call for call in EVERY_CALL}
 FEWER = [about(call.method, call, id=str(call), thorough=call is not ONE_OF_EACH[call.method]) for call in EVERY_CALL]
-"""The other two tests have an example of each method, but for a thorough run."""
+"""One example of each method; all of them in a thorough run."""
 
 
-@pytest.mark.parametrize("call", TRIALS)
+@pytest.mark.parametrize("call", FEWER)
 async def test_an_extended_product_returns_and_keeps_own_fields(noted: Noted, call: Call) -> None:
     """Whatever a method returns is of the product's class, with its own fields; and no write loses one."""
     assert await lost(noted.through(noted.extended), call, extended=True) == []
 
 
+@pytest.mark.share(2)
 @pytest.mark.parametrize("call", FEWER)
 async def test_a_plain_product_keeps_own_fields(noted: Noted, call: Call) -> None:
     """A service that does not know of them may write to the same documents."""
     assert await lost(noted.through(noted.plain), call, extended=False) == []
 
 
+@pytest.mark.share(2)
 @pytest.mark.parametrize("call", FEWER)
 async def test_reads_are_the_same_in_a_snapshot(noted: Noted, call: Call) -> None:
     """Whatever query they send; what writes is left out here."""

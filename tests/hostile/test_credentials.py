@@ -215,6 +215,7 @@ def test_uris_in_texts_lose_their_credentials(user: str, password: str, options:
 @pytest.mark.parametrize(
     "uri", [f"mongodb://user{SECRET}:{_QUOTED}@{_LOOPBACK}", f"mongodb://u:{_WORD}@h", f"u:{SECRET}@h"]
 )
+@pytest.mark.thorough
 def test_the_commands_print_no_credentials(uri: str) -> None:
     runner = CliRunner()
     for command, arguments in (

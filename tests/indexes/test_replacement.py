@@ -53,6 +53,7 @@ NAMES = [*DECLARED, *(f"{name}__guard" for name in DECLARED[:2]), "mine"]
 
 @settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(found=st.dictionaries(st.sampled_from(NAMES), st.sampled_from(SHAPES), max_size=5))
+@pytest.mark.thorough
 async def test_every_state_leads_to_the_declared_one(
     client: AsyncMongoClient[dict[str, Any]], monkeypatch: pytest.MonkeyPatch, found: dict[str, dict[str, Any]]
 ) -> None:

@@ -171,6 +171,7 @@ async def _orphans(database: Any, filters: dict[str, dict[str, Any]]) -> list[st
 
 @pytest.mark.parametrize("removal_is_held", [False, True])
 @pytest.mark.parametrize("pair", PAIRS, ids=str)
+@pytest.mark.share(3)
 async def test_no_orphan_is_left(two: Two, pair: Pair, *, removal_is_held: bool) -> None:
     """Whichever of the two is held at whichever of its commands: the parent is gone, and all that is in it."""
     calls = (pair.remove, pair.make) if removal_is_held else (pair.make, pair.remove)

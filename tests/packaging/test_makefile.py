@@ -1,5 +1,6 @@
 """The Makefile: what its commands say before they begin."""
 
+import os
 import re
 import subprocess
 from pathlib import Path
@@ -7,11 +8,14 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 MAKEFILE = (ROOT / "Makefile").read_text()
 
+ALONE = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+"""The environment without what a `make` that runs the tests leaves there."""
+
 
 def test_make_alone_lists_every_command() -> None:
     """Each with a description, and without a set-up."""
     command = ["make", "-C", str(ROOT), "--no-print-directory"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=ALONE)  # noqa: S603
     listed = re.findall(r"^  make (\S+) +\w+ ", done.stdout, re.MULTILINE)
     (declared,) = re.findall(r"^\.PHONY: (.*)$", MAKEFILE, re.MULTILINE)
     assert sorted(listed) == sorted(declared.split())
@@ -31,6 +35,6 @@ def test_a_command_says_what_it_does_and_how_long_it_took(tmp_path: Path) -> Non
     (run,) = re.findall(r"^run = .*$", MAKEFILE, re.MULTILINE)
     makefile = tmp_path / "Makefile"
     makefile.write_text(f"{run}\n\nwork:\n\t$(call run,Working,echo done; false)\n")
-    done = subprocess.run(["make", "-f", str(makefile)], capture_output=True, text=True, check=False)  # noqa: S603, S607
+    done = subprocess.run(["make", "-f", str(makefile)], capture_output=True, text=True, check=False, env=ALONE)  # noqa: S603, S607
     assert re.fullmatch(r"==> Working\ndone\n    \d+ s\n", done.stdout)
     assert done.returncode == 2

@@ -42,6 +42,7 @@ WITHOUT_CHANGES = [
 
 
 @pytest.mark.parametrize("method", METHODS)
+@pytest.mark.share(2)
 async def test_what_is_returned_is_durable(observer: Observer, method: str) -> None:
     """Each example of a method that changes something ends with a majority's word."""
     found = await observer.of(method)

@@ -20,6 +20,7 @@ EVERY_CALL = [call for calls in CALLS.values() for call in calls if call.raises 
 
 
 @pytest.mark.parametrize("call", EVERY_CALL, ids=str)
+@pytest.mark.share(2)
 async def test_updated_at_follows_changes(observer: Observer, call: Call) -> None:
     """Of every document that an example changes; and it stays where nothing but a counter or a lock has changed."""
     for table, before, after in await _changed(observer, call):

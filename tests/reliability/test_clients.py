@@ -2,6 +2,8 @@
 
 import time
 
+import pytest
+
 from datalayer.server import ReplicaSet
 from tests.reliability.load import PATIENCE, SOME_TASKS, Site
 from tests.reliability.process import Child
@@ -10,6 +12,7 @@ from tests.reliability.world import World
 LIMIT = 2
 
 
+@pytest.mark.thorough
 async def test_a_killed_client_leaves_what_was_acknowledged_and_no_locks(servers: ReplicaSet) -> None:
     """What its transactions had locked can be written again when the server's limit for transactions is over."""
     async with Site.open(servers.uri) as site:

@@ -31,6 +31,7 @@ MADE = {"users": 3, "memberships": 3, "conversations": 1}
 
 
 @pytest.mark.parametrize("servers", [3], indirect=True)
+@pytest.mark.thorough
 async def test_nothing_is_confirmed_that_a_failover_undoes(servers: ReplicaSet) -> None:
     """One client makes changes that reach no majority, another one asks for the same, and the primary is killed."""
     async with _opened(servers) as first, _opened(servers) as second:

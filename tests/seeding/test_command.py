@@ -60,6 +60,7 @@ async def test_foreign_data_is_one_line_of_error(
     await seed_client.drop_database("seedforeign")
 
 
+@pytest.mark.thorough
 def test_without_a_uri_the_data_is_kept_in_a_server_of_its_own(tmp_path: Path) -> None:
     first = subprocess.run(
         [sys.executable, "-m", "seed"],

@@ -16,6 +16,7 @@ from seed.measure import compare
 from tests.seeding.places import TINY, Notes, Place
 
 
+@pytest.mark.thorough
 async def test_the_same_seed_gives_the_same_bytes(place: Place) -> None:
     """And another one gives others."""
     await place.fill(TINY)
@@ -137,6 +138,7 @@ def _peak(chosen: World, table: str, skip: int) -> int:
     "table",
     [pytest.param("posts", marks=pytest.mark.thorough), pytest.param("comments", marks=pytest.mark.thorough), "likes"],
 )
+@pytest.mark.thorough
 def test_memory_does_not_grow_with_the_size(table: str) -> None:
     one = TINY.model_copy(update={"posts": 1_000})
     four = TINY.model_copy(update={"posts": 4_000})

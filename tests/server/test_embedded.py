@@ -154,6 +154,7 @@ async def test_acknowledged_writes_survive_a_crash(tmp_path: Path) -> None:
         servers.kill()
 
 
+@pytest.mark.thorough
 async def test_three_nodes_lose_one_and_go_on() -> None:
     """Three nodes take majority writes as soon as they are up, and with one of them gone."""
     with tempfile.TemporaryDirectory() as folder:

@@ -45,6 +45,7 @@ async def test_a_scene_moves_to_its_position(stories: Stories) -> None:
 
 
 @pytest.mark.parametrize("numbers", [[1, 2, 4, 5], [2, 3, 4, 9], [1, 3, 4, 9], [3, 4, 5, 6], [1, 5, 6, 7]])
+@pytest.mark.share(2)
 async def test_gaps_are_closed(stories: Stories, numbers: list[int]) -> None:
     """Scenes that were imported with gaps move from and to every place, and are numbered without gaps then."""
     for start, position in product(range(4), range(1, 5)):

@@ -37,7 +37,7 @@ async def test_an_argument_that_has_to_be_named_says_so(community: Community) ->
     """Rather than that it is missing."""
     with pytest.raises(InvalidInputError, match=r"^name: must be given by name, not by position$"):
         await community.spaces.create("General")  # type: ignore[misc]
-    with pytest.raises(InvalidInputError, match=r"^name: is missing$"):
+    with pytest.raises(InvalidInputError, match=r"^name: is missing \(keyword-only argument\)$"):
         await community.spaces.create()  # type: ignore[call-arg]
     with pytest.raises(InvalidInputError, match=r"^titel: is unknown$"):
         await community.spaces.create(name="General", titel="x")  # type: ignore[call-arg]
