@@ -1,8 +1,8 @@
 """What the tests share, besides the fixtures of the library's own pytest plugin; and how much of them is run.
 
 - `pytest -m quick`: the tests that are marked `quick`, for a look at a change while it is made.
-- `pytest`: all tests except those that are marked `thorough`, which repeat at length what another one proves. A test that
-  is marked `share(n)` runs every n-th of its cases.
+- `pytest`: all tests except those that are marked `thorough`, which repeat at length what another one proves. A test
+  that is marked `share(n)` runs every n-th of its cases.
 - `pytest --thorough`: all tests with all cases, and more examples of each property.
 """
 
