@@ -18,7 +18,7 @@ pytest_plugins = ["pytester"]
 
 # How long an example takes is the machine's matter; benchmarks are elsewhere. The examples are the same in each run, so
 # that a change is what makes a difference.
-settings.register_profile("usual", deadline=None, derandomize=True, max_examples=25)
+settings.register_profile("usual", deadline=None, derandomize=True, max_examples=15)
 settings.register_profile("thorough", settings.get_profile("usual"), max_examples=100)
 # Others each time, for a long run: pytest --hypothesis-profile=soak
 settings.register_profile("soak", deadline=None, max_examples=5_000)

@@ -220,7 +220,7 @@ def _plain(value: Any, names: Mapping[Any, str]) -> Any:
 
 
 @pytest.mark.parametrize("kind", SCENES)
-@settings(max_examples=settings().max_examples * 2 // 5, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=settings().max_examples * 2 // 3, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(draws=st.lists(st.lists(numbers, min_size=3, max_size=3), min_size=1, max_size=9), at=numbers)
 async def test_a_group_is_done_as_one_after_the_other(
     community: Community, scenes: dict[str, tuple[Scene, State]], kind: str, draws: list[list[int]], at: int

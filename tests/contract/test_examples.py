@@ -16,7 +16,7 @@ PAGE = _ROW.findall((Path(__file__).parents[2] / "docs" / "in-memory.md").read_t
 
 
 @pytest.mark.parametrize("method", [about(name) for name in CALLS])
-@pytest.mark.share(2)
+@pytest.mark.share(3)
 async def test_the_same_on_both(server: ServerWorld, memory: MemoryWorld, method: str) -> None:
     """The same result or error, and the same documents left behind; or it is refused, as the page says."""
     works = True

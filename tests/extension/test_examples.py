@@ -140,6 +140,7 @@ async def test_old_events_are_forgotten(app: App, datalayer_clock: FrozenClock) 
     assert await app.webhooks.record("evt_2") is False
 
 
+@pytest.mark.thorough
 def test_the_program_prints_what_the_page_shows() -> None:
     """In a process of its own, with a server of its own: the page has its output."""
     done = subprocess.run(

@@ -38,6 +38,7 @@ async def test_something_goes_wrong_in_between(stage: Stage, turn: int, call: Ca
 
 
 @pytest.mark.parametrize(("turn", "call"), TRIALS)
+@pytest.mark.share(2)
 async def test_the_time_is_up_inside_a_transaction(stage: Stage, turn: int, call: Call) -> None:
     """Half of a method is never committed, whether the work catches the TimeoutError or not; nothing is left open."""
     async with stage.prepared(call) as scene:

@@ -62,7 +62,7 @@ def understood(method: Method, outcome: Outcome) -> None:
 @methods_with_parameters
 @examples
 @given(data=st.data(), chance=chances)
-@pytest.mark.share(2)
+@pytest.mark.share(3)
 async def test_what_no_argument_may_be_is_refused(
     place: Place, method: Method, data: Any, chance: random.Random
 ) -> None:
@@ -93,7 +93,7 @@ async def test_odd_values_are_values(place: Place, method: Method, data: Any, ch
 
 
 @methods
-@pytest.mark.share(2)
+@pytest.mark.share(3)
 async def test_a_call_with_other_parameters_is_bad_input(place: Place, method: Method) -> None:
     """Not a `TypeError`: what comes from a request may be passed on as `**fields`, and a service answers with it."""
     right = place.arguments.right(method, random.Random(2))  # noqa: S311 - repeatable
@@ -111,7 +111,7 @@ async def test_a_call_with_other_parameters_is_bad_input(place: Place, method: M
 
 
 @pytest.mark.parametrize("method", with_parameters, ids=lambda method: method.name)
-@pytest.mark.share(2)
+@pytest.mark.share(3)
 async def test_what_raises_while_it_is_read_is_refused(place: Place, method: Method) -> None:
     """The error of an iterator does not leave the library as it is, but as bad input that names the argument."""
     right = place.arguments.right(method, random.Random(4))  # noqa: S311 - repeatable

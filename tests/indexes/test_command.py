@@ -100,6 +100,7 @@ async def test_what_is_blocked(empty: Database, uri: str) -> None:
 
 
 @pytest.mark.parametrize("command", ["plan", "check", "apply"])
+@pytest.mark.share(3)
 async def test_errors_for_people_and_for_machines(command: str) -> None:
     """Neither drift nor a blockade: it could not look; without the password."""
     uri = "mongodb://user:secret@127.0.0.1:9/?serverSelectionTimeoutMS=50"

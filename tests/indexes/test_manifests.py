@@ -85,6 +85,7 @@ async def test_the_command(uri: str, client: AsyncMongoClient[dict[str, Any]]) -
     assert (await run("plan", "--misspelt"))[0] == 3
 
 
+@pytest.mark.thorough
 async def test_it_runs_as_a_module() -> None:
     arguments = ("-m", "indexes", "check", "--uri", "mongodb://127.0.0.1:9/?serverSelectionTimeoutMS=50")
     process = await asyncio.create_subprocess_exec(sys.executable, *arguments, cwd=ROOT, stderr=asyncio.subprocess.PIPE)

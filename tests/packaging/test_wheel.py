@@ -47,6 +47,7 @@ def test_the_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
     assert {"datalayer/py.typed", "datalayer/seeding/phrases.toml"} <= packed
 
 
+@pytest.mark.thorough
 def test_the_sdist_gives_the_same_wheel(wheel: Path, tmp_path: Path) -> None:
     direct = build("--wheel", folder=tmp_path)
     assert direct.name == wheel.name

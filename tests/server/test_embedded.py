@@ -367,6 +367,7 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.thorough
 async def test_the_next_server_removes_what_a_killed_process_has_left(temporary_folders: Path) -> None:
     """The data of a server that runs stays, and so does what somebody else has put there."""
     environment = {**os.environ, "TMPDIR": str(temporary_folders)}
