@@ -21,8 +21,8 @@ seed: .venv/ready ## fill a development database in .data/ with a small world
 quick: .venv/ready ## test the units, one rule of every repository and the plans, while a change is made
 	$(call run,Testing a part of the suite,$(BIN)/pytest $(WORKERS) -m quick tests/unit tests/community tests/stories tests/plans $(ARGS))
 
-test: .venv/ready ## run every test but the thorough ones, before a change is committed
-	$(call run,Testing,$(BIN)/pytest $(WORKERS) $(ARGS))
+test: .venv/ready ## run every test but the thorough ones and those of the documentation, before a change is committed
+	$(call run,Testing,$(BIN)/pytest $(WORKERS) --ignore=tests/documentation $(ARGS))
 
 thorough: .venv/ready ## run every test, with more examples of each property
 	$(call run,Testing thoroughly,$(BIN)/pytest $(WORKERS) --thorough $(ARGS))
@@ -47,8 +47,9 @@ format: .venv/ready ## format the code and fix what the linter can fix
 	$(call run,Formatting,$(BIN)/ruff format .)
 	$(call run,Fixing,$(BIN)/ruff check --fix .)
 
-docs: .venv/docs ## build the documentation as a site
+docs: .venv/docs ## build the documentation as a site, and run its code
 	$(call run,Building the documentation,NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet)
+	$(call run,Running its code,$(BIN)/pytest $(WORKERS) tests/documentation $(ARGS))
 	@echo "The site is $(CURDIR)/site/index.html"
 
 bench: .venv/bench ## measure against the driver and other libraries

@@ -6,6 +6,7 @@ indexes. What the base declares stays as it is, because the repositories rely on
 
 import inspect
 from collections.abc import Collection, Iterator, Sequence
+from functools import cache
 from typing import Any, NoReturn
 
 from pydantic import BaseModel
@@ -23,6 +24,7 @@ FREE_NAMES = "Names that begin with `x_` never clash with the library's."
 """No document, field or index of the library begins like that; on the wire a field `x_name` is `xName`."""
 
 
+@cache
 def extended_class(document: type[BaseModel]) -> type[BaseModel] | None:
     """Return the class that this one extends: its nearest base that has the same collection."""
     return next((base for base in document.__mro__[1:] if _is_of(base, _collection(document))), None)

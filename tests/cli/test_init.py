@@ -40,6 +40,7 @@ def run(folder: Path, *command: str, **environment: str) -> str:
     return done.stdout
 
 
+@pytest.mark.thorough
 def test_the_application_runs_and_its_tests_pass(tmp_path: Path, community: Community, server_uri: str) -> None:
     """On a given server, and its tests on one of their own; it uses the installed library."""
     folder = tmp_path / "new" / "shop"

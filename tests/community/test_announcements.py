@@ -90,6 +90,7 @@ async def test_too_many_for_one_transaction_need_a_name(community: Community) ->
 
 
 @pytest.mark.usefixtures("small")
+@pytest.mark.thorough
 async def test_an_interruption_and_the_next_call(community: Community, server_uri: str) -> None:
     """The error says that some may be told, and the next call tells the others."""
     ids = await _users(community, 28)

@@ -121,14 +121,14 @@ async def test_an_extended_product_returns_and_keeps_own_fields(noted: Noted, ca
     assert await lost(noted.through(noted.extended), call, extended=True) == []
 
 
-@pytest.mark.share(2)
+@pytest.mark.share(4)
 @pytest.mark.parametrize("call", FEWER)
 async def test_a_plain_product_keeps_own_fields(noted: Noted, call: Call) -> None:
     """A service that does not know of them may write to the same documents."""
     assert await lost(noted.through(noted.plain), call, extended=False) == []
 
 
-@pytest.mark.share(2)
+@pytest.mark.share(4)
 @pytest.mark.parametrize("call", FEWER)
 async def test_reads_are_the_same_in_a_snapshot(noted: Noted, call: Call) -> None:
     """Whatever query they send; what writes is left out here."""

@@ -111,6 +111,7 @@ async def test_an_event_is_handled_once_where_a_delivery_is_cancelled(app: App) 
     assert [space.name for space in await app.spaces.list()] == ["Whole"]
 
 
+@pytest.mark.thorough
 async def test_both_are_exact_across_processes(app: App, datalayer_uri: str) -> None:
     """Three processes, each with many tasks, begin at the same moment."""
     command = (sys.executable, "-c", PROGRAM, datalayer_uri)

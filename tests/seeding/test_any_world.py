@@ -53,7 +53,7 @@ def worlds(draw: Callable[[st.SearchStrategy[Any]], Any]) -> World:
     )
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=settings().max_examples, suppress_health_check=[HealthCheck.too_slow])
 @given(worlds())
 def test_every_world_that_is_accepted_is_true(chosen: World) -> None:
     """All numbers are as planned, every document is valid, no rule is violated, nothing is from the future."""

@@ -60,6 +60,7 @@ async def test_an_empty_database_gets_the_whole_schema(empty: AsyncDatabase[dict
 
 
 @pytest.mark.parametrize("at_once", [2, pytest.param(4, marks=pytest.mark.thorough)])
+@pytest.mark.thorough
 async def test_many_processes_start_at_once(
     empty: AsyncDatabase[dict[str, Any]], server_uri: str, at_once: int
 ) -> None:

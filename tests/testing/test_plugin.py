@@ -53,6 +53,7 @@ def servers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize("ways", [(9, 2, 2), pytest.param((12, 5, 5), marks=pytest.mark.thorough)])
+@pytest.mark.thorough
 def test_a_test_finds_nothing_of_the_others(
     pytester: pytest.Pytester, servers: Path, ways: tuple[int, int, int]
 ) -> None:
