@@ -53,11 +53,12 @@ class Terminal:
     def interrupt(self) -> None:
         """Send the signal of Ctrl-C until something is printed.
 
-        Python does not notice a signal that comes just before it begins to wait.
+        Python does not notice a signal that comes just before it begins to wait. The pause is long, because a second
+        signal means something else than the first one.
         """
-        for _ in range(100):
+        for _ in range(10):
             self.process.send_signal(signal.SIGINT)
-            if select.select([self._ours], [], [], 0.2)[0]:
+            if select.select([self._ours], [], [], 3.0)[0]:
                 return
         pytest.fail("the command does not react to an interruption")
 
