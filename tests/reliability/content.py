@@ -80,8 +80,9 @@ async def toggle(w: Worker) -> None:
 async def _like(w: Worker, wish: Literal["like", "unlike", "toggle"], change: Change) -> None:
     me, post = w.user(), w.pick(w.world.posts)
     register = ("likes", str(me), str(post))
+    wanted = {} if wish == "unlike" else {"reward": True, "notify": True}
     with w.ledger.changing({register: change}):
-        result = await getattr(w.community.likes, wish)(me, "post", post)
+        result = await getattr(w.community.likes, wish)(me, "post", post, **wanted)
     w.ledger.found(register, "there" if result.liked else None)
 
 

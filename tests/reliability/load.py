@@ -14,7 +14,7 @@ from datalayer.engine.client import SERVER_SELECTION_MS
 from datalayer.errors import DataLayerError, OutcomeUnknownError, UnavailableError
 from tests.reliability.commands import Attempts
 from tests.reliability.ledger import Ledger
-from tests.reliability.observed import observed
+from tests.reliability.observed import observed, unrewarded
 from tests.reliability.operations import choose
 from tests.reliability.worker import Operation, Worker
 from tests.reliability.world import World
@@ -167,7 +167,9 @@ class Site:
 
     async def assert_sound(self, ledger: Ledger) -> None:
         """Nothing acknowledged is lost, nothing else is there, every rule holds, nothing is left open."""
-        assert ledger.differences(observed(await self.data())) == []
+        data = await self.data()
+        assert ledger.differences(observed(data)) == []
+        assert unrewarded(data) == []
         assert await violations(self.community.database, needs_admin=True) == []
         await self.nothing_open()
 

@@ -39,10 +39,25 @@ def observed(data: Data) -> dict[Register, Value]:
     return dict([*_texts(data), *_relations(data)])
 
 
+def unrewarded(data: Data) -> list[str]:
+    """One sentence for each like of a post without its points, although both are written in one transaction."""
+    authors = {post["_id"]: post["authorId"] for post in data["posts"]}
+    rewarded = {(entry["userId"], entry.get("referenceId")) for entry in data["points"]}
+    return [
+        f"the like of {like['targetId']} by {like['userId']} gave no points"
+        for like in data["likes"]
+        if (author := authors.get(like["targetId"])) not in (None, like["userId"])
+        and (author, f"post:{like['targetId']}:{like['userId']}") not in rewarded
+    ]
+
+
 def _texts(data: Data) -> Iterator[tuple[Register, Value]]:
     together: defaultdict[str, list[str]] = defaultdict(list)
     for table, field in sorted(_TEXTS.items()):
         for row in data[table]:
+            if "gatherKey" in row or row.get("type") == "level_up" or row.get("referenceType") == "like":
+                # Consequences of likes.
+                continue
             marker, _, number = row.get(field, "").partition(" ")
             if marker.startswith(TOGETHER):
                 together[marker].append(table)
