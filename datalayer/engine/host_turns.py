@@ -18,9 +18,6 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
-
-from pymongo.asynchronous.database import AsyncDatabase
 
 from datalayer.engine.turns import Contention, Key
 
@@ -45,11 +42,11 @@ class HostTurns:
     """The turns that this process shares with the others on this host.
 
     Args:
-        database: The database. Processes that connect to the same addresses share the turns.
+        database: The name of the database. Its address does not matter, because ids are unique.
         folder: The folder of the file; defaults to the one for temporary files.
     """
 
-    def __init__(self, database: AsyncDatabase[dict[str, Any]], folder: Path | None = None) -> None:
+    def __init__(self, database: str, folder: Path | None = None) -> None:
         self.contended = Contention(CONTENDED_SECONDS)
         self._database = database
         self._folder = folder
@@ -60,8 +57,7 @@ class HostTurns:
     def offset(self, key: Key) -> int:
         """Return the offset of the document's byte."""
         name, id = key
-        servers = sorted(self._database.client.topology_description.server_descriptions())
-        text = f"{servers}/{self._database.name}/{name}/{id}"
+        text = f"{self._database}/{name}/{id}"
         return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big") % _OFFSETS
 
     def take(self, offset: int) -> bool:

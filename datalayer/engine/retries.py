@@ -51,7 +51,7 @@ class Retries:
         self._database = database
         self._lock = lock
         self.turns = Turns()
-        self._host_turns = HostTurns(database)
+        self._host_turns = HostTurns(database.name)
         self._conflicting = Contention(_CONFLICTING_SECONDS)
 
     async def run(

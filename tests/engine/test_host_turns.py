@@ -9,11 +9,10 @@ from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import pytest
 from bson import ObjectId
-from pymongo import AsyncMongoClient
 
 from datalayer import Community
 from datalayer.engine import host_turns
@@ -53,10 +52,9 @@ Holder: TypeAlias = Callable[[Key], Awaitable[Process]]
 
 
 @pytest.fixture
-async def turns(tmp_path: Path) -> AsyncGenerator[HostTurns]:
+def turns(tmp_path: Path) -> HostTurns:
     """Turns in a file of the test's own."""
-    async with AsyncMongoClient[dict[str, Any]]("mongodb://localhost:1", connect=False) as client:
-        yield HostTurns(client["community"], tmp_path)
+    return HostTurns("community", tmp_path)
 
 
 @pytest.fixture
@@ -171,12 +169,12 @@ async def test_who_has_just_had_a_turn_gets_in_line(turns: HostTurns) -> None:
 
 
 @pytest.mark.parametrize("folder", ["missing/folder", "file", "link"])
-async def test_without_a_file_nobody_waits(turns: HostTurns, tmp_path: Path, folder: str) -> None:
+async def test_without_a_file_nobody_waits(tmp_path: Path, folder: str) -> None:
     """There are no turns where their folder cannot be made, or is not the user's own."""
     (tmp_path / "file").write_text("")
     (tmp_path / "link").mkdir()
     (tmp_path / "link" / f"datalayer-{os.getuid()}").symlink_to(tmp_path)
-    nowhere = HostTurns(turns._database, tmp_path / folder)
+    nowhere = HostTurns("community", tmp_path / folder)
     nowhere.contended.note([KEY])
     held = HeldTurns(Turns(), nowhere)
     async with asyncio.timeout(0.5):

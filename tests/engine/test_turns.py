@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
 from typing import Any
-from unittest.mock import Mock
 
 import pytest
 from bson import ObjectId
@@ -33,7 +32,7 @@ async def test_everybody_has_a_turn_and_nobody_shares_one(
 ) -> None:
     """Whatever they ask for first and later, and also where some are cancelled; at the end no turn is left."""
     turns, having, finished = Turns(), set[Key](), 0
-    nobody_else = HostTurns(Mock())
+    nobody_else = HostTurns("community")
 
     async def work(first: list[Key], later: list[Key]) -> None:
         nonlocal finished
