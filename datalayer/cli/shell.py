@@ -144,22 +144,29 @@ class LoopThread:
             KeyboardInterrupt: It was interrupted: it is cancelled, and has ended. A second one does not wait for that.
         """
         tasks: list[asyncio.Task[T | _Raised]] = []
-        done: Future[asyncio.Task[T | _Raised]] = Future()
+        done: Future[None] = Future()
 
         def start() -> None:
             tasks.append(self._loop.create_task(_outcome(coroutine)))
-            tasks[0].add_done_callback(done.set_result)
+            tasks[0].add_done_callback(lambda _: done.set_result(None))
 
         def cancel() -> None:
-            tasks[0].cancel()
+            if tasks:
+                tasks[0].cancel()
+            else:
+                # The interruption came before the start.
+                coroutine.close()
+                done.set_result(None)
 
-        self._loop.call_soon_threadsafe(start)
         try:
-            outcome = done.result().result()
+            # The code may be running, and be interrupted, before this call returns.
+            self._loop.call_soon_threadsafe(start)
+            done.result()
         except KeyboardInterrupt:
             self._loop.call_soon_threadsafe(cancel)
             done.result()
             raise
+        outcome = tasks[0].result()
         if isinstance(outcome, _Raised):
             raise outcome.error
         return outcome
