@@ -1,4 +1,4 @@
-"""Queries and setters of a product's own, on a collection that has a repository already."""
+"""Your own queries and setters on a collection that already has a repository."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeVar
@@ -19,7 +19,7 @@ I = TypeVar("I", bound=ObjectId)  # noqa: E741
 
 
 class Extension(Queries[D, I]):
-    """Own queries on a collection of the library, and setters of own fields.
+    """Your own queries on a collection of the library, and setters of your own fields.
 
     ```python
     class Members(Extension[Member, UserId]):
@@ -29,9 +29,8 @@ class Extension(Queries[D, I]):
             return await self._set(id, x_timezone=timezone)
     ```
 
-    It has `get`, `find` and `get_many`, and changes nothing but the own fields: what else is to change goes through the
-    collection's repository, which keeps the rules. Deleted documents are missing here too, unless a filter names
-    `deletedAt`.
+    It has `get`, `find` and `get_many`, and changes only your own fields. Make other changes through the collection's
+    repository, which maintains the rules. Deleted documents are left out unless a filter names `deletedAt`.
     """
 
     def __init__(self, connection: Connection) -> None:
@@ -47,13 +46,15 @@ class Extension(Queries[D, I]):
         self._dump = Codec(self._own).dump
 
     async def _set(self, id: I, **fields: object) -> D:
-        """Set own fields of a document, by their names in Python, and return it: `None` removes one.
+        """Set your own fields of a document, by their Python names, and return the document.
 
-        `UNSET` leaves a field as it is. `updatedAt` follows, where the collection has it. One round trip, `_id`.
+        `None` removes a field, and `UNSET` leaves it unchanged. `updatedAt` is set if the collection has it.
 
         Raises:
-            InvalidInputError: A field is not an own one, or a value is not of its type.
+            InvalidInputError: A field is not one of your own, or a value has the wrong type.
             NotFoundError: The document does not exist, or is deleted.
+
+        Cost: 1 round trip; index `_id`.
         """
         changed = {name: value for name, value in fields.items() if value is not UNSET}
         for name in fields:

@@ -1,4 +1,4 @@
-"""Snapshots: several reads of one moment."""
+"""Snapshots: several reads that see the same state."""
 
 import asyncio
 from contextvars import ContextVar, Token
@@ -10,7 +10,7 @@ from datalayer.engine.errors import ConcurrentTransactionError, DataLayerError
 
 
 class Snapshot:
-    """A block whose reads are of one moment.
+    """A block whose reads see the same state.
 
     Attributes:
         client: Whose session it is.
