@@ -45,8 +45,8 @@ class Choice:
 
     rows: Sequence[str] = (*WORKS, RENAMING)
     shapes: Sequence[Shape] = SHAPES
-    seconds: float = 1.0
-    rounds: int = 5
+    seconds: float = 2.0
+    rounds: int = 3
 
     @property
     def is_whole(self) -> bool:
