@@ -179,3 +179,20 @@ async def test_bad_input(community: Community, arguments: dict[str, str], field:
         await community.spaces.create(**arguments)  # type: ignore[arg-type]
     assert error.value.field == field
     assert await community.database.spaces.count_documents({}) == 0
+
+
+async def test_every_field_can_be_changed(community: Community) -> None:
+    """Each alone: the others stay as they are."""
+    room = await space(community)
+    expected = room.model_dump()
+    for change in (
+        {"name": "Lounge"},
+        {"visibility": "paid"},
+        {"post_permission": "admin"},
+        {"description": "Quiet"},
+        {"icon": "sofa"},
+        {"required_tier": "gold"},
+    ):
+        expected |= change
+        assert (await community.spaces.update(room.id, **change)).model_dump() == expected
+    assert (await community.spaces.get(room.id)).model_dump() == expected
