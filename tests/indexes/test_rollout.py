@@ -12,7 +12,7 @@ from datalayer import Community, Stories
 from datalayer.documents import Document
 from datalayer.errors import SchemaDriftError, SchemaLockedError
 from datalayer.schema import application, ensure_schema, live, lock
-from datalayer.schema.application import apply, plan_for
+from datalayer.schema.application import apply, plan_for, rehearse
 from datalayer.schema.performing import perform
 from datalayer.schema.plan import Action, Step
 from datalayer.schema.sharding import forbidden_indexes, shard_commands
@@ -24,8 +24,10 @@ ALL = Community.documents + Stories.documents
 async def test_an_empty_database_gets_everything(empty: Database) -> None:
     """Both products; afterwards there is nothing to do, and an application that verifies starts."""
     assert len(await steps(empty, ALL)) == sum(1 + len(document.Settings.indexes) for document in ALL)
+    rehearsed = await rehearse(empty, ALL, known=frozenset())
     outcome = await apply(empty, ALL, Silence(), known=frozenset())
     assert (outcome.left, outcome.blocked) == ([], {})
+    assert (rehearsed.done, rehearsed.left, rehearsed.blocked) == (outcome.done, [], {})
     assert await steps(empty, ALL) == []
     async with Community.over(empty, schema="verify"), Stories.over(empty, schema="verify"):
         pass
