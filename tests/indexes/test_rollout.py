@@ -27,7 +27,8 @@ async def test_an_empty_database_gets_everything(empty: Database) -> None:
     rehearsed = await rehearse(empty, ALL, known=frozenset())
     outcome = await apply(empty, ALL, Silence(), known=frozenset())
     assert (outcome.left, outcome.blocked) == ([], {})
-    assert (rehearsed.done, rehearsed.left, rehearsed.blocked) == (outcome.done, [], {})
+    assert (rehearsed.left, rehearsed.blocked) == ([], {})
+    assert {str(step) for step in rehearsed.done} == {str(step) for step in outcome.done}
     assert await steps(empty, ALL) == []
     async with Community.over(empty, schema="verify"), Stories.over(empty, schema="verify"):
         pass
